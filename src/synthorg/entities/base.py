@@ -1,0 +1,196 @@
+"""What every entity shares: the base model and the rules for text, numbers and times."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Final
+from uuid import uuid4
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+LARGEST_INTEGER: Final = 2**63 - 1
+"""The largest integer that every supported database stores exactly."""
+
+LONGEST_KEY: Final = 255
+"""The most characters in a key or an indexed text; MariaDB indexes at most 768 together."""
+
+EARLIEST_TIME: Final = datetime(1, 1, 2, tzinfo=UTC)
+LATEST_TIME: Final = datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC)
+"""A day inside Python's range, so that a shift to any time zone stays representable."""
+
+
+class Entity(BaseModel):
+    """A frozen record; its errors name fields and never repeat the values given."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+def reason_text_is_unstorable(value: str) -> str | None:
+    """Say why no database holds this text exactly, or None when every one does."""
+    if "\x00" in value:
+        return "must not contain a NUL character"
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "must not contain a lone surrogate"
+    return None
+
+
+def reason_time_is_unstorable(value: datetime) -> str | None:
+    """Say why no database holds this time exactly, or None when every one does."""
+    if value.tzinfo is None or value.utcoffset() is None:
+        return "must have a time zone"
+    if not EARLIEST_TIME <= value <= LATEST_TIME:
+        return "must lie between 0001-01-02 and 9999-12-30"
+    return None
+
+
+def _refuse_unstorable_text(value: str) -> str:
+    if (reason := reason_text_is_unstorable(value)) is not None:
+        raise ValueError(reason)
+    return value
+
+
+def _refuse_blank(value: str) -> str:
+    if not value or value.isspace():
+        raise ValueError("must not be blank")
+    return value
+
+
+def _to_utc(value: datetime) -> datetime:
+    if (reason := reason_time_is_unstorable(value)) is not None:
+        raise ValueError(reason)
+    return value.astimezone(UTC)
+
+
+def _refuse_unparsable_time(value: str) -> str:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be an ISO 8601 date or time") from None
+    return value
+
+
+def parse_json(text: str) -> object:
+    """Parse JSON by the grammar alone: numbers of any size, but neither NaN nor infinities.
+
+    Numbers are not converted, since only the shape of the document matters here.
+    """
+
+    def refuse_constant(name: str) -> object:
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=refuse_constant)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except ValueError:
+        raise ValueError("must be valid JSON") from None
+
+
+def _refuse_invalid_json(value: str) -> str:
+    parse_json(value)
+    return value
+
+
+def _refuse_other_json_than_object(value: str) -> str:
+    if not isinstance(parse_json(value), dict):
+        raise ValueError("must be a JSON object")  # noqa: TRY004 (Pydantic collects ValueError)
+    return value
+
+
+def _plain_json(value: object, depth: int = 0) -> object:
+    """Copy a JSON value into plain dicts and lists, refusing what no database stores."""
+    deepest = 200  # well inside what every JSON parser in use reads back
+    if depth > deepest:
+        raise ValueError(f"must not be nested deeper than {deepest} levels")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _refuse_unstorable_text(str(value))
+    if isinstance(value, int):
+        if abs(value) > LARGEST_INTEGER:
+            raise ValueError("must not contain an integer beyond 64 bits")
+        return int(value)
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 (NaN)
+            raise ValueError("must not contain NaN or an infinity")
+        return float(value)
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("must have text as its keys")
+        return {
+            _refuse_unstorable_text(key): _plain_json(item, depth + 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain_json(item, depth + 1) for item in value]
+    raise ValueError(f"must be JSON, which has no {type(value).__name__}")
+
+
+def random_id() -> str:
+    """Make a fresh random identifier."""
+    return str(uuid4())
+
+
+def now() -> datetime:
+    """Tell the present time in UTC."""
+    return datetime.now(UTC)
+
+
+def refuse_duplicates(values: Iterable[object], what: str) -> None:
+    """Raise ValueError when a value occurs twice.
+
+    Args:
+        values: What must be unique.
+        what: The plural that the message names, such as "reviewers".
+
+    Raises:
+        ValueError: If any value occurs more than once.
+    """
+    if any(count > 1 for count in Counter(values).values()):
+        raise ValueError(f"{what} must be unique")
+
+
+Text = Annotated[str, AfterValidator(_refuse_unstorable_text)]
+"""Text that every database stores exactly: no NUL, no lone surrogate."""
+
+NotBlankStr = Annotated[Text, AfterValidator(_refuse_blank)]
+"""Text with at least one character that is not white space; never stripped."""
+
+Label = Annotated[Text, Field(max_length=LONGEST_KEY)]
+"""Text short enough to be indexed; may be blank."""
+
+Key = Annotated[NotBlankStr, Field(max_length=LONGEST_KEY)]
+"""An identifier: not blank and short enough to be indexed; compared exactly."""
+
+IsoTime = Annotated[Text, AfterValidator(_refuse_unparsable_time)]
+"""A date or time as ISO 8601 text, kept exactly as given."""
+
+JsonText = Annotated[Text, AfterValidator(_refuse_invalid_json)]
+"""A JSON document as text, kept byte for byte."""
+
+JsonObjectText = Annotated[Text, AfterValidator(_refuse_other_json_than_object)]
+"""A JSON object as text, kept byte for byte."""
+
+JsonObject = Annotated[Mapping[str, object], BeforeValidator(_plain_json)]
+"""A JSON object as a mapping, with the text and number rules applied at every depth."""
+
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+"""A moment, given with any UTC offset and held in UTC to the microsecond."""
+
+Count = Annotated[int, Field(strict=True, ge=0, le=LARGEST_INTEGER)]
+"""A whole number of things, within 64 bits."""
+
+Version = Annotated[int, Field(strict=True, ge=1, le=LARGEST_INTEGER)]
+"""The version of a record under optimistic concurrency, counted from 1."""
+
+Amount = Annotated[float, Field(ge=0)]
+"""A finite quantity that is never negative, such as a cost or a duration."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+"""A score between 0 and 1."""
