@@ -1,9 +1,9 @@
 """What every entity shares: the base model and the rules for text, numbers and times."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated, Final
 from uuid import uuid4
 
@@ -12,8 +12,15 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 LARGEST_INTEGER: Final = 2**63 - 1
 """The largest integer that every supported database stores exactly."""
 
+LONGEST_SUMMARY: Final = 4096
+"""The most characters in a summary."""
+
 LONGEST_KEY: Final = 255
 """The most characters in a key or an indexed text; MariaDB indexes at most 768 together."""
+
+DEEPEST_JSON: Final = 100
+"""The deepest nesting of a JSON object; with what stands around it, well inside the 200 levels
+that Pydantic reads back."""
 
 EARLIEST_TIME: Final = datetime(1, 1, 2, tzinfo=UTC)
 LATEST_TIME: Final = datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC)
@@ -103,32 +110,37 @@ def _refuse_other_json_than_object(value: str) -> str:
     return value
 
 
+def _plain_text(value: str) -> str:
+    """Take the characters alone, since str() of an enumeration's member may be its name."""
+    return _refuse_unstorable_text(str.__str__(value))
+
+
 def _plain_json(value: object, depth: int = 0) -> object:
     """Copy a JSON value into plain dicts and lists, refusing what no database stores."""
-    deepest = 200  # well inside what every JSON parser in use reads back
-    if depth > deepest:
-        raise ValueError(f"must not be nested deeper than {deepest} levels")
+    if depth > DEEPEST_JSON:
+        raise ValueError(f"must not be nested deeper than {DEEPEST_JSON} levels")
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("must have text as its keys")
+        return {_plain_text(key): _plain_json(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_json(item, depth + 1) for item in value]
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: object) -> object:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _refuse_unstorable_text(str(value))
+        return _plain_text(value)
     if isinstance(value, int):
         if abs(value) > LARGEST_INTEGER:
             raise ValueError("must not contain an integer beyond 64 bits")
         return int(value)
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 (NaN)
+        if not isfinite(value):
             raise ValueError("must not contain NaN or an infinity")
         return float(value)
-    if isinstance(value, Mapping):
-        if not all(isinstance(key, str) for key in value):
-            raise ValueError("must have text as its keys")
-        return {
-            _refuse_unstorable_text(key): _plain_json(item, depth + 1)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_plain_json(item, depth + 1) for item in value]
     raise ValueError(f"must be JSON, which has no {type(value).__name__}")
 
 
@@ -152,7 +164,8 @@ def refuse_duplicates(values: Iterable[object], what: str) -> None:
     Raises:
         ValueError: If any value occurs more than once.
     """
-    if any(count > 1 for count in Counter(values).values()):
+    listed = tuple(values)
+    if len(set(listed)) < len(listed):
         raise ValueError(f"{what} must be unique")
 
 
@@ -162,11 +175,19 @@ Text = Annotated[str, AfterValidator(_refuse_unstorable_text)]
 NotBlankStr = Annotated[Text, AfterValidator(_refuse_blank)]
 """Text with at least one character that is not white space; never stripped."""
 
-Label = Annotated[Text, Field(max_length=LONGEST_KEY)]
+Label = Annotated[str, Field(max_length=LONGEST_KEY), AfterValidator(_refuse_unstorable_text)]
 """Text short enough to be indexed; may be blank."""
 
-Key = Annotated[NotBlankStr, Field(max_length=LONGEST_KEY)]
+Key = Annotated[Label, AfterValidator(_refuse_blank)]
 """An identifier: not blank and short enough to be indexed; compared exactly."""
+
+Summary = Annotated[
+    str,
+    Field(max_length=LONGEST_SUMMARY),
+    AfterValidator(_refuse_unstorable_text),
+    AfterValidator(_refuse_blank),
+]
+"""A short account of something: not blank, and its length is limited."""
 
 IsoTime = Annotated[Text, AfterValidator(_refuse_unparsable_time)]
 """A date or time as ISO 8601 text, kept exactly as given."""
