@@ -1,0 +1,388 @@
+"""Which database to use and how: frozen models, from code, from a URL or from the environment."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal, Self, get_args
+from urllib.parse import quote, unquote
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
+
+from synthorg.entities import NotBlankStr
+from synthorg.entities.base import LARGEST_INTEGER, reason_text_is_unstorable
+
+DATABASE_URL_VARIABLE: Final = "SYNTHORG_DATABASE_URL"
+"""The environment variable that names the database, here and for the operator's commands."""
+
+MEMORY: Final = ":memory:"
+"""The path of a SQLite database that lives in memory and ends with its connection."""
+
+BackendName = Literal["sqlite", "postgresql", "mariadb", "mysql"]
+
+LONGEST_WAIT_SECONDS: Final = 2_147_483  # databases hold it as milliseconds in 32 bits
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT_SECONDS)]
+SecondsOrZero = Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+_HOST_AND_PORT: Final = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]*)(?::(?P<port>[0-9]*))?")
+_CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f]")
+_UNDECODABLE: Final = "surrogateescape"  # bytes that are not UTF-8, which every text field refuses
+
+
+class _Model(BaseModel):
+    """A frozen model whose errors name fields and never hold the values given."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+    # hide_input_in_errors clears the text of an error, but not its errors(), where a missing field
+    # would bring along the whole input with its password. Only errors of a field pass through here,
+    # so a rule between fields is a validator of the last of them.
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_inputs_out_of_errors(
+        cls, values: object, validate: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        try:
+            return validate(values)
+        except ValidationError as error:
+            title = error.title
+            details = [
+                InitErrorDetails(
+                    type=detail["type"],
+                    loc=detail["loc"],
+                    input=None,
+                    ctx=detail.get("ctx", {}),
+                )
+                for detail in error.errors(include_input=False)
+            ]
+        # Outside the handler: a chained original would still hold the values.
+        raise ValidationError.from_exception_data(title, details, hide_input=True)
+
+
+class SQLiteConfig(_Model):
+    """A SQLite database.
+
+    Attributes:
+        path: The file, relative to the working directory or absolute; ":memory:" for a database
+            in memory.
+        wal_mode: Whether readers work beside a writer, through a write-ahead log; without effect
+            in memory.
+        journal_size_limit: The size in bytes to which the log is cut back when it is free.
+        synchronous: "full" survives a loss of power with every write; "normal" may lose the last
+            ones, but never damages the database.
+        busy_timeout_seconds: How long a write waits for the writers before it.
+    """
+
+    path: NotBlankStr = "synthorg.db"
+    wal_mode: bool = True
+    journal_size_limit: Annotated[int, Field(ge=0, le=LARGEST_INTEGER)] = 64 * 1024 * 1024
+    synchronous: Literal["full", "normal"] = "full"
+    busy_timeout_seconds: SecondsOrZero = 30
+
+    @field_validator("path")
+    @classmethod
+    def _refuse_misleading_path(cls, path: str) -> str:
+        if ".." in re.split(r"[/\\]", path):
+            raise ValueError("must not contain '..': write where the file is without it")
+        spelling = path.strip().lower()
+        if spelling.startswith("file:"):
+            raise ValueError("must be a path, not a URI: leave out 'file:'")
+        if spelling == MEMORY and path != MEMORY:
+            raise ValueError(f"would be a file: a database in memory is exactly {MEMORY!r}")
+        return path
+
+    @property
+    def description(self) -> str:
+        """The database as a URL, for people to read."""
+        return "sqlite://" if self.path == MEMORY else f"sqlite:///{quote(self.path)}"
+
+
+class TLSConfig(_Model):
+    """Encryption of the connections to a server.
+
+    Attributes:
+        mode: "off" never encrypts; "require" encrypts, but to whoever answers; "verify-full"
+            also checks that the server has a trusted certificate for the host's name.
+        ca: The file of the certificates that "verify-full" trusts; None for the system's.
+        certificate: The file of the certificate that the server may ask for.
+        key: The file of the certificate's private key.
+    """
+
+    mode: Literal["off", "require", "verify-full"] = "off"
+    ca: NotBlankStr | None = None
+    certificate: NotBlankStr | None = None
+    key: NotBlankStr | None = Field(default=None, validate_default=True)
+
+    @field_validator("ca")
+    @classmethod
+    def _refuse_unused_ca(cls, ca: str | None, info: ValidationInfo) -> str | None:
+        if ca is not None and info.data.get("mode") != "verify-full":
+            raise ValueError("is used by mode 'verify-full' only")
+        return ca
+
+    @field_validator("certificate")
+    @classmethod
+    def _refuse_unused_certificate(
+        cls, certificate: str | None, info: ValidationInfo
+    ) -> str | None:
+        if certificate is not None and info.data.get("mode") == "off":
+            raise ValueError("is not used by mode 'off'")
+        return certificate
+
+    @field_validator("key")
+    @classmethod
+    def _refuse_half_a_pair(cls, key: str | None, info: ValidationInfo) -> str | None:
+        if (key is None) != (info.data.get("certificate") is None):
+            raise ValueError("a certificate and its key must be given together")
+        return key
+
+
+class ServerConfig(_Model):
+    """A database on a server: what the sections of all such databases share.
+
+    Attributes:
+        host: The server's name or address, or the folder of its socket.
+        port: The server's port.
+        database: The name of the database.
+        username: Who connects; None for the driver's default.
+        password: The password, if there is one.
+        pool_size: How many connections are kept open.
+        max_overflow: How many more may be opened when all are in use.
+        pool_timeout_seconds: How long a call waits for a free connection.
+        pool_recycle_seconds: The age at which a connection is replaced; it should be below the
+            time after which the server or a firewall drops an idle one.
+        connect_timeout_seconds: How long opening a connection may take.
+        statement_timeout_seconds: How long the server works on one statement; 0 for no limit.
+        application_name: How the connections appear in the server's own lists.
+        tls: Whether and how the connections are encrypted.
+    """
+
+    scheme: ClassVar[BackendName]
+
+    host: NotBlankStr = "localhost"
+    port: Port
+    database: NotBlankStr
+    username: NotBlankStr | None = None
+    password: SecretStr | None = None
+    pool_size: Annotated[int, Field(ge=1)] = 10
+    max_overflow: Annotated[int, Field(ge=0)] = 0
+    pool_timeout_seconds: Seconds = 30
+    pool_recycle_seconds: Seconds = 1800
+    connect_timeout_seconds: Seconds = 10
+    statement_timeout_seconds: SecondsOrZero = 60
+    application_name: Annotated[NotBlankStr, Field(max_length=63)] = "synthorg"
+    tls: TLSConfig = TLSConfig()
+
+    @field_validator("password")
+    @classmethod
+    def _refuse_unsendable_password(cls, password: SecretStr | None) -> SecretStr | None:
+        if password is not None:
+            reason = reason_text_is_unstorable(password.get_secret_value())
+            if reason is not None:
+                raise ValueError(reason)
+        return password
+
+    @property
+    def description(self) -> str:
+        """The database as a URL without the password, for people to read."""
+        user = "" if self.username is None else f"{quote(self.username, safe='')}@"
+        host = f"[{quote(self.host)}]" if ":" in self.host else quote(self.host, safe="")
+        return f"{self.scheme}://{user}{host}:{self.port}/{quote(self.database, safe='')}"
+
+
+class PostgreSQLConfig(ServerConfig):
+    """A PostgreSQL database, through the chosen driver."""
+
+    scheme: ClassVar[BackendName] = "postgresql"
+
+    port: Port = 5432
+    driver: Literal["asyncpg", "psycopg"] = "asyncpg"
+
+
+class MySQLConfig(ServerConfig):
+    """A MySQL database."""
+
+    scheme: ClassVar[BackendName] = "mysql"
+
+    port: Port = 3306
+
+
+class MariaDBConfig(MySQLConfig):
+    """A MariaDB database."""
+
+    scheme: ClassVar[BackendName] = "mariadb"
+
+
+class PersistenceConfig(_Model):
+    """The choice of a database; without arguments, a SQLite file in the working directory.
+
+    Attributes:
+        backend: Which of the sections is used.
+        sqlite: The SQLite database.
+        postgresql: The PostgreSQL database.
+        mariadb: The MariaDB database.
+        mysql: The MySQL database.
+    """
+
+    backend: BackendName = "sqlite"
+    sqlite: SQLiteConfig = SQLiteConfig()
+    postgresql: PostgreSQLConfig | None = Field(default=None, validate_default=True)
+    mariadb: MariaDBConfig | None = Field(default=None, validate_default=True)
+    mysql: MySQLConfig | None = Field(default=None, validate_default=True)
+
+    @field_validator("postgresql", "mariadb", "mysql")
+    @classmethod
+    def _refuse_missing_section(
+        cls, section: ServerConfig | None, info: ValidationInfo
+    ) -> ServerConfig | None:
+        if section is None and info.data.get("backend") == info.field_name:
+            raise ValueError(f"backend {info.field_name!r} needs the section {info.field_name!r}")
+        return section
+
+    @property
+    def section(self) -> SQLiteConfig | ServerConfig:
+        """The section of the chosen backend."""
+        sections = {
+            "sqlite": self.sqlite,
+            "postgresql": self.postgresql,
+            "mariadb": self.mariadb,
+            "mysql": self.mysql,
+        }
+        section = sections[self.backend]
+        assert section is not None, "a missing section is refused when the configuration is made"
+        return section
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """Read a configuration from a URL.
+
+        A server's URL is `postgresql://user:password@host:port/database`, likewise with `mariadb`
+        or `mysql`. For SQLite it is `sqlite:///relative.db`, `sqlite:////absolute.db`, or
+        `sqlite://` in memory. Parameters (`?pool_size=5&tls_mode=require`) set the other fields
+        of the section, those of `tls` as `tls_mode`, `tls_ca`, `tls_certificate` and `tls_key`.
+        Any part may be percent-encoded; in user, password, database and parameters the characters
+        `/ ? # @` must be, save for `@` in the password.
+
+        Args:
+            url: The URL.
+
+        Raises:
+            ValidationError: If the URL cannot be read, or names an unknown backend or parameter.
+        """
+        try:
+            values = _read_url(url)
+        except ValueError as error:
+            detail = InitErrorDetails(
+                type="value_error", loc=("url",), input=None, ctx={"error": error}
+            )
+        else:
+            return cls.model_validate(values)
+        raise ValidationError.from_exception_data(cls.__name__, [detail], hide_input=True)
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read a configuration from the URL in `SYNTHORG_DATABASE_URL`.
+
+        Args:
+            environment: Where to look; None for the environment of this process.
+
+        Returns:
+            The configuration; the default one if the variable is not set or empty.
+
+        Raises:
+            ValidationError: As `from_url` does.
+        """
+        url = (os.environ if environment is None else environment).get(DATABASE_URL_VARIABLE, "")
+        if not url:
+            return cls()
+        try:
+            return cls.from_url(url)
+        except ValidationError as error:
+            error.add_note(f"The URL is the value of {DATABASE_URL_VARIABLE}.")
+            raise
+
+
+# Parsers that are not strict take an "@" or a "/" in a password for the end of it, and go on with
+# what follows as a host or a database, whose name then shows up in logs.
+def _read_url(url: str) -> dict[str, object]:
+    """Split a URL into the values of a PersistenceConfig, without checking any of them."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise ValueError("must look like sqlite:///file.db or postgresql://user@host/database")
+    if _CONTROL_CHARACTER.search(url):
+        raise ValueError("must not contain a line break or another control character")
+    backend = scheme.lower()
+    if backend not in get_args(BackendName):
+        return {"backend": backend}
+    if "#" in rest:
+        raise ValueError("must have every '#' written as %23")
+    address, _, query = rest.partition("?")
+    parameters = _read_parameters(query)
+    if backend == "sqlite":
+        section = _read_sqlite_address(address)
+    else:
+        section = _read_server_address(address, query)
+        parameters = _gather_tls(parameters)
+    if twice := section.keys() & parameters.keys():
+        raise ValueError(f"must not give {' and '.join(sorted(twice))} twice")
+    return {"backend": backend, backend: section | parameters}
+
+
+def _read_sqlite_address(address: str) -> dict[str, object]:
+    host, slash, path = address.partition("/")
+    if host:
+        raise ValueError(
+            "must have no host for SQLite: write sqlite:///relative.db, sqlite:////absolute.db, "
+            "or sqlite:// for a database in memory"
+        )
+    return {"path": unquote(path, errors=_UNDECODABLE) if slash else MEMORY}
+
+
+def _read_server_address(address: str, query: str) -> dict[str, object]:
+    authority, _, database = address.partition("/")
+    credentials, _, place = authority.rpartition("@")
+    username, _, password = credentials.partition(":")
+    found = _HOST_AND_PORT.fullmatch(place)
+    if found is None or "@" in database or "@" in query:
+        raise ValueError(
+            "must be scheme://user:password@host:port/database, with every '/', '?', '#' and '@' "
+            "inside one of the parts written as %2F, %3F, %23 and %40"
+        )
+    parts = {
+        "host": found["host"].strip("[]"),
+        "port": found["port"],
+        "database": database,
+        "username": username,
+        "password": password,
+    }
+    return {name: unquote(part, errors=_UNDECODABLE) for name, part in parts.items() if part}
+
+
+def _read_parameters(query: str) -> dict[str, object]:
+    parameters: dict[str, object] = {}
+    for parameter in query.split("&") if query else ():
+        name, separator, value = parameter.partition("=")
+        if not separator or name in parameters:
+            raise ValueError("must have every parameter once, as name=value")
+        parameters[name] = unquote(value, errors=_UNDECODABLE)
+    return parameters
+
+
+def _gather_tls(parameters: dict[str, object]) -> dict[str, object]:
+    names = {f"tls_{field}": field for field in TLSConfig.model_fields}
+    tls = {names[name]: value for name, value in parameters.items() if name in names}
+    others = {name: value for name, value in parameters.items() if name not in names}
+    return {"tls": tls} | others if tls else others

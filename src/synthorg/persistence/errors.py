@@ -1,0 +1,75 @@
+"""The errors that leave this library: catch PersistenceError to catch them all."""
+
+import inspect
+
+
+class PersistenceError(Exception):
+    """An operation on stored data failed.
+
+    Without a message of its own, an error says the first line of its class's description.
+    """
+
+    def __init__(self, *args: object) -> None:
+        description = inspect.getdoc(type(self))
+        if not args and description is not None:
+            args = (description.partition("\n")[0],)
+        super().__init__(*args)
+
+
+class PersistenceConnectionError(PersistenceError):
+    """The database cannot be reached.
+
+    Raised when a connection cannot be established, is refused or lost, when none becomes free
+    in time, and when something is asked of a backend that is not connected.
+    """
+
+
+class MigrationError(PersistenceError):
+    """The database's schema could not be brought to the version that this library needs.
+
+    Raised when a revision fails, and when the schema was written by a newer release.
+    """
+
+
+class RecordNotFoundError(PersistenceError):
+    """The requested record does not exist.
+
+    Raised by `ArtifactStorageBackend.retrieve` when no content is stored under the id; the
+    repositories return None instead.
+    """
+
+
+class DuplicateRecordError(PersistenceError):
+    """A record with the same unique key is already stored.
+
+    Raised when an append-only record is saved again, and when a second unique key collides (a
+    username, a key hash, the single ceo). What was stored before is untouched.
+    """
+
+
+class QueryError(PersistenceError):
+    """A statement could not be carried out.
+
+    Raised for arguments that make no sense (a limit below 1), for values that the database
+    cannot hold, for a stored row that no longer fits its entity, and for whatever else the
+    database refuses.
+    """
+
+
+class VersionConflictError(QueryError):
+    """The stored version is not the one that this save builds on.
+
+    Raised when somebody else has saved a versioned entity in between: read it again, apply the
+    change to what you find, and save that.
+    """
+
+
+class ArtifactTooLargeError(PersistenceError):
+    """The content of an artifact exceeds the largest size allowed for one artifact."""
+
+
+class ArtifactStorageFullError(PersistenceError):
+    """There is no room left for the content of an artifact.
+
+    Raised when storing it would exceed the storage's capacity, and when the disk is full.
+    """

@@ -1,0 +1,23 @@
+"""From a configuration to a backend."""
+
+from synthorg.persistence.config import PersistenceConfig
+from synthorg.persistence.protocol import PersistenceBackend
+from synthorg.persistence.sql.backend import SQLPersistenceBackend
+from synthorg.persistence.sql.dialects.registry import create_dialect
+
+
+def create_backend(config: PersistenceConfig) -> PersistenceBackend:
+    """Make the backend that a configuration asks for.
+
+    One database per company: each call makes a backend that shares nothing with another.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        A new, disconnected backend; call its `connect()`, then `migrate()`.
+
+    Raises:
+        PersistenceConnectionError: If the backend's name is unknown.
+    """
+    return SQLPersistenceBackend(create_dialect(config))

@@ -1,0 +1,187 @@
+"""The protocol of a persistence backend: its lifecycle, and a repository for every entity."""
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+# Before Python 3.12, isinstance() with typing's own Protocol reads every property, and those of
+# a backend that is not connected raise.
+from typing_extensions import Protocol, runtime_checkable
+
+from synthorg.entities import NotBlankStr
+from synthorg.persistence.repositories import (
+    AgentStateRepository,
+    ApiKeyRepository,
+    ArtifactRepository,
+    AuditRepository,
+    CheckpointRepository,
+    CollaborationMetricRepository,
+    CostRecordRepository,
+    HeartbeatRepository,
+    LifecycleEventRepository,
+    MessageRepository,
+    ParkedContextRepository,
+    PersonalityPresetRepository,
+    ProjectRepository,
+    SettingsRepository,
+    TaskMetricRepository,
+    TaskRepository,
+    UserRepository,
+    WorkflowDefinitionRepository,
+    WorkflowExecutionRepository,
+)
+
+
+@runtime_checkable
+class PersistenceBackend(Protocol):
+    """One company's database: connect, migrate, and work through the repositories.
+
+    A backend is made disconnected, and shares no state with any other. Until `connect` has
+    returned, `migrate`, `get_db`, `get_setting`, `set_setting` and every repository raise a
+    PersistenceConnectionError that says what was asked for.
+    """
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the backend is connected."""
+        ...
+
+    @property
+    def backend_name(self) -> NotBlankStr:
+        """The kind of database, such as "sqlite"."""
+        ...
+
+    async def connect(self) -> None:
+        """Connect; harmless when connected, also when two tasks call it at once.
+
+        Raises:
+            PersistenceConnectionError: If the database cannot be reached; the backend is then
+                disconnected, with nothing left open.
+        """
+        ...
+
+    async def disconnect(self) -> None:
+        """Close every connection; harmless when disconnected. `connect` works again after it."""
+        ...
+
+    async def health_check(self) -> bool:
+        """Tell whether the database answers in time; False when disconnected. Never raises."""
+        ...
+
+    async def migrate(self) -> None:
+        """Bring the schema to the version that this library needs.
+
+        Any number of processes may call this at once, on an empty or on an old database: one
+        migrates, and the others wait until it is done.
+
+        Raises:
+            MigrationError: If a revision fails, which the text names; the schema is then as it
+                was, or in a state from which the next call resumes. Also if the schema is of a
+                newer release; then nothing is touched.
+        """
+        ...
+
+    def get_db(self) -> AsyncEngine:
+        """Return the engine, for what the repositories do not offer; the backend closes it."""
+        ...
+
+    async def get_setting(self, key: NotBlankStr) -> str | None:
+        """Return the value of a setting in the namespace `_system`, or None."""
+        ...
+
+    async def set_setting(self, key: NotBlankStr, value: str) -> None:
+        """Insert or replace a setting in the namespace `_system`, dated now."""
+        ...
+
+    @property
+    def tasks(self) -> TaskRepository:
+        """The tasks."""
+        ...
+
+    @property
+    def cost_records(self) -> CostRecordRepository:
+        """The costs of calls to language models."""
+        ...
+
+    @property
+    def messages(self) -> MessageRepository:
+        """The messages."""
+        ...
+
+    @property
+    def lifecycle_events(self) -> LifecycleEventRepository:
+        """The events in the lives of agents."""
+        ...
+
+    @property
+    def task_metrics(self) -> TaskMetricRepository:
+        """The metrics of finished tasks."""
+        ...
+
+    @property
+    def collaboration_metrics(self) -> CollaborationMetricRepository:
+        """The metrics of how agents work together."""
+        ...
+
+    @property
+    def parked_contexts(self) -> ParkedContextRepository:
+        """The executions that wait for a human approval."""
+        ...
+
+    @property
+    def audit_entries(self) -> AuditRepository:
+        """The records of security decisions."""
+        ...
+
+    @property
+    def users(self) -> UserRepository:
+        """The users."""
+        ...
+
+    @property
+    def api_keys(self) -> ApiKeyRepository:
+        """The users' API keys."""
+        ...
+
+    @property
+    def checkpoints(self) -> CheckpointRepository:
+        """The snapshots of executions."""
+        ...
+
+    @property
+    def heartbeats(self) -> HeartbeatRepository:
+        """The last signs of life of executions."""
+        ...
+
+    @property
+    def agent_states(self) -> AgentStateRepository:
+        """What the agents are doing at present."""
+        ...
+
+    @property
+    def settings(self) -> SettingsRepository:
+        """The settings."""
+        ...
+
+    @property
+    def artifacts(self) -> ArtifactRepository:
+        """What is known about artifacts."""
+        ...
+
+    @property
+    def projects(self) -> ProjectRepository:
+        """The projects."""
+        ...
+
+    @property
+    def custom_presets(self) -> PersonalityPresetRepository:
+        """The personality presets that people have made."""
+        ...
+
+    @property
+    def workflow_definitions(self) -> WorkflowDefinitionRepository:
+        """The workflow definitions."""
+        ...
+
+    @property
+    def workflow_executions(self) -> WorkflowExecutionRepository:
+        """The executions of workflow definitions."""
+        ...

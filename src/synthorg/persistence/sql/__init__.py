@@ -1,0 +1,1 @@
+"""The one SQL implementation: tables, dialects, database, repositories and backend."""

@@ -1,0 +1,1 @@
+"""The dialects: one small class for each kind of database."""

@@ -1,0 +1,165 @@
+"""What a dialect answers: everything in which one database differs from another."""
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+from sqlalchemy import Connection, Executable, Table, bindparam
+from sqlalchemy.exc import DBAPIError, ResourceClosedError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+
+class Fault(enum.Enum):
+    """What went wrong, as far as a caller or a retry has to tell apart."""
+
+    DUPLICATE = enum.auto()
+    """Another row owns a unique key."""
+
+    APPEND_ONLY = enum.auto()
+    """The database refuses to change or replace a row that exists."""
+
+    REFUSED = enum.auto()
+    """The statement or its values are at fault; it will fail again."""
+
+    SCHEMA = enum.auto()
+    """A table or a column is missing, as in a database that was not migrated."""
+
+    TRANSIENT = enum.auto()
+    """The whole transaction may succeed when it is run again."""
+
+    CONNECTION = enum.auto()
+    """The database could not be reached, or not be used at all."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A fault and the reason to give to people, free of any value."""
+
+    fault: Fault
+    reason: str
+
+
+class Sharing(enum.Enum):
+    """How many transactions of one process may run at the same time."""
+
+    ANY = enum.auto()
+    """The server sorts them out."""
+
+    ONE_WRITER = enum.auto()
+    """One that writes, beside any number that read."""
+
+    ONE = enum.auto()
+    """One at a time, since all share one connection."""
+
+
+class Dialect(ABC):
+    """One kind of database. A difference that shows elsewhere belongs into a method here."""
+
+    name: ClassVar[str]
+    """The backend name in the configuration."""
+
+    sharing: Sharing = Sharing.ANY
+
+    driver_errors: ClassVar[tuple[type[Exception], ...]] = ()
+    """What the driver raises where SQLAlchemy does not wrap it, as in a connect hook."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """The database in words, without secrets, for messages."""
+
+    @property
+    @abstractmethod
+    def patience_seconds(self) -> float:
+        """How long a call waits for a lock or a connection that others hold."""
+
+    @abstractmethod
+    def create_engine(self) -> AsyncEngine:
+        """Make the engine, without connecting.
+
+        Raises:
+            PersistenceConnectionError: If the configuration cannot lead to a database.
+        """
+
+    async def inspect_server(self, connection: AsyncConnection) -> None:  # noqa: B027 (most dialects have nothing to check)
+        """Check on the first connection that the database can keep the library's promises.
+
+        Raises:
+            PersistenceConnectionError: If it cannot.
+        """
+
+    @abstractmethod
+    def upsert(self, table: Table, kept: Collection[str]) -> Executable:
+        """Build the statement that inserts a row, or replaces the one with its primary key.
+
+        Args:
+            table: The table; the statement has a bind parameter for each insertable column.
+            kept: Columns that keep the value of an existing row.
+
+        Returns:
+            A statement that never touches a row which owns another unique key.
+        """
+
+    @abstractmethod
+    def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
+        """Tell by its code what an error of the driver means, or None for an unknown code."""
+
+    def begin_options(self, *, write: bool) -> Mapping[str, Any]:  # noqa: ARG002 (used by dialects whose BEGIN differs)
+        """Give the execution options under which a transaction begins."""
+        return {}
+
+    async def interrupt(self, connection: AsyncConnection) -> None:  # noqa: B027 (most drivers do it themselves)
+        """Stop the statement that a cancelled caller no longer waits for."""
+
+    @abstractmethod
+    def migration_transaction(self, connection: Connection) -> AbstractContextManager[None]:
+        """Hold the migration lock, in one transaction where DDL is transactional.
+
+        Args:
+            connection: The connection on which Alembic runs, with no transaction begun.
+        """
+
+    @abstractmethod
+    def append_only_triggers(self, table: str) -> tuple[str, ...]:
+        """Write the DDL after which the database refuses UPDATE and DELETE on the table."""
+
+    @abstractmethod
+    def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
+        """Write the DDL that takes the protection away again, before the table is dropped."""
+
+    @final
+    def diagnose(self, error: BaseException) -> Diagnosis:
+        """Tell what any error means that came out of an engine of this dialect."""
+        if isinstance(error, PoolTimeoutError):
+            return Diagnosis(Fault.CONNECTION, "no connection of the pool became free in time")
+        if isinstance(error, ResourceClosedError):
+            return Diagnosis(Fault.CONNECTION, "the connection is closed")
+        driver_error = error.orig if isinstance(error, StatementError) else error
+        if driver_error is not None:
+            known = self.diagnose_driver_error(driver_error)
+            if known is not None:
+                return known
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            return Diagnosis(Fault.CONNECTION, "the connection to the database was lost")
+        if isinstance(driver_error, OSError):
+            return Diagnosis(Fault.CONNECTION, "the database could not be reached")
+        return Diagnosis(Fault.REFUSED, f"the database refused it ({type(driver_error).__name__})")
+
+
+def insertable(table: Table) -> Iterator[str]:
+    """Name the columns that a row is inserted with; the database fills the others."""
+    for column in table.columns:
+        if column.computed is None and column is not table.autoincrement_column:
+            yield column.name
+
+
+def insert_values(table: Table) -> dict[str, Any]:
+    """Map each insertable column to a bind parameter of its name and type."""
+    return {
+        name: bindparam(name, type_=table.columns[name].type, required=True)
+        for name in insertable(table)
+    }

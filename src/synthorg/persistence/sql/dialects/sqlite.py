@@ -1,0 +1,271 @@
+"""SQLite through aiosqlite: pragmas, explicit BEGIN, error codes."""
+
+import asyncio
+import logging
+import os
+import sqlite3
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import aiosqlite
+from sqlalchemy import URL, Connection, Executable, Table, event, text
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from synthorg.persistence.config import SQLiteConfig
+from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
+from synthorg.persistence.sql.dialects.base import (
+    Diagnosis,
+    Dialect,
+    Fault,
+    Sharing,
+    insert_values,
+)
+
+logger = logging.getLogger(__name__)
+
+MEMORY: Final = ":memory:"
+BEGIN_OPTION: Final = "synthorg_begin"
+"""The execution option that names the kind of BEGIN, or suppresses it with None."""
+
+FILE_HEADER: Final = b"SQLite format 3\x00"  # https://www.sqlite.org/fileformat.html
+READERS: Final = 5
+PRIMARY_CODE: Final = 0xFF  # extended result codes keep the primary one in the lowest byte
+
+_DUPLICATE_CODES: Final = frozenset(
+    {
+        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+        sqlite3.SQLITE_CONSTRAINT_ROWID,
+    }
+)
+_CONSTRAINT_REASONS: Final = {
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: (
+        "it refers to a record that does not exist, or is referred to by one that does"
+    ),
+    sqlite3.SQLITE_CONSTRAINT_NOTNULL: "a value that every row needs is missing",
+    sqlite3.SQLITE_CONSTRAINT_CHECK: "it would break a CHECK constraint",
+}
+_CONNECTION_REASONS: Final = {
+    sqlite3.SQLITE_PERM: "access to the database file is denied",
+    sqlite3.SQLITE_READONLY: "the database file is read-only",
+    sqlite3.SQLITE_IOERR: "the database file could not be read or written",
+    sqlite3.SQLITE_CORRUPT: "the database file is damaged",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
+    sqlite3.SQLITE_AUTH: "access to the database file is denied",
+    sqlite3.SQLITE_NOTADB: "the file is not a SQLite database",
+}
+
+
+class SQLiteDialect(Dialect):
+    """A SQLite file, or a database in memory that ends with its connection."""
+
+    name: ClassVar[str] = "sqlite"
+    driver_errors: ClassVar[tuple[type[Exception], ...]] = (sqlite3.Error,)
+
+    def __init__(self, config: SQLiteConfig) -> None:
+        self._config = config
+        self._in_memory = config.path == MEMORY
+        self.sharing = Sharing.ONE if self._in_memory else Sharing.ONE_WRITER
+
+    @property
+    def description(self) -> str:
+        return f"SQLite database {self._config.path}"
+
+    @property
+    def patience_seconds(self) -> float:
+        return self._config.busy_timeout_seconds
+
+    def create_engine(self) -> AsyncEngine:
+        path = MEMORY if self._in_memory else str(_usable_path(self._config.path))
+        pool: dict[str, Any] = (
+            {"poolclass": StaticPool}
+            if self._in_memory
+            else {
+                "pool_size": READERS + 1,
+                "max_overflow": 0,
+                "pool_timeout": self.patience_seconds,
+            }
+        )
+        engine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=path),
+            # The driver's own transaction control would leave DDL outside, so BEGIN is sent below.
+            connect_args={"isolation_level": None, "timeout": self.patience_seconds},
+            hide_parameters=True,
+            **pool,
+        )
+        event.listen(engine.sync_engine, "connect", self._configure)
+        event.listen(engine.sync_engine, "begin", _begin)
+        return engine
+
+    async def inspect_server(self, connection: AsyncConnection) -> None:
+        # Opening is lazy: only a read finds out that the file is damaged.
+        await connection.execute(text("SELECT count(*) FROM sqlite_master"))
+
+    def upsert(self, table: Table, kept: Collection[str]) -> Executable:
+        statement = insert(table).values(insert_values(table))
+        key = [column.name for column in table.primary_key]
+        return statement.on_conflict_do_update(
+            index_elements=key,
+            set_={
+                name: statement.excluded[name]
+                for name in insert_values(table)
+                if name not in key and name not in kept
+            },
+        )
+
+    def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None:
+            return None
+        primary = code & PRIMARY_CODE
+        if code in _DUPLICATE_CODES:
+            return Diagnosis(Fault.DUPLICATE, "another record has the same unique value")
+        if code == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+            return Diagnosis(Fault.APPEND_ONLY, "the database protects existing rows from change")
+        if code in _CONSTRAINT_REASONS:
+            return Diagnosis(Fault.REFUSED, _CONSTRAINT_REASONS[code])
+        if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return Diagnosis(
+                Fault.TRANSIENT,
+                f"another process kept the database locked for {self.patience_seconds:g} s",
+            )
+        if primary in _CONNECTION_REASONS:
+            return Diagnosis(Fault.CONNECTION, _CONNECTION_REASONS[primary])
+        if primary == sqlite3.SQLITE_ERROR:
+            return Diagnosis(Fault.SCHEMA, "the schema does not fit the statement")
+        return Diagnosis(Fault.REFUSED, f"the database refused it (SQLite code {code})")
+
+    def begin_options(self, *, write: bool) -> Mapping[str, Any]:
+        # A deferred transaction that turns into a write can meet a newer snapshot and fail.
+        return {BEGIN_OPTION: "IMMEDIATE" if write else "DEFERRED"}
+
+    async def interrupt(self, connection: AsyncConnection) -> None:
+        # The statement runs in a thread that knows nothing of asyncio's cancellation.
+        driver = (await connection.get_raw_connection()).driver_connection
+        if isinstance(driver, aiosqlite.Connection):
+            await driver.interrupt()
+
+    @contextmanager
+    def migration_transaction(self, connection: Connection) -> Iterator[None]:
+        # Rebuilding a table drops it, which would cascade to the rows that refer to it; and the
+        # pragma is ignored inside a transaction. https://www.sqlite.org/lang_altertable.html
+        _outside_transaction(connection, "PRAGMA foreign_keys=OFF")
+        try:
+            connection.execution_options(**{BEGIN_OPTION: "IMMEDIATE"})
+            with connection.begin():
+                yield
+                dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+                if dangling:
+                    tables = ", ".join(sorted({str(row[0]) for row in dangling}))
+                    raise MigrationError(
+                        f"the migration would leave rows without the record they refer to, in "
+                        f"{tables}; nothing was changed"
+                    )
+        finally:
+            _outside_transaction(connection, "PRAGMA foreign_keys=ON")
+
+    def append_only_triggers(self, table: str) -> tuple[str, ...]:
+        message = f"{table} is append-only"
+        # INSERT OR REPLACE deletes without firing the trigger on DELETE, hence the one on INSERT.
+        return (
+            f"CREATE TRIGGER {table}_refuse_update BEFORE UPDATE ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{message}'); END",
+            f"CREATE TRIGGER {table}_refuse_delete BEFORE DELETE ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{message}'); END",
+            f"CREATE TRIGGER {table}_refuse_replace BEFORE INSERT ON {table} "
+            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id) "  # noqa: S608 (no value)
+            f"BEGIN SELECT RAISE(ABORT, '{message}'); END",
+        )
+
+    def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
+        return tuple(
+            f"DROP TRIGGER IF EXISTS {table}_refuse_{action}"
+            for action in ("update", "delete", "replace")
+        )
+
+    def _configure(self, connection: DBAPIConnection, _record: object) -> None:
+        connection.run_async(self._set_pragmas)  # type: ignore[attr-defined]  # https://docs.sqlalchemy.org/en/21/orm/extensions/asyncio.html#using-awaitable-only-driver-methods-in-connection-pool-and-other-events
+
+    async def _set_pragmas(self, connection: aiosqlite.Connection) -> None:
+        try:
+            # Before anything else, since it is not remembered in the file.
+            await connection.execute("PRAGMA foreign_keys=ON")
+            if not self._in_memory:
+                if self._config.wal_mode:
+                    await self._enter_wal_mode(connection)
+                # A limit for the WAL file, which otherwise stays as large as it ever was.
+                await connection.execute(
+                    f"PRAGMA journal_size_limit={self._config.journal_size_limit}"
+                )
+                # FULL syncs the WAL at every commit: no acknowledged write is lost in a power cut.
+                await connection.execute(f"PRAGMA synchronous={self._config.synchronous}")
+        except BaseException:
+            await connection.close()  # the pool forgets a connection that it could not set up
+            raise
+
+    async def _enter_wal_mode(self, connection: aiosqlite.Connection) -> None:
+        """Switch the file to WAL, waiting for others, as the busy timeout does not apply to it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.patience_seconds
+        while True:
+            try:
+                async with connection.execute("PRAGMA journal_mode=WAL") as cursor:
+                    row = await cursor.fetchone()
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY
+                if not busy or loop.time() > deadline:
+                    raise
+                await asyncio.sleep(0.01)
+                continue
+            if row is None or row[0] != "wal":
+                logger.warning("the file system does not support WAL; readers wait for writers")
+            return
+
+
+def _begin(connection: Connection) -> None:
+    mode = connection.get_execution_options().get(BEGIN_OPTION, "DEFERRED")
+    if mode is not None:
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _outside_transaction(connection: Connection, statement: str) -> None:
+    connection.execution_options(**{BEGIN_OPTION: None})
+    connection.exec_driver_sql(statement)
+    connection.commit()
+
+
+def _usable_path(given: str) -> Path:
+    """Resolve the path, refusing what SQLite would misread or create by mistake."""
+    path = Path(os.path.abspath(given))  # noqa: PTH100 (resolve() would replace symbolic links)
+
+    def refused(reason: str) -> PersistenceConnectionError:
+        return PersistenceConnectionError(f"cannot open the SQLite database {path}: {reason}")
+
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise refused("it is a folder" if path.is_dir() else "it is not a regular file")
+        writable = status.st_mode & 0o222 and os.access(path, os.W_OK)
+        if not writable or not os.access(path, os.R_OK):
+            raise refused("the file is read-only or not readable")
+        with path.open("rb") as file:
+            header = file.read(len(FILE_HEADER))
+        if header not in (b"", FILE_HEADER):
+            raise refused("the file is not a SQLite database")
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise refused("it is a symbolic link to a file that does not exist") from None
+        if not path.parent.is_dir():
+            raise refused(f"the folder {path.parent} does not exist") from None
+    except OSError as error:
+        raise refused(error.strerror or type(error).__name__) from None
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise refused(f"the folder {path.parent} is not writable, which the journal needs")
+    return path

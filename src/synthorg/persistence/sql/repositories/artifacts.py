@@ -1,0 +1,37 @@
+"""Artifacts."""
+
+from synthorg.entities import Artifact, ArtifactType, NotBlankStr
+from synthorg.persistence.sql import tables
+from synthorg.persistence.sql.queries import ListQuery
+from synthorg.persistence.sql.repository import Repository
+
+
+class SQLArtifactRepository(Repository[Artifact]):
+    """`ArtifactRepository` on SQL."""
+
+    table = tables.artifacts
+    record = Artifact
+
+    _artifacts = ListQuery(
+        table, record, order_by=("id",), filters=("task_id", "created_by", "type")
+    )
+
+    async def save(self, artifact: Artifact) -> None:
+        await self._upsert(artifact)
+
+    async def get(self, artifact_id: NotBlankStr) -> Artifact | None:
+        return await self._get(artifact_id)
+
+    async def list_artifacts(
+        self,
+        *,
+        task_id: NotBlankStr | None = None,
+        created_by: NotBlankStr | None = None,
+        artifact_type: ArtifactType | None = None,
+    ) -> tuple[Artifact, ...]:
+        return await self._list(
+            self._artifacts, task_id=task_id, created_by=created_by, type=artifact_type
+        )
+
+    async def delete(self, artifact_id: NotBlankStr) -> bool:
+        return await self._delete(artifact_id)

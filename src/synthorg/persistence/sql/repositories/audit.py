@@ -1,0 +1,49 @@
+"""The audit trail."""
+
+from pydantic import AwareDatetime
+
+from synthorg.entities import ApprovalRiskLevel, AuditEntry, AuditVerdictStr, NotBlankStr
+from synthorg.persistence.sql import tables
+from synthorg.persistence.sql.queries import ListQuery
+from synthorg.persistence.sql.repository import Repository
+
+
+class SQLAuditRepository(Repository[AuditEntry]):
+    """`AuditRepository` on SQL."""
+
+    table = tables.audit_entries
+    record = AuditEntry
+
+    _entries = ListQuery(
+        table,
+        record,
+        order_by=("timestamp", "id"),
+        descending=True,
+        filters=("agent_id", "action_type", "verdict", "risk_level"),
+        time="timestamp",
+    )
+
+    async def save(self, entry: AuditEntry) -> None:
+        await self._insert(entry)
+
+    async def query(
+        self,
+        *,
+        agent_id: NotBlankStr | None = None,
+        action_type: str | None = None,
+        verdict: AuditVerdictStr | None = None,
+        risk_level: ApprovalRiskLevel | None = None,
+        since: AwareDatetime | None = None,
+        until: AwareDatetime | None = None,
+        limit: int = 100,
+    ) -> tuple[AuditEntry, ...]:
+        return await self._list(
+            self._entries,
+            agent_id=agent_id,
+            action_type=action_type,
+            verdict=verdict,
+            risk_level=risk_level,
+            since=since,
+            until=until,
+            limit=limit,
+        )

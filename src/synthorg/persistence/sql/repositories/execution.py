@@ -1,0 +1,97 @@
+"""Checkpoints, heartbeats and what each agent is doing."""
+
+from pydantic import AwareDatetime
+
+from synthorg.entities import AgentRuntimeState, Checkpoint, Heartbeat, NotBlankStr
+from synthorg.persistence.sql import tables
+from synthorg.persistence.sql.queries import ListQuery
+from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.statements import bind, deletion
+
+
+class SQLCheckpointRepository(Repository[Checkpoint]):
+    """`CheckpointRepository` on SQL."""
+
+    table = tables.checkpoints
+    record = Checkpoint
+
+    _checkpoints = ListQuery(
+        table,
+        record,
+        order_by=("turn_number", "created_at", "id"),
+        descending=True,
+        filters=("execution_id", "task_id"),
+    )
+    _deletion_by_execution = deletion(table, ["execution_id"])
+
+    async def save(self, checkpoint: Checkpoint) -> None:
+        await self._upsert(checkpoint)
+
+    async def get_latest(
+        self, *, execution_id: NotBlankStr | None = None, task_id: NotBlankStr | None = None
+    ) -> Checkpoint | None:
+        if execution_id is None and task_id is None:
+            raise ValueError("get_latest needs an execution_id or a task_id")
+        latest = await self._list(
+            self._checkpoints, execution_id=execution_id, task_id=task_id, limit=1
+        )
+        return latest[0] if latest else None
+
+    async def delete_by_execution(self, execution_id: NotBlankStr) -> int:
+        return await self._executor.execute(
+            self._deletion_by_execution, {"execution_id": execution_id}
+        )
+
+
+class SQLHeartbeatRepository(Repository[Heartbeat]):
+    """`HeartbeatRepository` on SQL."""
+
+    table = tables.heartbeats
+    record = Heartbeat
+
+    _stale = ListQuery(
+        table,
+        record,
+        order_by=("last_heartbeat_at", "execution_id"),
+        where=[table.c.last_heartbeat_at < bind(table, "last_heartbeat_at", "threshold")],
+    )
+
+    async def save(self, heartbeat: Heartbeat) -> None:
+        await self._upsert(heartbeat)
+
+    async def get(self, execution_id: NotBlankStr) -> Heartbeat | None:
+        return await self._get(execution_id)
+
+    async def get_stale(self, threshold: AwareDatetime) -> tuple[Heartbeat, ...]:
+        return await self._list(self._stale, threshold=threshold)
+
+    async def delete(self, execution_id: NotBlankStr) -> bool:
+        return await self._delete(execution_id)
+
+
+class SQLAgentStateRepository(Repository[AgentRuntimeState]):
+    """`AgentStateRepository` on SQL."""
+
+    table = tables.agent_states
+    record = AgentRuntimeState
+
+    # The time of the last activity where the agent is active, so that idle ones are not visited.
+    _active = ListQuery(
+        table,
+        record,
+        order_by=("active_at", "agent_id"),
+        descending=True,
+        where=[table.c.active_at.is_not(None)],
+    )
+
+    async def save(self, state: AgentRuntimeState) -> None:
+        await self._upsert(state)
+
+    async def get(self, agent_id: NotBlankStr) -> AgentRuntimeState | None:
+        return await self._get(agent_id)
+
+    async def get_active(self) -> tuple[AgentRuntimeState, ...]:
+        return await self._list(self._active)
+
+    async def delete(self, agent_id: NotBlankStr) -> bool:
+        return await self._delete(agent_id)

@@ -1,0 +1,97 @@
+"""People: lifecycle events, task metrics and collaboration metrics."""
+
+from pydantic import AwareDatetime
+
+from synthorg.entities import (
+    AgentLifecycleEvent,
+    CollaborationMetricRecord,
+    LifecycleEventType,
+    NotBlankStr,
+    TaskMetricRecord,
+)
+from synthorg.persistence.sql import tables
+from synthorg.persistence.sql.queries import ListQuery
+from synthorg.persistence.sql.repository import Repository
+
+
+class SQLLifecycleEventRepository(Repository[AgentLifecycleEvent]):
+    """`LifecycleEventRepository` on SQL."""
+
+    table = tables.lifecycle_events
+    record = AgentLifecycleEvent
+
+    _events = ListQuery(
+        table,
+        record,
+        order_by=("timestamp", "id"),
+        descending=True,
+        filters=("agent_id", "event_type"),
+        time="timestamp",
+    )
+
+    async def save(self, event: AgentLifecycleEvent) -> None:
+        await self._insert(event)
+
+    async def list_events(
+        self,
+        *,
+        agent_id: NotBlankStr | None = None,
+        event_type: LifecycleEventType | None = None,
+        since: AwareDatetime | None = None,
+        limit: int | None = None,
+    ) -> tuple[AgentLifecycleEvent, ...]:
+        return await self._list(
+            self._events, agent_id=agent_id, event_type=event_type, since=since, limit=limit
+        )
+
+
+class SQLTaskMetricRepository(Repository[TaskMetricRecord]):
+    """`TaskMetricRepository` on SQL."""
+
+    table = tables.task_metrics
+    record = TaskMetricRecord
+
+    _records = ListQuery(
+        table,
+        record,
+        order_by=("completed_at", "id"),
+        descending=True,
+        filters=("agent_id",),
+        time="completed_at",
+    )
+
+    async def save(self, record: TaskMetricRecord) -> None:
+        await self._insert(record)
+
+    async def query(
+        self,
+        *,
+        agent_id: NotBlankStr | None = None,
+        since: AwareDatetime | None = None,
+        until: AwareDatetime | None = None,
+    ) -> tuple[TaskMetricRecord, ...]:
+        return await self._list(self._records, agent_id=agent_id, since=since, until=until)
+
+
+class SQLCollaborationMetricRepository(Repository[CollaborationMetricRecord]):
+    """`CollaborationMetricRepository` on SQL."""
+
+    table = tables.collaboration_metrics
+    record = CollaborationMetricRecord
+
+    _records = ListQuery(
+        table,
+        record,
+        order_by=("recorded_at", "id"),
+        descending=True,
+        filters=("agent_id",),
+        time="recorded_at",
+    )
+
+    async def save(self, record: CollaborationMetricRecord) -> None:
+        await self._insert(record)
+
+    async def query(
+        self, *, agent_id: NotBlankStr | None = None, since: AwareDatetime | None = None
+    ) -> tuple[CollaborationMetricRecord, ...]:
+        return await self._list(self._records, agent_id=agent_id, since=since)

@@ -1,0 +1,25 @@
+"""Messages."""
+
+from synthorg.entities import Message, NotBlankStr
+from synthorg.persistence.sql import tables
+from synthorg.persistence.sql.queries import ListQuery
+from synthorg.persistence.sql.repository import Repository
+
+
+class SQLMessageRepository(Repository[Message]):
+    """`MessageRepository` on SQL."""
+
+    table = tables.messages
+    record = Message
+
+    _history = ListQuery(
+        table, record, order_by=("timestamp", "id"), descending=True, required=("channel",)
+    )
+
+    async def save(self, message: Message) -> None:
+        await self._insert(message)
+
+    async def get_history(
+        self, channel: NotBlankStr, *, limit: int | None = None
+    ) -> tuple[Message, ...]:
+        return await self._list(self._history, channel=channel, limit=limit)

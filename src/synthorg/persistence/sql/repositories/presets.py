@@ -1,0 +1,43 @@
+"""Custom personality presets."""
+
+from sqlalchemy import func, select
+
+from synthorg.entities import NotBlankStr, PresetListRow, PresetRow
+from synthorg.persistence.sql import tables
+from synthorg.persistence.sql.queries import ListQuery
+from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.statements import from_expression
+
+
+class SQLPersonalityPresetRepository(Repository[PresetListRow]):
+    """`PersonalityPresetRepository` on SQL."""
+
+    table = tables.custom_presets
+    record = PresetListRow
+    kept = frozenset({"created_at"})
+
+    _presets = ListQuery(table, record, order_by=("name",))
+    _count = from_expression("count", table, select(func.count()).select_from(table))
+
+    async def save(
+        self,
+        name: NotBlankStr,
+        config_json: str,
+        description: str,
+        created_at: str,
+        updated_at: str,
+    ) -> None:
+        await self._upsert(PresetListRow(name, config_json, description, created_at, updated_at))
+
+    async def get(self, name: NotBlankStr) -> PresetRow | None:
+        row = await self._get(name)
+        return None if row is None else PresetRow(*row[1:])
+
+    async def list_all(self) -> tuple[PresetListRow, ...]:
+        return await self._list(self._presets)
+
+    async def delete(self, name: NotBlankStr) -> bool:
+        return await self._delete(name)
+
+    async def count(self) -> int:
+        return int(await self._scalar(self._count))

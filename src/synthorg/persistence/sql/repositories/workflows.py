@@ -1,0 +1,78 @@
+"""Workflow definitions and their executions."""
+
+from synthorg.entities import (
+    NotBlankStr,
+    WorkflowDefinition,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowType,
+)
+from synthorg.persistence.errors import DuplicateRecordError, VersionConflictError
+from synthorg.persistence.sql import tables
+from synthorg.persistence.sql.queries import ListQuery
+from synthorg.persistence.sql.repository import VersionedRepository
+
+
+class SQLWorkflowDefinitionRepository(VersionedRepository[WorkflowDefinition]):
+    """`WorkflowDefinitionRepository` on SQL."""
+
+    table = tables.workflow_definitions
+    record = WorkflowDefinition
+    kept = frozenset({"created_by", "created_at"})
+
+    _definitions = ListQuery(
+        table, record, order_by=("updated_at", "id"), descending=True, filters=("workflow_type",)
+    )
+
+    async def save(self, definition: WorkflowDefinition) -> None:
+        if definition.version > 1:
+            return await self._advance(definition)
+        try:
+            return await self._insert(definition)
+        except DuplicateRecordError as error:
+            raise VersionConflictError(f"{error}; version 1 is saved only as the first") from error
+
+    async def get(self, definition_id: NotBlankStr) -> WorkflowDefinition | None:
+        return await self._get(definition_id)
+
+    async def list_definitions(
+        self, *, workflow_type: WorkflowType | None = None
+    ) -> tuple[WorkflowDefinition, ...]:
+        return await self._list(self._definitions, workflow_type=workflow_type)
+
+    async def delete(self, definition_id: NotBlankStr) -> bool:
+        return await self._delete(definition_id)
+
+
+class SQLWorkflowExecutionRepository(VersionedRepository[WorkflowExecution]):
+    """`WorkflowExecutionRepository` on SQL."""
+
+    table = tables.workflow_executions
+    record = WorkflowExecution
+
+    _by_definition = ListQuery(
+        table, record, order_by=("updated_at", "id"), descending=True, required=("definition_id",)
+    )
+    _by_status = ListQuery(
+        table, record, order_by=("updated_at", "id"), descending=True, required=("status",)
+    )
+
+    async def save(self, execution: WorkflowExecution) -> None:
+        if execution.version > 1:
+            await self._advance(execution)
+        else:
+            await self._insert(execution)
+
+    async def get(self, execution_id: NotBlankStr) -> WorkflowExecution | None:
+        return await self._get(execution_id)
+
+    async def list_by_definition(self, definition_id: NotBlankStr) -> tuple[WorkflowExecution, ...]:
+        return await self._list(self._by_definition, definition_id=definition_id)
+
+    async def list_by_status(
+        self, status: WorkflowExecutionStatus
+    ) -> tuple[WorkflowExecution, ...]:
+        return await self._list(self._by_status, status=status)
+
+    async def delete(self, execution_id: NotBlankStr) -> bool:
+        return await self._delete(execution_id)

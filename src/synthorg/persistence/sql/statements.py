@@ -1,0 +1,185 @@
+"""Statements built once from Core expressions, and prepared once for each database."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    ColumnElement,
+    Executable,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+)
+from sqlalchemy.sql import visitors
+
+from synthorg.persistence.errors import QueryError
+from synthorg.persistence.sql.dialects.base import Dialect, insert_values
+from synthorg.persistence.sql.types import admission
+
+EXISTING: Final = "existing_"
+"""The prefix of a parameter that selects the row to change, beside the one with its new value."""
+
+Parameters = Mapping[str, object]
+Admissions = tuple[tuple[str, Callable[[Any], Any]], ...]
+
+
+class Statement:
+    """One expression over one table, with what an error has to say about it.
+
+    Args:
+        action: What the statement does, as a verb for error messages.
+        table: The table it works on.
+        build: Makes the expression for a dialect; most are the same for all.
+        parameters: The bind parameters that each execution has to give.
+        inserts: Whether it adds a row, so that a protected one that exists is a duplicate.
+    """
+
+    __slots__ = ("_admissions", "action", "build", "inserts", "table")
+
+    def __init__(
+        self,
+        action: str,
+        table: Table,
+        build: Callable[[Dialect], Executable],
+        parameters: Iterable[BindParameter[Any]],
+        *,
+        inserts: bool = False,
+    ) -> None:
+        self.action = action
+        self.table = table
+        self.build = build
+        self.inserts = inserts
+        self._admissions: Admissions = tuple(
+            (parameter.key, admission(parameter.type)) for parameter in parameters
+        )
+
+    def admit(self, parameters: Parameters) -> dict[str, object]:
+        """Check and convert the values of one execution.
+
+        Args:
+            parameters: A value for each parameter, NULL for one left out; others are ignored.
+
+        Returns:
+            What to bind.
+
+        Raises:
+            QueryError: If a value is one that some database could not hold exactly.
+        """
+        admitted = {}
+        for name, admit in self._admissions:
+            value = parameters.get(name)
+            if value is not None:
+                try:
+                    value = admit(value)
+                except ValueError as error:
+                    raise self._refusal(name, error) from None
+            admitted[name] = value
+        return admitted
+
+    def subject(self, parameters: Parameters) -> str:
+        """Name the table, and the row where the parameters identify one, for an error."""
+        key = []
+        for column in self.table.primary_key:
+            value = parameters.get(EXISTING + column.name, parameters.get(column.name))
+            if value is None:
+                return self.table.name
+            key.append(f"{column.name}={value!r}")
+        return f"{self.table.name} ({', '.join(key)})"
+
+    def _refusal(self, parameter: str, reason: ValueError) -> QueryError:
+        field = parameter.removeprefix(EXISTING)
+        return QueryError(f"cannot {self.action} {self.table.name}: {field} {reason}")
+
+
+def from_expression(action: str, table: Table, expression: Executable) -> Statement:
+    """Make a statement of an expression that is the same on every database.
+
+    Args:
+        action: What it does, as a verb for error messages.
+        table: The table it works on.
+        expression: The expression; its named bind parameters become the statement's.
+    """
+    return Statement(action, table, lambda _: expression, required_parameters(expression))
+
+
+def insertion(table: Table) -> Statement:
+    """Make the statement that adds one row."""
+    values = insert_values(table)
+    return Statement(
+        "save", table, lambda _: insert(table).values(values), values.values(), inserts=True
+    )
+
+
+def replacement(table: Table, kept: Collection[str]) -> Statement:
+    """Make the statement that adds one row or replaces the one with its key.
+
+    Args:
+        table: The table.
+        kept: Columns that keep the value of an existing row.
+    """
+    return Statement(
+        "save", table, lambda dialect: dialect.upsert(table, kept), insert_values(table).values()
+    )
+
+
+def selection(table: Table, columns: Iterable[str], key: Iterable[str]) -> Statement:
+    """Make the statement that reads the row whose key columns equal the parameters of their name.
+
+    Args:
+        table: The table.
+        columns: The columns to read, in this order.
+        key: The columns to compare.
+    """
+    matching = [equal(table, name) for name in key]
+    return from_expression("get", table, select(*pick(table, columns)).where(*matching))
+
+
+def deletion(table: Table, key: Iterable[str]) -> Statement:
+    """Make the statement that deletes the rows whose columns equal the parameters of their name.
+
+    Args:
+        table: The table.
+        key: The columns to compare.
+    """
+    matching = [equal(table, name) for name in key]
+    return from_expression("delete", table, delete(table).where(*matching))
+
+
+def bind(table: Table, column: str, parameter: str | None = None) -> BindParameter[Any]:
+    """Make a parameter for values of a column, named after it or otherwise."""
+    name = column if parameter is None else parameter
+    return bindparam(name, type_=table.columns[column].type, required=True)
+
+
+def equal(table: Table, column: str, parameter: str | None = None) -> ColumnElement[bool]:
+    """Compare a column with a parameter of its name, or of another one."""
+    return table.columns[column] == bind(table, column, parameter)
+
+
+def field_names(record: type[Any]) -> tuple[str, ...]:
+    """Name the fields of an entity or a named tuple, in their order."""
+    if issubclass(record, BaseModel):
+        return tuple(record.model_fields)
+    names: tuple[str, ...] = record._fields
+    return names
+
+
+def pick(table: Table, columns: Iterable[str]) -> list[ColumnElement[Any]]:
+    """Look up columns by their names, in the order given."""
+    return [table.columns[name] for name in columns]
+
+
+def required_parameters(expression: Executable) -> list[BindParameter[Any]]:
+    """Find the bind parameters that each execution has to give."""
+    assert isinstance(expression, ClauseElement)
+    found = {
+        element.key: element
+        for element in visitors.iterate(expression)
+        if isinstance(element, BindParameter) and element.required
+    }
+    return list(found.values())

@@ -1,0 +1,238 @@
+"""Column types that mean the same on every database, and what each refuses to store."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dialect,
+    Double,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.dialects.mysql import DATETIME, LONGTEXT
+from sqlalchemy.types import TypeEngine
+
+from synthorg.entities.base import (
+    LARGEST_INTEGER,
+    LONGEST_KEY,
+    reason_text_is_unstorable,
+    reason_time_is_unstorable,
+)
+
+MYSQL_FAMILY: Final = ("mysql", "mariadb")
+"""SQLAlchemy names the two separately, so every variant has to be given for both."""
+
+
+class ShortText(TypeDecorator[str]):
+    """Indexable text, compared and ordered by code point; holds keys, enumerations and UUIDs.
+
+    PostgreSQL orders by the locale of the database unless told otherwise; SQLite does by default,
+    and the tables of the MySQL family state a binary collation.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int = LONGEST_KEY) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        by_code_point = String(self.length, collation="C")
+        return dialect.type_descriptor(
+            String(self.length).with_variant(by_code_point, "postgresql")
+        )
+
+    def admit(self, value: object) -> str:
+        """Return the text to store, or raise ValueError with the reason against it."""
+        text = _admit_text(value)
+        if len(text) > self.length:
+            raise ValueError(f"must have at most {self.length} characters")
+        return text
+
+
+class LongText(TypeDecorator[str]):
+    """Text of any length; the TEXT of the MySQL family would end at 64 KiB."""
+
+    impl = Text().with_variant(LONGTEXT(), *MYSQL_FAMILY)
+    cache_ok = True
+
+    def admit(self, value: object) -> str:
+        """Return the text to store, or raise ValueError with the reason against it."""
+        return _admit_text(value)
+
+
+class JsonDocument(TypeDecorator[object]):
+    """A JSON document as text, since native JSON types reorder keys and change numbers."""
+
+    impl = LongText
+    cache_ok = True
+
+    def admit(self, value: object) -> str:
+        """Return the document to store, or raise ValueError with the reason against it."""
+        try:
+            document = to_json(value, inf_nan_mode="constants").decode()
+        except (PydanticSerializationError, UnicodeError):
+            raise ValueError("must be storable as JSON") from None
+        if "NaN" in document or "Infinity" in document or "\\u0000" in document:
+            _refuse_unstorable_json(from_json(document))
+        return document
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002 (the signature is SQLAlchemy's)
+        if value is None:
+            return None
+        try:
+            return from_json(value, allow_inf_nan=False)
+        except ValueError:
+            return value  # text where structure belongs: the entity refuses it, naming the field
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC to the microsecond; this one for databases that store time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def admit(self, value: object) -> datetime:
+        """Return the moment to store, or raise ValueError with the reason against it."""
+        if not isinstance(value, datetime):
+            raise ValueError("must be a time")  # noqa: TRY004 (one error for every refusal)
+        if (reason := reason_time_is_unstorable(value)) is not None:
+            raise ValueError(reason)
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 (the signature is SQLAlchemy's)
+        return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+class UtcDateTimeText(UtcDateTime):
+    """The same where there is no time type: ISO 8601 text of one width, so that it sorts."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (the signature is SQLAlchemy's)
+        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 (the signature is SQLAlchemy's)
+        try:
+            return None if value is None else datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            return value  # not a time: the entity refuses it, naming the field
+
+
+class UtcDateTimeNaive(UtcDateTime):
+    """The same where times carry no zone and lose their microseconds unless asked to keep them."""
+
+    impl = DATETIME(fsp=6)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (the signature is SQLAlchemy's)
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 (the signature is SQLAlchemy's)
+        return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+def utc_datetime() -> TypeEngine[datetime]:
+    """Make the column type of every moment."""
+    return (
+        UtcDateTime()
+        .with_variant(UtcDateTimeText(), "sqlite")
+        .with_variant(UtcDateTimeNaive(), *MYSQL_FAMILY)
+    )
+
+
+def serial_number() -> TypeEngine[int]:
+    """Make the type of a key counted up by the database; SQLite does so for INTEGER alone."""
+    return BigInteger().with_variant(Integer(), "sqlite")
+
+
+def flag(name: str) -> Boolean:
+    """Make the type of a truth value, checked where the database has no such type.
+
+    Args:
+        name: The column, after which the CHECK constraint is named.
+    """
+    return Boolean(create_constraint=True, name=name)
+
+
+def admission(type_: TypeEngine[Any]) -> Callable[[Any], Any]:
+    """Find what a value has to pass before it is bound to a parameter of this type.
+
+    Args:
+        type_: The type of the parameter.
+
+    Returns:
+        A function from the value to what is bound; it raises ValueError with the reason when some
+        database could not hold the value exactly.
+    """
+    if isinstance(type_, ShortText | LongText | JsonDocument | UtcDateTime):
+        return type_.admit
+    for kind, admit in _ADMISSIONS:
+        if isinstance(type_, kind):
+            return admit
+    raise TypeError(f"no rule says which values {type_!r} admits")
+
+
+def _admit_text(value: object) -> str:
+    if isinstance(value, Enum | UUID):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ValueError("must be text")  # noqa: TRY004 (one error for every refusal)
+    if (reason := reason_text_is_unstorable(value)) is not None:
+        raise ValueError(reason)
+    return value
+
+
+def _admit_integer(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004 (one error for every refusal)
+    if abs(value) > LARGEST_INTEGER:
+        raise ValueError("must fit into 64 bits")
+    return value
+
+
+def _admit_float(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 (one error for every refusal)
+    number = float(value)
+    if number - number != 0.0:  # only NaN and the infinities differ from themselves
+        raise ValueError("must be a finite number")
+    return number
+
+
+def _admit_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004 (one error for every refusal)
+    return value
+
+
+def _refuse_unstorable_json(value: object) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _admit_text(key)
+            _refuse_unstorable_json(item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_unstorable_json(item)
+    elif isinstance(value, str):
+        _admit_text(value)
+    elif isinstance(value, float):
+        _admit_float(value)
+
+
+_ADMISSIONS: Final[tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...]] = (
+    (Boolean, _admit_flag),
+    (Double, _admit_float),
+    (Integer, _admit_integer),
+)

@@ -1,0 +1,16 @@
+"""The embedded backend, ready made: one SQLite file, no server."""
+
+from synthorg.persistence.config import SQLiteConfig
+from synthorg.persistence.sql.backend import SQLPersistenceBackend
+from synthorg.persistence.sql.dialects.sqlite import SQLiteDialect
+
+
+class SQLitePersistenceBackend(SQLPersistenceBackend):
+    """`PersistenceBackend` on SQLite.
+
+    Args:
+        config: Where the database file is, and how it is used.
+    """
+
+    def __init__(self, config: SQLiteConfig) -> None:
+        super().__init__(SQLiteDialect(config))
