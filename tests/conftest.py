@@ -1,0 +1,83 @@
+"""Fixtures that run a test on every database: servers, empty databases, connected backends."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from synthorg.persistence import PersistenceConfig
+from synthorg.persistence.factory import create_backend
+from synthorg.persistence.protocol import PersistenceBackend
+from tests.servers.base import Server, Unavailable
+from tests.servers.sqlite import SQLiteFiles, SQLiteMemory
+
+SERVERS: tuple[type[Server], ...] = (SQLiteFiles, SQLiteMemory)
+
+
+class ServerPool:
+    """Starts each server once in a session, when the first test asks for it."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._started: dict[type[Server], Server | Unavailable] = {}
+
+    def get(self, kind: type[Server]) -> Server:
+        """Give the running server, or skip the test where there is none; in CI that fails."""
+        if kind not in self._started:
+            try:
+                self._started[kind] = self._stack.enter_context(kind.start())
+            except Unavailable as reason:
+                self._started[kind] = reason
+        server = self._started[kind]
+        if isinstance(server, Unavailable):
+            if os.environ.get("CI"):
+                pytest.fail(f"{kind.name} must be covered in CI: {server}")
+            pytest.skip(f"{kind.name} is not available: {server}")
+        return server
+
+
+@pytest.fixture(scope="session")
+def server_pool() -> Iterator[ServerPool]:
+    with ExitStack() as stack:
+        yield ServerPool(stack)
+
+
+@pytest.fixture(params=SERVERS, ids=lambda kind: kind.name)
+def server(request: pytest.FixtureRequest, server_pool: ServerPool) -> Server:
+    """Every kind of database in turn."""
+    return server_pool.get(request.param)
+
+
+@pytest.fixture
+def empty_url(server: Server) -> Iterator[str]:
+    """A database without tables."""
+    with server.empty_database() as url:
+        yield url
+
+
+@pytest.fixture
+def migrated_url(server: Server) -> Iterator[str]:
+    """A database at the head revision (in memory: one that its user migrates)."""
+    with server.migrated_database() as url:
+        yield url
+
+
+@pytest.fixture
+async def backend(migrated_url: str) -> AsyncIterator[PersistenceBackend]:
+    """A connected backend on a migrated database, which must give every connection back."""
+    backend = create_backend(PersistenceConfig.from_url(migrated_url))
+    await backend.connect()
+    try:
+        await backend.migrate()
+        yield backend
+        assert checked_out_connections(backend) == 0
+    finally:
+        await backend.disconnect()
+
+
+def checked_out_connections(backend: PersistenceBackend) -> int:
+    """Count the connections that a backend has not given back to its pool."""
+    pool = backend.get_db().sync_engine.pool
+    checked_out = getattr(pool, "checkedout", None)
+    return 0 if checked_out is None else int(checked_out())

@@ -1,0 +1,33 @@
+"""Where tests get databases: one class for each kind of database."""
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from typing import ClassVar
+
+
+class Unavailable(Exception):  # noqa: N818 (it is a fact about the machine, not a failure)
+    """There is no such server on this machine; the text says how to get one."""
+
+
+class Server(ABC):
+    """A place that hands out databases, each for one test alone."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def start(cls) -> AbstractContextManager["Server"]:
+        """Find or start the server for this session.
+
+        Raises:
+            Unavailable: If there is none and none can be started.
+        """
+
+    @abstractmethod
+    def empty_database(self) -> AbstractContextManager[str]:
+        """Make a database without tables, and drop it afterwards; gives its URL."""
+
+    @abstractmethod
+    def migrated_database(self) -> AbstractContextManager[str]:
+        """Make a database at the head revision, and drop it afterwards; gives its URL."""
+
