@@ -4,6 +4,8 @@ Revision: 0001_initial_schema
 Revises: nothing
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,7 +16,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-TABLE_OPTIONS = {
+TABLE_OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_0900_bin",
@@ -48,7 +50,7 @@ TABLES = (
 
 
 def upgrade() -> None:
-    op.create_table(
+    operations.create_table(
         "agent_states",
         sa.Column("agent_id", types.ShortText(255), nullable=False),
         sa.Column("execution_id", types.ShortText(255), nullable=True),
@@ -77,13 +79,13 @@ def upgrade() -> None:
             "accumulated_cost_usd >= 0", name=op.f("ck_agent_states_accumulated_cost_usd")
         ),
         sa.CheckConstraint("turn_count >= 0", name=op.f("ck_agent_states_turn_count")),
-        sa.PrimaryKeyConstraint("agent_id", name=op.f("pk_agent_states")),
+        sa.PrimaryKeyConstraint("agent_id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_agent_states_active_at_agent_id"), "agent_states", ["active_at", "agent_id"]
     )
-    op.create_table(
+    operations.create_table(
         "artifacts",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("type", types.ShortText(32), nullable=False),
@@ -96,13 +98,13 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("created_at", types.utc_datetime(), nullable=True),
         sa.CheckConstraint("size_bytes >= 0", name=op.f("ck_artifacts_size_bytes")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_artifacts")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(op.f("ix_artifacts_created_by_id"), "artifacts", ["created_by", "id"])
-    op.create_index(op.f("ix_artifacts_task_id_id"), "artifacts", ["task_id", "id"])
-    op.create_index(op.f("ix_artifacts_type_id"), "artifacts", ["type", "id"])
-    op.create_table(
+    operations.create_index(op.f("ix_artifacts_created_by_id"), "artifacts", ["created_by", "id"])
+    operations.create_index(op.f("ix_artifacts_task_id_id"), "artifacts", ["task_id", "id"])
+    operations.create_index(op.f("ix_artifacts_type_id"), "artifacts", ["type", "id"])
+    operations.create_table(
         "audit_entries",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("timestamp", types.utc_datetime(), nullable=False),
@@ -122,31 +124,33 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "evaluation_duration_ms >= 0", name=op.f("ck_audit_entries_evaluation_duration_ms")
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entries")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_audit_entries_action_type_timestamp_id"),
         "audit_entries",
         ["action_type", "timestamp", "id"],
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_audit_entries_agent_id_timestamp_id"),
         "audit_entries",
         ["agent_id", "timestamp", "id"],
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_audit_entries_risk_level_timestamp_id"),
         "audit_entries",
         ["risk_level", "timestamp", "id"],
     )
-    op.create_index(op.f("ix_audit_entries_timestamp_id"), "audit_entries", ["timestamp", "id"])
-    op.create_index(
+    operations.create_index(
+        op.f("ix_audit_entries_timestamp_id"), "audit_entries", ["timestamp", "id"]
+    )
+    operations.create_index(
         op.f("ix_audit_entries_verdict_timestamp_id"),
         "audit_entries",
         ["verdict", "timestamp", "id"],
     )
-    op.create_table(
+    operations.create_table(
         "checkpoints",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("execution_id", types.ShortText(255), nullable=False),
@@ -156,20 +160,20 @@ def upgrade() -> None:
         sa.Column("context_json", types.LongText(), nullable=False),
         sa.Column("created_at", types.utc_datetime(), nullable=False),
         sa.CheckConstraint("turn_number >= 0", name=op.f("ck_checkpoints_turn_number")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_checkpoints")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_checkpoints_execution_id_turn_number_created_at_id"),
         "checkpoints",
         ["execution_id", "turn_number", "created_at", "id"],
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_checkpoints_task_id_turn_number_created_at_id"),
         "checkpoints",
         ["task_id", "turn_number", "created_at", "id"],
     )
-    op.create_table(
+    operations.create_table(
         "collaboration_metrics",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("agent_id", types.ShortText(255), nullable=False),
@@ -197,20 +201,20 @@ def upgrade() -> None:
             "meeting_contribution >= 0 AND meeting_contribution <= 1",
             name=op.f("ck_collaboration_metrics_meeting_contribution"),
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_collaboration_metrics")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_collaboration_metrics_agent_id_recorded_at_id"),
         "collaboration_metrics",
         ["agent_id", "recorded_at", "id"],
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_collaboration_metrics_recorded_at_id"),
         "collaboration_metrics",
         ["recorded_at", "id"],
     )
-    op.create_table(
+    operations.create_table(
         "cost_records",
         sa.Column("sequence_number", types.serial_number(), autoincrement=True, nullable=False),
         sa.Column("agent_id", types.ShortText(255), nullable=False),
@@ -229,44 +233,44 @@ def upgrade() -> None:
         sa.CheckConstraint("cost_usd >= 0", name=op.f("ck_cost_records_cost_usd")),
         sa.CheckConstraint("input_tokens >= 0", name=op.f("ck_cost_records_input_tokens")),
         sa.CheckConstraint("output_tokens >= 0", name=op.f("ck_cost_records_output_tokens")),
-        sa.PrimaryKeyConstraint("sequence_number", name=op.f("pk_cost_records")),
+        sa.PrimaryKeyConstraint("sequence_number"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_cost_records_agent_id_sequence_number_cost_usd"),
         "cost_records",
         ["agent_id", "sequence_number", "cost_usd"],
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_cost_records_task_id_sequence_number_cost_usd"),
         "cost_records",
         ["task_id", "sequence_number", "cost_usd"],
     )
-    op.create_table(
+    operations.create_table(
         "custom_presets",
         sa.Column("name", types.ShortText(255), nullable=False),
         sa.Column("config_json", types.LongText(), nullable=False),
         sa.Column("description", types.LongText(), nullable=False),
         sa.Column("created_at", types.LongText(), nullable=False),
         sa.Column("updated_at", types.LongText(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_custom_presets")),
+        sa.PrimaryKeyConstraint("name"),
         **TABLE_OPTIONS,
     )
-    op.create_table(
+    operations.create_table(
         "heartbeats",
         sa.Column("execution_id", types.ShortText(255), nullable=False),
         sa.Column("agent_id", types.ShortText(255), nullable=False),
         sa.Column("task_id", types.ShortText(255), nullable=False),
         sa.Column("last_heartbeat_at", types.utc_datetime(), nullable=False),
-        sa.PrimaryKeyConstraint("execution_id", name=op.f("pk_heartbeats")),
+        sa.PrimaryKeyConstraint("execution_id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_heartbeats_last_heartbeat_at_execution_id"),
         "heartbeats",
         ["last_heartbeat_at", "execution_id"],
     )
-    op.create_table(
+    operations.create_table(
         "lifecycle_events",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("agent_id", types.ShortText(255), nullable=False),
@@ -276,23 +280,23 @@ def upgrade() -> None:
         sa.Column("initiated_by", types.ShortText(255), nullable=False),
         sa.Column("details", types.LongText(), nullable=False),
         sa.Column("metadata", types.JsonDocument(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_lifecycle_events")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_lifecycle_events_agent_id_timestamp_id"),
         "lifecycle_events",
         ["agent_id", "timestamp", "id"],
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_lifecycle_events_event_type_timestamp_id"),
         "lifecycle_events",
         ["event_type", "timestamp", "id"],
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_lifecycle_events_timestamp_id"), "lifecycle_events", ["timestamp", "id"]
     )
-    op.create_table(
+    operations.create_table(
         "messages",
         sa.Column("id", types.ShortText(36), nullable=False),
         sa.Column("timestamp", types.utc_datetime(), nullable=False),
@@ -304,13 +308,13 @@ def upgrade() -> None:
         sa.Column("content", types.LongText(), nullable=False),
         sa.Column("attachments", types.JsonDocument(), nullable=False),
         sa.Column("metadata", types.JsonDocument(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_messages_channel_timestamp_id"), "messages", ["channel", "timestamp", "id"]
     )
-    op.create_table(
+    operations.create_table(
         "parked_contexts",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("execution_id", types.ShortText(255), nullable=False),
@@ -320,20 +324,20 @@ def upgrade() -> None:
         sa.Column("parked_at", types.utc_datetime(), nullable=False),
         sa.Column("context_json", types.LongText(), nullable=False),
         sa.Column("metadata", types.JsonDocument(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_parked_contexts")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_parked_contexts_agent_id_parked_at_id"),
         "parked_contexts",
         ["agent_id", "parked_at", "id"],
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_parked_contexts_approval_id_parked_at_id"),
         "parked_contexts",
         ["approval_id", "parked_at", "id"],
     )
-    op.create_table(
+    operations.create_table(
         "projects",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("name", types.LongText(), nullable=False),
@@ -345,21 +349,21 @@ def upgrade() -> None:
         sa.Column("budget", sa.Double(), nullable=False),
         sa.Column("status", types.ShortText(32), nullable=False),
         sa.CheckConstraint("budget >= 0", name=op.f("ck_projects_budget")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(op.f("ix_projects_lead_id"), "projects", ["lead", "id"])
-    op.create_index(op.f("ix_projects_status_id"), "projects", ["status", "id"])
-    op.create_table(
+    operations.create_index(op.f("ix_projects_lead_id"), "projects", ["lead", "id"])
+    operations.create_index(op.f("ix_projects_status_id"), "projects", ["status", "id"])
+    operations.create_table(
         "settings",
         sa.Column("namespace", types.ShortText(255), nullable=False),
         sa.Column("key", types.ShortText(255), nullable=False),
         sa.Column("value", types.LongText(), nullable=False),
         sa.Column("updated_at", types.ShortText(255), nullable=False),
-        sa.PrimaryKeyConstraint("namespace", "key", name=op.f("pk_settings")),
+        sa.PrimaryKeyConstraint("namespace", "key"),
         **TABLE_OPTIONS,
     )
-    op.create_table(
+    operations.create_table(
         "task_metrics",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("agent_id", types.ShortText(255), nullable=False),
@@ -384,16 +388,18 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("tokens_used >= 0", name=op.f("ck_task_metrics_tokens_used")),
         sa.CheckConstraint("turns_used >= 0", name=op.f("ck_task_metrics_turns_used")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_task_metrics")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_task_metrics_agent_id_completed_at_id"),
         "task_metrics",
         ["agent_id", "completed_at", "id"],
     )
-    op.create_index(op.f("ix_task_metrics_completed_at_id"), "task_metrics", ["completed_at", "id"])
-    op.create_table(
+    operations.create_index(
+        op.f("ix_task_metrics_completed_at_id"), "task_metrics", ["completed_at", "id"]
+    )
+    operations.create_table(
         "tasks",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("title", types.LongText(), nullable=False),
@@ -428,13 +434,13 @@ def upgrade() -> None:
         sa.CheckConstraint("budget_limit >= 0", name=op.f("ck_tasks_budget_limit")),
         sa.CheckConstraint("max_retries >= 0", name=op.f("ck_tasks_max_retries")),
         sa.CheckConstraint("parent_task_id <> id", name=op.f("ck_tasks_not_its_own_parent")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(op.f("ix_tasks_assigned_to_id"), "tasks", ["assigned_to", "id"])
-    op.create_index(op.f("ix_tasks_project_id"), "tasks", ["project", "id"])
-    op.create_index(op.f("ix_tasks_status_id"), "tasks", ["status", "id"])
-    op.create_table(
+    operations.create_index(op.f("ix_tasks_assigned_to_id"), "tasks", ["assigned_to", "id"])
+    operations.create_index(op.f("ix_tasks_project_id"), "tasks", ["project", "id"])
+    operations.create_index(op.f("ix_tasks_status_id"), "tasks", ["status", "id"])
+    operations.create_table(
         "users",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("username", types.ShortText(255), nullable=False),
@@ -449,14 +455,14 @@ def upgrade() -> None:
             sa.Computed("CASE WHEN role = 'ceo' THEN 1 END", persisted=True),
             nullable=True,
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("ceo_guard", name=op.f("uq_users_ceo_guard")),
         sa.UniqueConstraint("username", name=op.f("uq_users_username")),
         **TABLE_OPTIONS,
     )
-    op.create_index(op.f("ix_users_created_at_id"), "users", ["created_at", "id"])
-    op.create_index(op.f("ix_users_role"), "users", ["role"])
-    op.create_table(
+    operations.create_index(op.f("ix_users_created_at_id"), "users", ["created_at", "id"])
+    operations.create_index(op.f("ix_users_role"), "users", ["role"])
+    operations.create_table(
         "workflow_definitions",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("name", types.LongText(), nullable=False),
@@ -469,18 +475,18 @@ def upgrade() -> None:
         sa.Column("updated_at", types.utc_datetime(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("version >= 1", name=op.f("ck_workflow_definitions_version")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_workflow_definitions")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_workflow_definitions_updated_at_id"), "workflow_definitions", ["updated_at", "id"]
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_workflow_definitions_workflow_type_updated_at_id"),
         "workflow_definitions",
         ["workflow_type", "updated_at", "id"],
     )
-    op.create_table(
+    operations.create_table(
         "api_keys",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("key_hash", types.ShortText(255), nullable=False),
@@ -493,14 +499,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name=op.f("fk_api_keys_user_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
+        sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key_hash", name=op.f("uq_api_keys_key_hash")),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_api_keys_user_id_created_at_id"), "api_keys", ["user_id", "created_at", "id"]
     )
-    op.create_table(
+    operations.create_table(
         "workflow_executions",
         sa.Column("id", types.ShortText(255), nullable=False),
         sa.Column("definition_id", types.ShortText(255), nullable=False),
@@ -532,15 +538,15 @@ def upgrade() -> None:
             name=op.f("fk_workflow_executions_definition_id"),
             ondelete="RESTRICT",
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_workflow_executions")),
+        sa.PrimaryKeyConstraint("id"),
         **TABLE_OPTIONS,
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_workflow_executions_definition_id_updated_at_id"),
         "workflow_executions",
         ["definition_id", "updated_at", "id"],
     )
-    op.create_index(
+    operations.create_index(
         op.f("ix_workflow_executions_status_updated_at_id"),
         "workflow_executions",
         ["status", "updated_at", "id"],
@@ -551,4 +557,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     operations.lift_append_only("audit_entries")
     for table in reversed(TABLES):
-        op.drop_table(table)
+        operations.drop_table(table)

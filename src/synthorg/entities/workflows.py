@@ -176,7 +176,7 @@ class WorkflowExecution(Entity):
 
     @model_validator(mode="after")
     def _refuse_repeated_node_ids(self) -> Self:
-        refuse_duplicates((node.node_id for node in self.node_executions), "node ids")
+        refuse_duplicates((node.node_id for node in self.node_executions), "node ids of node_executions")
         return self
 
     @model_validator(mode="after")

@@ -9,10 +9,10 @@ from synthorg.entities import NotBlankStr
 class ArtifactStorageBackend(Protocol):
     """The content of artifacts, by artifact id; `ArtifactRepository` holds what is known of them.
 
-    Ids compare exactly: case, accents and trailing spaces matter. Every method refuses, with a
-    ValueError and before anything is touched, an id that could mean more than a name to a file system:
-    one that is blank, longer than 255 characters or made of dots, one with a slash, a backslash,
-    a NUL or a drive, and the names of Windows' devices. All else that fails is a PersistenceError.
+    Ids compare exactly: case, accents and trailing spaces matter. An id that could be more than a
+    name to a file system is a ValueError on every method, before anything is touched: one that is
+    blank, longer than 255 characters or made of dots, one with a slash, a backslash, a NUL or a
+    drive, and the names of Windows' devices. All else that fails is a PersistenceError.
 
     A write is atomic and durable: when it returns it survives a loss of power, and whatever
     interrupts it leaves either the old or the new content. A write that is cancelled is completed

@@ -199,7 +199,7 @@ class ServerConfig(_Model):
     def description(self) -> str:
         """The database as a URL without the password, for people to read."""
         user = "" if self.username is None else f"{quote(self.username, safe='')}@"
-        host = f"[{quote(self.host)}]" if ":" in self.host else quote(self.host, safe="")
+        host = f"[{quote(self.host, safe=':')}]" if ":" in self.host else quote(self.host, safe="")
         return f"{self.scheme}://{user}{host}:{self.port}/{quote(self.database, safe='')}"
 
 

@@ -83,7 +83,7 @@ class SQLPersistenceBackend(Repositories):
         self._connected("set_setting()")
         await self.settings.set(SYSTEM_NAMESPACE, key, value, datetime.now(UTC).isoformat())
 
-    def _executor_for(self, repository: str) -> Executor:
+    def executor_for(self, repository: str) -> Executor:
         return self._connected(repository)
 
     def _connected(self, asked_for: str) -> Database:

@@ -16,6 +16,7 @@ from synthorg.persistence.errors import (
     MigrationError,
     PersistenceConnectionError,
     PersistenceError,
+    QueryError,
 )
 from synthorg.persistence.sql.dialects.base import Diagnosis, Dialect, Fault, Sharing
 from synthorg.persistence.sql.failures import failure, redacted
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 5
 FIRST_DELAY_SECONDS: Final = 0.02
+
+STATEMENT_BYTES: Final = 16 * 1024  # ample for the text of a statement around its values
+WIDEST_CHARACTER: Final = 8  # bytes: four in UTF-8, or two for an escaped one
+ESCAPED: Final = ("\x1a", "\n", "\r", '"', "'", "\\")  # sent with a backslash before them
 
 Result = TypeVar("Result")
 Work = Callable[[AsyncConnection], Awaitable[Result]]
@@ -150,14 +155,21 @@ class Database:
     async def _in_transaction(
         self, work: Work[Result], statement: Statement, values: Parameters, *, write: bool
     ) -> Result:
-        for delay in _delays():
+        self._refuse_oversized(statement, values)
+        for attempt, delay in enumerate(_delays()):
             try:
                 async with self._connection(write=write) as connection:
                     return await work(connection)
             except self._foreign_errors as error:
                 diagnosis = self.dialect.diagnose(error)
                 cause = redacted(error)
-            if diagnosis.fault is not Fault.TRANSIENT or delay is None:
+            may_pass = diagnosis.fault is Fault.TRANSIENT or (
+                diagnosis.fault is Fault.DUPLICATE
+                and statement.replaces
+                and self.dialect.duplicate_may_pass
+                and attempt == 0
+            )
+            if not may_pass or delay is None:
                 break
             logger.info("running a transaction again", extra={"table": statement.table.name})
             await asyncio.sleep(delay)
@@ -177,7 +189,7 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
-        """Give a connection in a transaction, which is committed when it wrote and nothing failed."""
+        """Give a connection in a transaction, committed when it wrote and nothing failed."""
         self._refuse_strangers()
         engine = self._writers if write else self._readers
         async with self._turn(write=write), self._checked_out(engine.connect()) as connection:
@@ -209,6 +221,21 @@ class Database:
         if expression is None:
             expression = self._expressions[statement] = statement.build(self.dialect)
         return expression
+
+    def _refuse_oversized(self, statement: Statement, values: Parameters) -> None:
+        """Refuse before sending what would make the server drop the connection."""
+        limit = self.dialect.largest_payload
+        if limit is None:
+            return
+        texts = [value for value in values.values() if isinstance(value, str)]
+        if sum(map(len, texts)) * WIDEST_CHARACTER + STATEMENT_BYTES < limit:
+            return
+        size = sum(len(value.encode()) + sum(map(value.count, ESCAPED)) for value in texts)
+        if size + STATEMENT_BYTES >= limit:
+            raise QueryError(
+                f"cannot {statement.action} {statement.subject(values)}: its values take {size} "
+                f"bytes, and the server accepts {limit} in one statement (max_allowed_packet)"
+            )
 
     def _refuse_strangers(self) -> None:
         process, loop = self._home

@@ -10,12 +10,13 @@ from synthorg.persistence.errors import (
     PersistenceError,
     QueryError,
 )
-from synthorg.persistence.sql.dialects.base import Diagnosis, Fault
+from synthorg.persistence.sql.dialects.base import DUPLICATE, Diagnosis, Fault
 from synthorg.persistence.sql.statements import Parameters, Statement
 
 _ERRORS: Final[dict[Fault, type[PersistenceError]]] = {
     Fault.DUPLICATE: DuplicateRecordError,
     Fault.APPEND_ONLY: QueryError,
+    Fault.MISSING: QueryError,
     Fault.REFUSED: QueryError,
     Fault.SCHEMA: QueryError,
     Fault.TRANSIENT: QueryError,
@@ -31,12 +32,13 @@ def failure(diagnosis: Diagnosis, statement: Statement, parameters: Parameters) 
         statement: What was run.
         parameters: Its parameters, of which the text names the primary key alone.
     """
-    subject = f"cannot {statement.action} {statement.table.name}"
     fault, reason = diagnosis.fault, diagnosis.reason
     if fault is Fault.APPEND_ONLY and statement.inserts:
         fault, reason = Fault.DUPLICATE, "a record with this key exists"
-    subject = f"cannot {statement.action} {statement.subject(parameters)}"
-    return _ERRORS[fault](f"{subject}: {reason}")
+    if fault is Fault.MISSING and statement.replaces and statement.is_complete(parameters):
+        # No value is missing, so it was the upsert's guard of a row with another key.
+        fault, reason = Fault.DUPLICATE, DUPLICATE.reason
+    return _ERRORS[fault](f"cannot {statement.action} {statement.subject(parameters)}: {reason}")
 
 
 def redacted(error: BaseException) -> BaseException:
@@ -62,9 +64,8 @@ def _qualified_name(error: BaseException | None) -> str:
 
 
 def _code(error: BaseException | None) -> str:
-    for attribute in ("sqlite_errorname", "sqlstate"):
-        code = getattr(error, attribute, None)
-        if code is not None:
-            return str(code)
     number = error.args[0] if error is not None and error.args else None
-    return str(number) if isinstance(number, int) else ""
+    if isinstance(number, int):
+        return str(number)
+    names = (getattr(error, attribute, None) for attribute in ("sqlite_errorname", "sqlstate"))
+    return next((str(name) for name in names if name is not None), "")

@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
@@ -99,7 +99,7 @@ def _upgrade(connection: Connection, database: Database) -> None:
         command.upgrade(config, "head")
     except MigrationError:
         raise
-    except (SQLAlchemyError, CommandError, *database.dialect.driver_errors) as error:
+    except (SQLAlchemyError, CommandError) as error:
         reason = (
             str(error)
             if isinstance(error, CommandError)
@@ -136,8 +136,8 @@ def _ahead(applied: tuple[str, ...]) -> str:
 @asynccontextmanager
 async def _alembic_to_itself() -> AsyncIterator[None]:
     # Another loop in another thread may hold it, so waiting must not block this loop.
-    while not _one_at_a_time.acquire(blocking=False):
-        await asyncio.sleep(0.01)
+    while not _one_at_a_time.acquire(blocking=False):  # noqa: ASYNC110 (see below)
+        await asyncio.sleep(0.01)  # an asyncio.Event would belong to one loop
     try:
         yield
     finally:

@@ -37,9 +37,10 @@ class Statement:
         build: Makes the expression for a dialect; most are the same for all.
         parameters: The bind parameters that each execution has to give.
         inserts: Whether it adds a row, so that a protected one that exists is a duplicate.
+        replaces: Whether it adds a row or replaces the one with its key.
     """
 
-    __slots__ = ("_admissions", "action", "build", "inserts", "table")
+    __slots__ = ("_admissions", "action", "build", "inserts", "replaces", "table")
 
     def __init__(
         self,
@@ -49,11 +50,13 @@ class Statement:
         parameters: Iterable[BindParameter[Any]],
         *,
         inserts: bool = False,
+        replaces: bool = False,
     ) -> None:
         self.action = action
         self.table = table
         self.build = build
         self.inserts = inserts
+        self.replaces = replaces
         self._admissions: Admissions = tuple(
             (parameter.key, admission(parameter.type)) for parameter in parameters
         )
@@ -80,6 +83,14 @@ class Statement:
                     raise self._refusal(name, error) from None
             admitted[name] = value
         return admitted
+
+    def is_complete(self, parameters: Parameters) -> bool:
+        """Tell whether each column that needs a value is given one."""
+        return all(
+            parameters[name] is not None
+            for name, _ in self._admissions
+            if name in self.table.columns and not self.table.columns[name].nullable
+        )
 
     def subject(self, parameters: Parameters) -> str:
         """Name the table, and the row where the parameters identify one, for an error."""
@@ -123,7 +134,11 @@ def replacement(table: Table, kept: Collection[str]) -> Statement:
         kept: Columns that keep the value of an existing row.
     """
     return Statement(
-        "save", table, lambda dialect: dialect.upsert(table, kept), insert_values(table).values()
+        "save",
+        table,
+        lambda dialect: dialect.upsert(table, kept),
+        insert_values(table).values(),
+        replaces=True,
     )
 
 

@@ -30,8 +30,8 @@ from synthorg.persistence.sql.types import (
     utc_datetime,
 )
 
+# Without primary keys: the MySQL family warns that it ignores their names.
 NAMING_CONVENTION: Final = {
-    "pk": "pk_%(table_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -263,7 +263,9 @@ users = _table(
     _time("created_at"),
     _time("updated_at"),
     # A partial unique index would say it directly, but the MySQL family has none.
-    Column("ceo_guard", SmallInteger(), Computed("CASE WHEN role = 'ceo' THEN 1 END", True)),
+    Column(
+        "ceo_guard", SmallInteger(), Computed("CASE WHEN role = 'ceo' THEN 1 END", persisted=True)
+    ),
     UniqueConstraint("username"),
     UniqueConstraint("ceo_guard"),
     Index(None, "created_at", "id"),
@@ -320,7 +322,7 @@ agent_states = _table(
     Column(
         "active_at",
         utc_datetime(),
-        Computed("CASE WHEN status <> 'idle' THEN last_activity_at END", True),
+        Computed("CASE WHEN status <> 'idle' THEN last_activity_at END", persisted=True),
     ),
     CheckConstraint(
         "status <> 'idle' OR (execution_id IS NULL AND task_id IS NULL AND started_at IS NULL"

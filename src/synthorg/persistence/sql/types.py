@@ -99,7 +99,7 @@ class JsonDocument(TypeDecorator[object]):
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC to the microsecond; this one for databases that store time zones."""
 
-    impl = DateTime(timezone=True)
+    impl: Any = DateTime(timezone=True)
     cache_ok = True
 
     def admit(self, value: object) -> datetime:

@@ -2,15 +2,20 @@
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from importlib import import_module
+from types import ModuleType
+from typing import Any, ClassVar, Final, final
 
 from sqlalchemy import Connection, Executable, Table, bindparam
 from sqlalchemy.exc import DBAPIError, ResourceClosedError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from synthorg.persistence.config import ServerConfig
+from synthorg.persistence.errors import PersistenceConnectionError
 
 
 class Fault(enum.Enum):
@@ -21,6 +26,9 @@ class Fault(enum.Enum):
 
     APPEND_ONLY = enum.auto()
     """The database refuses to change or replace a row that exists."""
+
+    MISSING = enum.auto()
+    """A value that every row needs is NULL."""
 
     REFUSED = enum.auto()
     """The statement or its values are at fault; it will fail again."""
@@ -41,6 +49,22 @@ class Diagnosis:
 
     fault: Fault
     reason: str
+
+
+DUPLICATE: Final = Diagnosis(Fault.DUPLICATE, "another record has the same unique value")
+APPEND_ONLY: Final = Diagnosis(Fault.APPEND_ONLY, "the database protects existing rows from change")
+BROKEN_REFERENCE: Final = Diagnosis(
+    Fault.REFUSED, "it refers to a record that does not exist, or one that exists refers to it"
+)
+BROKEN_CHECK: Final = Diagnosis(Fault.REFUSED, "it would break a CHECK constraint")
+MISSING_VALUE: Final = Diagnosis(Fault.MISSING, "a value that every row needs is missing")
+SCHEMA_MISFIT: Final = Diagnosis(Fault.SCHEMA, "the schema does not fit the statement")
+LOCKED: Final = Diagnosis(Fault.TRANSIENT, "others kept the data locked for too long")
+
+
+def unusable(reason: str) -> Diagnosis:
+    """Make the diagnosis of a database that cannot be reached or used."""
+    return Diagnosis(Fault.CONNECTION, reason)
 
 
 class Sharing(enum.Enum):
@@ -108,6 +132,13 @@ class Dialect(ABC):
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
         """Tell by its code what an error of the driver means, or None for an unknown code."""
 
+    duplicate_may_pass: ClassVar[bool] = False
+    """Whether an upsert may collide on another unique key with one of the same row, and succeed
+    when it is run again."""
+
+    largest_payload: int | None = None
+    """The most bytes that one statement may have with its values, where the server has a limit."""
+
     def begin_options(self, *, write: bool) -> Mapping[str, Any]:  # noqa: ARG002 (used by dialects whose BEGIN differs)
         """Give the execution options under which a transaction begins."""
         return {}
@@ -148,6 +179,66 @@ class Dialect(ABC):
         if isinstance(driver_error, OSError):
             return Diagnosis(Fault.CONNECTION, "the database could not be reached")
         return Diagnosis(Fault.REFUSED, f"the database refused it ({type(driver_error).__name__})")
+
+
+def pool_options(config: ServerConfig) -> dict[str, Any]:
+    """Give the arguments of `create_async_engine` that are the same for every server."""
+    return {
+        "pool_size": config.pool_size,
+        "max_overflow": config.max_overflow,
+        "pool_timeout": config.pool_timeout_seconds,
+        "pool_recycle": config.pool_recycle_seconds,
+        # A connection that the server closed meanwhile is replaced before it is handed out.
+        "pool_pre_ping": True,
+        # One meaning everywhere; what needs more is a compare-and-swap or a constraint.
+        "isolation_level": "READ COMMITTED",
+        "hide_parameters": True,
+    }
+
+
+def import_driver(module: str, extra: str) -> ModuleType:
+    """Import the driver of a database, which is an optional dependency.
+
+    Args:
+        module: The driver's module.
+        extra: The extra of this distribution that installs it.
+
+    Raises:
+        PersistenceConnectionError: If it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise PersistenceConnectionError(
+            f"the driver {module} is not installed; pip install 'synthorg-persistence[{extra}]'"
+        ) from error
+
+
+def upsert_on_conflict(
+    insert: Callable[[Table], Any], table: Table, kept: Collection[str]
+) -> Executable:
+    """Build the upsert of the databases that can name the key in ON CONFLICT.
+
+    Args:
+        insert: The dialect's own INSERT.
+        table: The table.
+        kept: Columns that keep the value of an existing row.
+    """
+    values = insert_values(table)
+    key = [column.name for column in table.primary_key]
+    statement = insert(table).values(values)
+    statement = statement.on_conflict_do_update(
+        index_elements=key,
+        set_={
+            name: statement.excluded[name]
+            for name in values
+            if name not in key and name not in kept
+        },
+    )
+    assert isinstance(statement, Executable)
+    return statement
 
 
 def insertable(table: Table) -> Iterator[str]:

@@ -20,11 +20,18 @@ from sqlalchemy.pool import StaticPool
 from synthorg.persistence.config import SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.sql.dialects.base import (
+    APPEND_ONLY,
+    BROKEN_CHECK,
+    BROKEN_REFERENCE,
+    DUPLICATE,
+    LOCKED,
+    MISSING_VALUE,
+    SCHEMA_MISFIT,
     Diagnosis,
     Dialect,
-    Fault,
     Sharing,
-    insert_values,
+    unusable,
+    upsert_on_conflict,
 )
 
 logger = logging.getLogger(__name__)
@@ -37,30 +44,27 @@ FILE_HEADER: Final = b"SQLite format 3\x00"  # https://www.sqlite.org/fileformat
 READERS: Final = 5
 PRIMARY_CODE: Final = 0xFF  # extended result codes keep the primary one in the lowest byte
 
-_DUPLICATE_CODES: Final = frozenset(
-    {
-        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
-        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
-        sqlite3.SQLITE_CONSTRAINT_ROWID,
-    }
-)
-_CONSTRAINT_REASONS: Final = {
-    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: (
-        "it refers to a record that does not exist, or is referred to by one that does"
-    ),
-    sqlite3.SQLITE_CONSTRAINT_NOTNULL: "a value that every row needs is missing",
-    sqlite3.SQLITE_CONSTRAINT_CHECK: "it would break a CHECK constraint",
+_DIAGNOSES: Final = {
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: DUPLICATE,
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE: DUPLICATE,
+    sqlite3.SQLITE_CONSTRAINT_ROWID: DUPLICATE,
+    sqlite3.SQLITE_CONSTRAINT_TRIGGER: APPEND_ONLY,
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: BROKEN_REFERENCE,
+    sqlite3.SQLITE_CONSTRAINT_NOTNULL: MISSING_VALUE,
+    sqlite3.SQLITE_CONSTRAINT_CHECK: BROKEN_CHECK,
+    sqlite3.SQLITE_ERROR: SCHEMA_MISFIT,
+    sqlite3.SQLITE_BUSY: LOCKED,
+    sqlite3.SQLITE_LOCKED: LOCKED,
+    sqlite3.SQLITE_PERM: unusable("access to the database file is denied"),
+    sqlite3.SQLITE_READONLY: unusable("the database file is read-only"),
+    sqlite3.SQLITE_IOERR: unusable("the database file could not be read or written"),
+    sqlite3.SQLITE_CORRUPT: unusable("the database file is damaged"),
+    sqlite3.SQLITE_FULL: unusable("the disk is full"),
+    sqlite3.SQLITE_CANTOPEN: unusable("the database file cannot be opened"),
+    sqlite3.SQLITE_AUTH: unusable("access to the database file is denied"),
+    sqlite3.SQLITE_NOTADB: unusable("the file is not a SQLite database"),
 }
-_CONNECTION_REASONS: Final = {
-    sqlite3.SQLITE_PERM: "access to the database file is denied",
-    sqlite3.SQLITE_READONLY: "the database file is read-only",
-    sqlite3.SQLITE_IOERR: "the database file could not be read or written",
-    sqlite3.SQLITE_CORRUPT: "the database file is damaged",
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
-    sqlite3.SQLITE_AUTH: "access to the database file is denied",
-    sqlite3.SQLITE_NOTADB: "the file is not a SQLite database",
-}
+"""By extended result code, or by the primary one. https://www.sqlite.org/rescode.html"""
 
 
 class SQLiteDialect(Dialect):
@@ -109,38 +113,13 @@ class SQLiteDialect(Dialect):
         await connection.execute(text("SELECT count(*) FROM sqlite_master"))
 
     def upsert(self, table: Table, kept: Collection[str]) -> Executable:
-        statement = insert(table).values(insert_values(table))
-        key = [column.name for column in table.primary_key]
-        return statement.on_conflict_do_update(
-            index_elements=key,
-            set_={
-                name: statement.excluded[name]
-                for name in insert_values(table)
-                if name not in key and name not in kept
-            },
-        )
+        return upsert_on_conflict(insert, table, kept)
 
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:
             return None
-        primary = code & PRIMARY_CODE
-        if code in _DUPLICATE_CODES:
-            return Diagnosis(Fault.DUPLICATE, "another record has the same unique value")
-        if code == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
-            return Diagnosis(Fault.APPEND_ONLY, "the database protects existing rows from change")
-        if code in _CONSTRAINT_REASONS:
-            return Diagnosis(Fault.REFUSED, _CONSTRAINT_REASONS[code])
-        if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return Diagnosis(
-                Fault.TRANSIENT,
-                f"another process kept the database locked for {self.patience_seconds:g} s",
-            )
-        if primary in _CONNECTION_REASONS:
-            return Diagnosis(Fault.CONNECTION, _CONNECTION_REASONS[primary])
-        if primary == sqlite3.SQLITE_ERROR:
-            return Diagnosis(Fault.SCHEMA, "the schema does not fit the statement")
-        return Diagnosis(Fault.REFUSED, f"the database refused it (SQLite code {code})")
+        return _DIAGNOSES.get(code, _DIAGNOSES.get(code & PRIMARY_CODE))
 
     def begin_options(self, *, write: bool) -> Mapping[str, Any]:
         # A deferred transaction that turns into a write can meet a newer snapshot and fail.
@@ -172,16 +151,18 @@ class SQLiteDialect(Dialect):
             _outside_transaction(connection, "PRAGMA foreign_keys=ON")
 
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
-        message = f"{table} is append-only"
         # INSERT OR REPLACE deletes without firing the trigger on DELETE, hence the one on INSERT.
-        return (
-            f"CREATE TRIGGER {table}_refuse_update BEFORE UPDATE ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{message}'); END",
-            f"CREATE TRIGGER {table}_refuse_delete BEFORE DELETE ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{message}'); END",
-            f"CREATE TRIGGER {table}_refuse_replace BEFORE INSERT ON {table} "
-            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id) "  # noqa: S608 (no value)
-            f"BEGIN SELECT RAISE(ABORT, '{message}'); END",
+        existing = f"SELECT 1 FROM {table} WHERE id = NEW.id"  # noqa: S608 (DDL takes no values)
+        events = {
+            "update": "BEFORE UPDATE",
+            "delete": "BEFORE DELETE",
+            "replace": "BEFORE INSERT",
+        }
+        return tuple(
+            f"CREATE TRIGGER {table}_refuse_{action} {event} ON {table} "
+            + (f"WHEN EXISTS ({existing}) " if action == "replace" else "")
+            + f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            for action, event in events.items()
         )
 
     def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
@@ -191,7 +172,8 @@ class SQLiteDialect(Dialect):
         )
 
     def _configure(self, connection: DBAPIConnection, _record: object) -> None:
-        connection.run_async(self._set_pragmas)  # type: ignore[attr-defined]  # https://docs.sqlalchemy.org/en/21/orm/extensions/asyncio.html#using-awaitable-only-driver-methods-in-connection-pool-and-other-events
+        # https://docs.sqlalchemy.org/en/21/orm/extensions/asyncio.html#using-events-with-the-asyncio-extension
+        connection.run_async(self._set_pragmas)
 
     async def _set_pragmas(self, connection: aiosqlite.Connection) -> None:
         try:

@@ -1,7 +1,7 @@
 """The nineteen repositories, one module for each domain, named as in `synthorg.entities`."""
 
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from synthorg.persistence.sql.database import Executor
 from synthorg.persistence.sql.repositories.artifacts import SQLArtifactRepository
@@ -30,7 +30,7 @@ from synthorg.persistence.sql.repositories.workflows import (
 )
 from synthorg.persistence.sql.repository import Repository
 
-AnyRepository = TypeVar("AnyRepository", bound=Repository[object])
+AnyRepository = TypeVar("AnyRepository", bound=Repository[Any])
 
 
 class _Provided(Generic[AnyRepository]):
@@ -49,14 +49,14 @@ class _Provided(Generic[AnyRepository]):
     def __get__(
         self, owner: "Repositories | None", kind: "type[Repositories]"
     ) -> "AnyRepository | _Provided[AnyRepository]":
-        return self if owner is None else self._kind(owner._executor_for(self._name))
+        return self if owner is None else self._kind(owner.executor_for(self._name))
 
 
 class Repositories(ABC):
     """The nineteen repositories as attributes of whatever executes their statements."""
 
     @abstractmethod
-    def _executor_for(self, repository: str) -> Executor:
+    def executor_for(self, repository: str) -> Executor:
         """Give what the repository of this name runs its statements on."""
 
     tasks = _Provided(SQLTaskRepository)

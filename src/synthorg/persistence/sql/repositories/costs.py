@@ -1,6 +1,7 @@
 """Costs."""
 
 from itertools import combinations
+from typing import Final
 
 from sqlalchemy import func, select
 
@@ -10,7 +11,18 @@ from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import Repository
 from synthorg.persistence.sql.statements import equal, from_expression
 
-FILTERS = ("agent_id", "task_id")
+FILTERS: Final = ("agent_id", "task_id")
+
+_total: Final = select(func.coalesce(func.sum(tables.cost_records.c.cost_usd), 0.0))
+_sums: Final = {
+    names: from_expression(
+        "sum",
+        tables.cost_records,
+        _total.where(*[equal(tables.cost_records, name) for name in names]),
+    )
+    for size in range(len(FILTERS) + 1)
+    for names in combinations(FILTERS, size)
+}
 
 
 class SQLCostRecordRepository(Repository[CostRecord]):
@@ -20,18 +32,6 @@ class SQLCostRecordRepository(Repository[CostRecord]):
     record = CostRecord
 
     _records = ListQuery(table, record, order_by=("sequence_number",), filters=FILTERS)
-
-    _sums = {
-        names: from_expression(
-            "sum",
-            tables.cost_records,
-            select(func.coalesce(func.sum(tables.cost_records.c.cost_usd), 0.0)).where(
-                *[equal(tables.cost_records, name) for name in names]
-            ),
-        )
-        for size in range(len(FILTERS) + 1)
-        for names in combinations(FILTERS, size)
-    }
 
     async def save(self, record: CostRecord) -> None:
         await self._insert(record)
@@ -46,4 +46,4 @@ class SQLCostRecordRepository(Repository[CostRecord]):
     ) -> float:
         given = {"agent_id": agent_id, "task_id": task_id}
         present = {name: value for name, value in given.items() if value is not None}
-        return float(await self._scalar(self._sums[tuple(present)], **present))
+        return float(await self._scalar(_sums[tuple(present)], **present))

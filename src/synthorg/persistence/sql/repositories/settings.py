@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import DuplicateRecordError

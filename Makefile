@@ -1,0 +1,39 @@
+# Every command makes the virtual environment that it needs; PYTHON chooses the interpreter.
+PYTHON ?= python3
+DATABASE ?= sqlite:///demo.db
+VENV := .venv
+INTERPRETERS := python3.11 python3.12 python3.13 python3.14
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint clean
+
+help:  ## List the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
+
+$(VENV)/%.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is older than Python 3.11; run make PYTHON=python3.11 (or newer)"; exit 1; }
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+demo: $(VENV)/examples,postgresql,mariadb.installed  ## Read this checkout's history into DATABASE
+	$(VENV)/bin/python examples/git_history.py --database '$(DATABASE)'
+
+test: $(VENV)/test.installed  ## Run all tests on every database found
+	$(VENV)/bin/python -m pytest --numprocesses auto
+
+test-all:  ## Run all tests on every supported interpreter found
+	@set -e; for interpreter in $(INTERPRETERS); do \
+		$$interpreter -c '' 2>/dev/null || continue; \
+		echo "== $$interpreter"; \
+		$(MAKE) test PYTHON=$$interpreter VENV=.venv-$$interpreter; \
+	done
+
+lint: $(VENV)/lint,test.installed  ## Check style, format and types
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+clean:  ## Remove the virtual environments and what tools left
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist demo.db*

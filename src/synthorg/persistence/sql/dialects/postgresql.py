@@ -1,0 +1,169 @@
+"""PostgreSQL through asyncpg or psycopg: SQLSTATEs, advisory lock, triggers."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import URL, Connection, Executable, Table, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.sql.dialects.base import (
+    BROKEN_CHECK,
+    BROKEN_REFERENCE,
+    DUPLICATE,
+    LOCKED,
+    MISSING_VALUE,
+    SCHEMA_MISFIT,
+    Diagnosis,
+    Dialect,
+    Fault,
+    import_driver,
+    pool_options,
+    unusable,
+    upsert_on_conflict,
+)
+from synthorg.persistence.sql.dialects.tls import client_context
+
+MIGRATION_LOCK: Final = 0x73796E74686F7267  # "synthorg": the key of the advisory lock
+MIGRATION_PATIENCE_SECONDS: Final = 300
+
+_DIAGNOSES: Final = {
+    "23505": DUPLICATE,
+    "23503": BROKEN_REFERENCE,
+    "23502": MISSING_VALUE,
+    "23514": BROKEN_CHECK,
+    "23001": Diagnosis(Fault.APPEND_ONLY, "the database protects existing rows from change"),
+    "40001": Diagnosis(Fault.TRANSIENT, "it conflicted with a concurrent transaction"),
+    "40P01": Diagnosis(Fault.TRANSIENT, "it was in a deadlock with another transaction"),
+    "55P03": LOCKED,
+    "57014": Diagnosis(Fault.REFUSED, "it took longer than the statement timeout"),
+    "42P01": SCHEMA_MISFIT,
+    "42703": SCHEMA_MISFIT,
+    "22001": Diagnosis(Fault.REFUSED, "a text is too long for its column"),
+    "22003": Diagnosis(Fault.REFUSED, "a number is out of range"),
+    "28000": unusable("the server does not accept this user"),
+    "28P01": unusable("the server does not accept this password"),
+    "3D000": unusable("the database does not exist"),
+    "42501": Diagnosis(Fault.REFUSED, "the user lacks a privilege for it"),
+    "53300": unusable("the server has too many connections"),
+    "53100": unusable("the server's disk is full"),
+    "25006": unusable("the server is read-only, as a standby is"),
+}
+"""By SQLSTATE. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+_CONNECTION_CLASSES: Final = ("08", "53", "58")
+_SHUTDOWN_CODES: Final = ("57P01", "57P02", "57P03", "57P04", "57P05")
+_STALE_PLAN: Final = "InvalidCachedStatementError"  # asyncpg gives it no SQLSTATE
+
+
+class PostgreSQLDialect(Dialect):
+    """A PostgreSQL server."""
+
+    name: ClassVar[str] = "postgresql"
+    duplicate_may_pass: ClassVar[bool] = True
+
+    def __init__(self, config: PostgreSQLConfig) -> None:
+        self._config = config
+
+    @property
+    def description(self) -> str:
+        return self._config.description
+
+    @property
+    def patience_seconds(self) -> float:
+        return self._config.pool_timeout_seconds
+
+    def create_engine(self) -> AsyncEngine:
+        config = self._config
+        import_driver(config.driver, "postgresql")
+        password = config.password
+        return create_async_engine(
+            URL.create(
+                f"postgresql+{config.driver}",
+                username=config.username,
+                password=None if password is None else password.get_secret_value(),
+                host=config.host,
+                port=config.port,
+                database=config.database,
+            ),
+            connect_args=_CONNECT_ARGUMENTS[config.driver](config),
+            **pool_options(config),
+        )
+
+    def upsert(self, table: Table, kept: Collection[str]) -> Executable:
+        return upsert_on_conflict(insert, table, kept)
+
+    def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
+        code = getattr(error, "sqlstate", None)
+        if code is None:
+            if type(error).__name__ == _STALE_PLAN:
+                return Diagnosis(Fault.TRANSIENT, "the schema changed under a prepared statement")
+            return None
+        if code in _DIAGNOSES:
+            return _DIAGNOSES[code]
+        if code in _SHUTDOWN_CODES or code.startswith(_CONNECTION_CLASSES):
+            return unusable("the connection to the server was lost or refused")
+        return Diagnosis(Fault.REFUSED, f"the database refused it (SQLSTATE {code})")
+
+    @contextmanager
+    def migration_transaction(self, connection: Connection) -> Iterator[None]:
+        with connection.begin():
+            # For this transaction only: the pool must never see a changed session.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_PATIENCE_SECONDS:d}s'"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            yield
+
+    def append_only_triggers(self, table: str) -> tuple[str, ...]:
+        function = (
+            f"CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{table} is append-only' "
+            "USING ERRCODE = 'restrict_violation'; END $$"
+        )
+        triggers = tuple(
+            f"CREATE TRIGGER {table}_refuse_{name} BEFORE {event} ON {table} "
+            f"FOR EACH {scope} EXECUTE FUNCTION {table}_refuse()"
+            for name, event, scope in (
+                ("change", "UPDATE OR DELETE", "ROW"),
+                ("truncate", "TRUNCATE", "STATEMENT"),
+            )
+        )
+        return function, *triggers
+
+    def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
+        return (f"DROP FUNCTION IF EXISTS {table}_refuse() CASCADE",)
+
+
+def _asyncpg_arguments(config: PostgreSQLConfig) -> dict[str, Any]:
+    return {
+        "timeout": config.connect_timeout_seconds,
+        "ssl": client_context(config.tls) or False,
+        "server_settings": _session_settings(config),
+    }
+
+
+def _psycopg_arguments(config: PostgreSQLConfig) -> dict[str, Any]:
+    tls = config.tls
+    files = {"sslrootcert": tls.ca, "sslcert": tls.certificate, "sslkey": tls.key}
+    settings = _session_settings(config)
+    application_name = settings.pop("application_name")
+    return {
+        "connect_timeout": max(2, round(config.connect_timeout_seconds)),
+        "sslmode": "disable" if tls.mode == "off" else tls.mode,
+        "application_name": application_name,
+        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+        **{name: file for name, file in files.items() if file is not None},
+    }
+
+
+def _session_settings(config: PostgreSQLConfig) -> dict[str, str]:
+    return {
+        "application_name": config.application_name,
+        "statement_timeout": str(round(config.statement_timeout_seconds * 1000)),
+        "timezone": "UTC",
+    }
+
+
+_CONNECT_ARGUMENTS: Final = {"asyncpg": _asyncpg_arguments, "psycopg": _psycopg_arguments}
