@@ -52,7 +52,7 @@ async def migrate_on_own_engine(dialect: Dialect) -> None:
 
 def write_sql(dialect: Dialect) -> None:
     """Write the migrations as a script, without a database."""
-    context.configure(dialect_name=dialect.name, literal_binds=True, **SETTINGS)
+    context.configure(dialect_name=dialect.backend_name, literal_binds=True, **SETTINGS)
     with context.begin_transaction():
         context.run_migrations()
 

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
+from synthorg.persistence.protocol import PersistenceBackend
+
 
 class Unavailable(Exception):  # noqa: N818 (it is a fact about the machine, not a failure)
     """There is no such server on this machine; the text says how to get one."""
@@ -30,4 +32,8 @@ class Server(ABC):
     @abstractmethod
     def migrated_database(self) -> AbstractContextManager[str]:
         """Make a database at the head revision, and drop it afterwards; gives its URL."""
+
+    async def migrate(self, backend: PersistenceBackend) -> None:
+        """Bring the database of a connected backend to the head revision, if it is not there."""
+        await backend.migrate()
 

@@ -2,14 +2,18 @@
 
 import asyncio
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
+import aiosqlite
+
 from synthorg.persistence import PersistenceConfig, create_backend
+from synthorg.persistence.protocol import PersistenceBackend
 from tests.servers.base import Server
 
 
@@ -49,10 +53,17 @@ class SQLiteMemory(Server):
 
     name: ClassVar[str] = "sqlite-memory"
 
+    def __init__(self, migrated: Path) -> None:
+        with closing(sqlite3.connect(migrated)) as connection:
+            self._schema = "\n".join(connection.iterdump())
+
     @classmethod
     @contextmanager
     def start(cls) -> Iterator[Server]:
-        yield cls()
+        with tempfile.TemporaryDirectory() as folder:
+            migrated = Path(folder) / "migrated.db"
+            asyncio.run(_migrate(f"sqlite:///{migrated}"))
+            yield cls(migrated)
 
     @contextmanager
     def empty_database(self) -> Iterator[str]:
@@ -60,7 +71,14 @@ class SQLiteMemory(Server):
 
     @contextmanager
     def migrated_database(self) -> Iterator[str]:
-        yield "sqlite://"  # migrated by the fixture that connects
+        yield "sqlite://"  # there is no database yet: `migrate` makes its tables
+
+    async def migrate(self, backend: PersistenceBackend) -> None:
+        """Run the DDL of a migrated file, much faster than Alembic."""
+        async with backend.get_db().connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, aiosqlite.Connection)
+            await driver.executescript(self._schema)
 
 
 async def _migrate(url: str) -> None:

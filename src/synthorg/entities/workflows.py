@@ -176,7 +176,8 @@ class WorkflowExecution(Entity):
 
     @model_validator(mode="after")
     def _refuse_repeated_node_ids(self) -> Self:
-        refuse_duplicates((node.node_id for node in self.node_executions), "node ids of node_executions")
+        node_ids = (execution.node_id for execution in self.node_executions)
+        refuse_duplicates(node_ids, "node ids of node_executions")
         return self
 
     @model_validator(mode="after")

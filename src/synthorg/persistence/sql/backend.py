@@ -38,7 +38,7 @@ class SQLPersistenceBackend(Repositories):
 
     @property
     def backend_name(self) -> NotBlankStr:
-        return self._dialect.name
+        return self._dialect.backend_name
 
     async def connect(self) -> None:
         async with self._lifecycle:

@@ -83,7 +83,7 @@ class Sharing(enum.Enum):
 class Dialect(ABC):
     """One kind of database. A difference that shows elsewhere belongs into a method here."""
 
-    name: ClassVar[str]
+    backend_name: ClassVar[str]
     """The backend name in the configuration."""
 
     sharing: Sharing = Sharing.ANY

@@ -90,7 +90,7 @@ _DIAGNOSES: Final = {
 class MySQLDialect(Dialect):
     """A MySQL server."""
 
-    name: ClassVar[str] = "mysql"
+    backend_name: ClassVar[str] = "mysql"
     statement_timeout: ClassVar[str] = "max_execution_time = {milliseconds:d}"
     """The session variable of the time limit; MySQL applies it to SELECT alone."""
 
@@ -107,11 +107,11 @@ class MySQLDialect(Dialect):
 
     def create_engine(self) -> AsyncEngine:
         config = self._config
-        import_driver("asyncmy", self.name)
+        import_driver("asyncmy", self.backend_name)
         password = config.password
         return create_async_engine(
             URL.create(
-                f"{self.name}+asyncmy",
+                f"{self.backend_name}+asyncmy",
                 username=config.username,
                 password=None if password is None else password.get_secret_value(),
                 host=config.host,
@@ -201,5 +201,5 @@ class MySQLDialect(Dialect):
 class MariaDBDialect(MySQLDialect):
     """A MariaDB server."""
 
-    name: ClassVar[str] = "mariadb"
+    backend_name: ClassVar[str] = "mariadb"
     statement_timeout: ClassVar[str] = "max_statement_time = {seconds:f}"

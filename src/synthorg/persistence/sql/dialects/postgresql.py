@@ -61,7 +61,7 @@ _STALE_PLAN: Final = "InvalidCachedStatementError"  # asyncpg gives it no SQLSTA
 class PostgreSQLDialect(Dialect):
     """A PostgreSQL server."""
 
-    name: ClassVar[str] = "postgresql"
+    backend_name: ClassVar[str] = "postgresql"
     duplicate_may_pass: ClassVar[bool] = True
 
     def __init__(self, config: PostgreSQLConfig) -> None:

@@ -70,7 +70,7 @@ _DIAGNOSES: Final = {
 class SQLiteDialect(Dialect):
     """A SQLite file, or a database in memory that ends with its connection."""
 
-    name: ClassVar[str] = "sqlite"
+    backend_name: ClassVar[str] = "sqlite"
     driver_errors: ClassVar[tuple[type[Exception], ...]] = (sqlite3.Error,)
 
     def __init__(self, config: SQLiteConfig) -> None:
