@@ -150,7 +150,7 @@ class FileSystemArtifactStorage(ArtifactStorageBackend):
             previous = _size(path)
             growth = len(content) - (0 if previous is None else previous)
             if growth > 0 and used + growth > self._max_total_bytes:
-                used = self._measure()  # what other processes have deleted is found by looking
+                used = self._measure()  # what has been deleted is found by looking
                 if used + growth > self._max_total_bytes:
                     raise ArtifactStorageFullError(
                         f"artifact {artifact_id!r} needs {growth} bytes more, but {used} of "
@@ -165,17 +165,14 @@ class FileSystemArtifactStorage(ArtifactStorageBackend):
             self._usage = Usage(stamp, used + growth)
 
     def _delete(self, path: Path) -> bool:
-        if _size(path) is None:
+        try:
+            with self._locked():
+                path.unlink()
+                # The sum at hand is now too large, which a store that seems not to fit finds out.
+                _flush_folder(self._folder)
+        except FileNotFoundError:
             return False
-        with self._locked():
-            size = _size(path)
-            if size is None:
-                return False
-            path.unlink()
-            _flush_folder(self._folder)
-            if self._usage is not None:
-                self._usage = self._usage._replace(total=self._usage.total - size)
-            return True
+        return True
 
     @contextmanager
     def _locked(self) -> Iterator[BinaryIO]:
@@ -234,15 +231,17 @@ async def _attempt(action: str, work: Callable[[], Result]) -> Result:
 async def _to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
     """Await work that goes on when the caller is cancelled, and only then let the caller go."""
     task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # seen, and less important than the cancellation
-        raise
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # asked for, or asyncio would log that nobody did
+    raise cancellation
 
 
 def _content(path: Path) -> bytes | None:

@@ -1,0 +1,366 @@
+import string
+import traceback
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from synthorg.persistence.config import (
+    MariaDBConfig,
+    MySQLConfig,
+    PersistenceConfig,
+    PostgreSQLConfig,
+    ServerConfig,
+    SQLiteConfig,
+    TLSConfig,
+)
+
+SECRET = "S3cretZ9"
+
+storable = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1
+).filter(lambda text: not text.isspace())
+punctuation = st.text(st.sampled_from(string.punctuation + " é😀"), max_size=4)
+
+
+def everything_shown(error: ValidationError) -> str:
+    """Collect whatever a log or an error tracker would take from an error."""
+    return "".join(
+        [str(error), repr(error), repr(error.errors()), *traceback.format_exception(error)]
+    )
+
+
+def server(config: PersistenceConfig) -> ServerConfig:
+    """Return the chosen section, which must be that of a server."""
+    assert isinstance(config.section, ServerConfig)
+    return config.section
+
+
+def file(config: PersistenceConfig) -> SQLiteConfig:
+    """Return the chosen section, which must be that of SQLite."""
+    assert isinstance(config.section, SQLiteConfig)
+    return config.section
+
+
+def test_the_default_is_a_file_in_the_working_directory() -> None:
+    config = PersistenceConfig()
+    assert config.backend == "sqlite"
+    assert config.section == SQLiteConfig(
+        path="synthorg.db",
+        wal_mode=True,
+        journal_size_limit=67108864,
+        synchronous="full",
+        busy_timeout_seconds=30,
+    )
+
+
+def test_an_unknown_backend_is_refused_with_the_names_of_the_known_ones() -> None:
+    with pytest.raises(ValidationError, match=r"sqlite.*postgresql.*mariadb.*mysql"):
+        PersistenceConfig.model_validate({"backend": "oracle"})
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb", "mysql"])
+def test_a_missing_section_of_the_chosen_backend_is_refused_by_name(backend: str) -> None:
+    with pytest.raises(ValidationError, match=f"needs the section '{backend}'"):
+        PersistenceConfig.model_validate({"backend": backend})
+
+
+@pytest.mark.parametrize("section", [SQLiteConfig, TLSConfig, PersistenceConfig])
+def test_an_unknown_key_is_refused(section: type[BaseModel]) -> None:
+    with pytest.raises(ValidationError, match="wal_node"):
+        section.model_validate({"wal_node": True})
+
+
+def test_a_configuration_cannot_be_changed_but_compared_and_hashed() -> None:
+    config = PersistenceConfig(
+        backend="mysql", mysql=MySQLConfig(database="org", password=SecretStr(SECRET))
+    )
+    with pytest.raises(ValidationError, match="frozen"):
+        config.backend = "sqlite"  # type: ignore[misc]
+    assert {config, config.model_copy()} == {config}
+
+
+def test_the_chosen_section_is_the_one_of_the_backend() -> None:
+    sections = {
+        "sqlite": SQLiteConfig(path="a.db"),
+        "postgresql": PostgreSQLConfig(database="b"),
+        "mariadb": MariaDBConfig(database="c"),
+        "mysql": MySQLConfig(database="d"),
+    }
+    for backend, section in sections.items():
+        assert PersistenceConfig.model_validate({"backend": backend, **sections}).section is section
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", " ", "..", "../a.db", "a/../b.db", "a\\..\\b.db", "a\x00.db", "\ud800.db"),
+        *("file:a.db", "FILE:a.db", " :memory:", ":memory: ", ":MEMORY:", ":memory:\n"),
+    ],
+)
+def test_a_path_that_would_be_something_else_than_it_seems_is_refused(path: str) -> None:
+    with pytest.raises(ValidationError, match="path"):
+        SQLiteConfig(path=path)
+
+
+@pytest.mark.parametrize("path", [":memory:", "a..b.db", "...", "a b.db", "/x/é.db", "C:/x.db"])
+def test_an_honest_path_is_kept_as_given(path: str) -> None:
+    assert SQLiteConfig(path=path).path == path
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"pool_size": 0},
+        {"max_overflow": -1},
+        {"port": 0},
+        {"port": 65536},
+        {"pool_timeout_seconds": 0},
+        {"pool_timeout_seconds": "nan"},
+        {"statement_timeout_seconds": "inf"},
+        {"statement_timeout_seconds": 2**31 / 1000},
+        {"application_name": "x" * 64},
+        {"host": " "},
+        {"password": "\x00"},
+        {"password": SecretStr("\ud800")},
+    ],
+)
+def test_a_value_that_no_server_accepts_is_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(values))):
+        PostgreSQLConfig.model_validate({"database": "org"} | values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"mode": "require", "ca": "ca.pem"}, "verify-full"),
+        ({"ca": "ca.pem"}, "verify-full"),
+        ({"certificate": "client.pem", "key": "client.key"}, "not used by mode 'off'"),
+        ({"mode": "require", "certificate": "client.pem"}, "together"),
+        ({"mode": "require", "key": "client.key"}, "together"),
+        ({"mode": "prefer"}, "verify-full"),
+    ],
+)
+def test_tls_settings_that_would_be_ignored_are_refused(
+    values: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TLSConfig.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite://", ":memory:"),
+        ("sqlite:///:memory:", ":memory:"),
+        ("sqlite:///file.db", "file.db"),
+        ("SQLite:///file.db", "file.db"),
+        ("sqlite:////var/lib/org.db", "/var/lib/org.db"),
+        ("sqlite:///a b@c+d.db", "a b@c+d.db"),
+        ("sqlite:///100%25%3F%23é%C3%A9.db", "100%?#éé.db"),
+    ],
+)
+def test_a_sqlite_url_names_a_path(url: str, path: str) -> None:
+    assert file(PersistenceConfig.from_url(url)).path == path
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///",
+        "sqlite://file.db",
+        "sqlite:///a%00.db",
+        "sqlite:///a%ff.db",
+        "sqlite:///%2E%2E/a.db",
+        "sqlite:///a#b.db",
+        "sqlite:///a.db?path=b.db",
+        "sqlite:///a.db?wal_mode",
+        "sqlite:///a.db?wal_mode=true&wal_mode=false",
+        "sqlite:///a.db?wal_node=true",
+        "sqlite:///a.db?tls_mode=require",
+        "postgresql://host",
+        "postgresql://host/",
+        "postgresql://host:port/db",
+        "postgresql://host:70000/db",
+        "postgresql://::1/db",
+        "postgresql://user:%ff@host/db",
+        "postgresql://host/db\n",
+        "postgresql://host/db?host=other",
+        "postgresql://host/db?sslmode=require",
+        "postgresql://host/db?tls=require",
+        "postgresql://host/db?tls=require&tls_mode=require",
+        "postgresql://host/db?tls_mode=prefer",
+        "postgresql://host/db?tls_version=1",
+        "postgresql://host/db?driver=libpq",
+        "postgresql://host/db?%ff=1",
+        "mysql://host/db?driver=asyncpg",
+        "oracle://host/db",
+        "postgresql+asyncpg://host/db",
+        "host/db",
+        "",
+    ],
+)
+def test_a_url_that_cannot_be_taken_literally_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        PersistenceConfig.from_url(url)
+
+
+def test_an_unknown_scheme_is_refused_with_the_names_of_the_known_ones() -> None:
+    with pytest.raises(ValidationError, match=r"sqlite.*postgresql.*mariadb.*mysql"):
+        PersistenceConfig.from_url("oracle://user:password@host/db")
+
+
+def test_an_unknown_parameter_is_named() -> None:
+    with pytest.raises(ValidationError, match=r"postgresql\.pool_sise"):
+        PersistenceConfig.from_url("postgresql://host/db?pool_sise=3")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "section", "port"),
+    [
+        ("postgresql", PostgreSQLConfig, 5432),
+        ("mariadb", MariaDBConfig, 3306),
+        ("mysql", MySQLConfig, 3306),
+    ],
+)
+def test_a_server_url_sets_every_part_and_parameter(
+    scheme: str, section: type[ServerConfig], port: int
+) -> None:
+    assert PersistenceConfig.from_url(f"{scheme}:///org").section == section.model_validate(
+        {"host": "localhost", "port": port, "database": "org"}
+    )
+    config = PersistenceConfig.from_url(
+        f"{scheme}://ann:{SECRET}@[2001:db8::1]:99/org?pool_size=5&max_overflow=2"
+        "&connect_timeout_seconds=2.5&application_name=a%26b%3Dc&tls_mode=verify-full"
+        "&tls_ca=/etc/ca.pem&tls_certificate=client.pem&tls_key=client.key"
+    )
+    assert config.backend == scheme
+    assert config.section == section.model_validate(
+        {
+            "host": "2001:db8::1",
+            "port": 99,
+            "database": "org",
+            "username": "ann",
+            "password": SECRET,
+            "pool_size": 5,
+            "max_overflow": 2,
+            "connect_timeout_seconds": 2.5,
+            "application_name": "a&b=c",
+            "tls": {
+                "mode": "verify-full",
+                "ca": "/etc/ca.pem",
+                "certificate": "client.pem",
+                "key": "client.key",
+            },
+        }
+    )
+
+
+@given(host=storable, database=storable, username=storable, password=storable)
+def test_percent_encoded_parts_arrive_as_they_were(
+    host: str, database: str, username: str, password: str
+) -> None:
+    url = "mysql://{}:{}@{}:1/{}".format(
+        *(quote(part, safe="") for part in (username, password, host, database))
+    )
+    section = server(PersistenceConfig.from_url(url))
+    assert (section.host, section.database, section.username) == (host, database, username)
+    assert section.password == SecretStr(password)
+
+
+@given(punctuation, punctuation, punctuation)
+def test_a_password_that_is_not_encoded_is_understood_or_refused_but_never_shown(
+    before: str, between: str, after: str
+) -> None:
+    password = f"{before}{SECRET[:4]}{between}{SECRET[4:]}{after}"
+    try:
+        config = PersistenceConfig.from_url(f"postgresql://ann:{password}@db.example/org")
+    except ValidationError as error:
+        shown = everything_shown(error)
+        assert SECRET[:4] not in shown
+        assert SECRET[4:] not in shown
+    else:
+        section = server(config)
+        assert (section.host, section.database, section.username) == ("db.example", "org", "ann")
+        assert section.password == SecretStr(password)
+
+
+@given(host=storable, database=storable, username=st.none() | storable)
+def test_a_description_leads_to_the_same_database(
+    host: str, database: str, username: str | None
+) -> None:
+    section = PostgreSQLConfig(
+        host=host, database=database, username=username, password=SecretStr(SECRET)
+    )
+    assert SECRET not in section.description
+    again = server(PersistenceConfig.from_url(section.description))
+    assert (again.host, again.port, again.database, again.username) == (
+        (host, 5432, database, username)
+    )
+
+
+def test_a_description_reads_as_a_url() -> None:
+    assert SQLiteConfig(path="/a b.db").description == "sqlite:////a%20b.db"
+    assert SQLiteConfig(path=":memory:").description == "sqlite://"
+    assert (
+        MariaDBConfig(host="::1", database="org", username="ann").description
+        == "mariadb://ann@[::1]:3306/org"
+    )
+
+
+def test_a_configuration_never_shows_its_password() -> None:
+    config = PersistenceConfig.from_url(f"mysql://ann:{SECRET}@host/db")
+    shown = f"{config!r}{config}{config.section!r}{config.model_dump()}{config.model_dump_json()}"
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"backend": "mysql", "mysql": {"password": SECRET}},
+        {"backend": "mysql", "postgresql": {"database": "db", "password": SECRET}},
+        {"backend": SECRET, "mysql": {"database": "db", "password": SECRET}},
+        {"backend": "mysql", "mysql": {"database": "db", "password": {SECRET: SECRET}}},
+        {"backend": "mysql", "mysql": {"database": "db", "port": SECRET}},
+        {"backend": "mysql", "mysql": {"database": "db", "passwort": SECRET}},
+        {"backend": "mysql", "mysql": SECRET},
+    ],
+)
+def test_an_invalid_configuration_never_shows_its_password(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        PersistenceConfig.model_validate(values)
+    assert SECRET not in everything_shown(caught.value)
+
+
+def test_a_configuration_from_json_hides_its_password_too() -> None:
+    config = MySQLConfig.model_validate_json(f'{{"database": "db", "password": "{SECRET}"}}')
+    assert config.password == SecretStr(SECRET)
+    with pytest.raises(ValidationError) as caught:
+        MySQLConfig.model_validate_json(f'{{"password": "{SECRET}"}}')
+    assert SECRET not in everything_shown(caught.value)
+
+
+@pytest.mark.parametrize("environment", [{}, {"SYNTHORG_DATABASE_URL": ""}])
+def test_without_the_variable_the_environment_means_the_default(
+    environment: dict[str, str],
+) -> None:
+    assert PersistenceConfig.from_env(environment) == PersistenceConfig()
+
+
+def test_the_variable_is_read_from_the_environment_of_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SYNTHORG_DATABASE_URL", "sqlite:///company.db?synchronous=normal")
+    assert PersistenceConfig.from_env().section == SQLiteConfig(
+        path="company.db", synchronous="normal"
+    )
+
+
+def test_an_error_in_the_variable_names_the_variable() -> None:
+    with pytest.raises(ValidationError) as caught:
+        PersistenceConfig.from_env({"SYNTHORG_DATABASE_URL": f"postgresql://ann:{SECRET}@host"})
+    shown = everything_shown(caught.value)
+    assert "SYNTHORG_DATABASE_URL" in shown
+    assert SECRET not in shown
