@@ -6,12 +6,15 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import Connection
+from alembic.util import CommandError
 
 from synthorg.persistence.config import PersistenceConfig
+from synthorg.persistence.errors import PersistenceError
+from synthorg.persistence.sql import environment
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.migration import CONNECTION
+from synthorg.persistence.sql.failures import redacted
+from synthorg.persistence.sql.migration import CONNECTION, explain
 from synthorg.persistence.sql.operations import DIALECT
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from synthorg.persistence.sql.types import UtcDateTime
@@ -22,37 +25,54 @@ def render_item(kind: str, item: object, _: AutogenContext) -> str | Literal[Fal
     return "types.utc_datetime()" if kind == "type" and isinstance(item, UtcDateTime) else False
 
 
+def include_name(name: str | None, kind: str, _: object) -> bool:
+    """Leave out the tables of an application that keeps its own in the same database."""
+    return kind != "table" or name in metadata.tables
+
+
 SETTINGS: dict[str, Any] = {
     "target_metadata": metadata,
     "version_table": VERSION_TABLE,
     # One transaction around them all is begun by the dialect, where DDL is transactional.
     "transaction_per_migration": True,
+    "include_name": include_name,
+    "compare_server_default": True,
     "user_module_prefix": "types.",
     "render_item": render_item,
 }
 
 
-def migrate(connection: Connection, dialect: Dialect) -> None:
-    """Run the migrations on a connection, under the dialect's lock."""
-    with dialect.migration_transaction(connection):
-        context.configure(connection=connection, **SETTINGS)
-        with context.begin_transaction():
-            context.run_migrations()
-
-
-async def migrate_on_own_engine(dialect: Dialect) -> None:
-    """Run the migrations for the command line, which hands over no connection."""
+async def run_on_own_engine(dialect: Dialect) -> None:
+    """Run the command on a connection of its own, since `alembic` hands over none."""
     engine = dialect.create_engine()
     try:
         async with engine.connect() as connection:
-            await connection.run_sync(migrate, dialect)
+            await connection.run_sync(environment.run, dialect, SETTINGS)
     finally:
         await engine.dispose()
 
 
+def run_for_an_operator(dialect: Dialect) -> None:
+    """Run the command with failures as `alembic` reports them: in one line."""
+    try:
+        asyncio.run(run_on_own_engine(dialect))
+    except (CommandError, PersistenceError) as error:
+        raise CommandError(str(error)) from None
+    except Exception as error:  # noqa: BLE001 (revisions are programs: anything may leave them)
+        failure, cause = explain(error, context.config, dialect), redacted(error)
+    else:
+        return
+    raise CommandError(str(failure)) from cause
+
+
 def write_sql(dialect: Dialect) -> None:
     """Write the migrations as a script, without a database."""
-    context.configure(dialect_name=dialect.backend_name, literal_binds=True, **SETTINGS)
+    context.configure(
+        dialect_name=dialect.backend_name,
+        literal_binds=True,
+        transactional_ddl=dialect.transactional_ddl,
+        **SETTINGS,
+    )
     with context.begin_transaction():
         context.run_migrations()
 
@@ -62,15 +82,17 @@ def main() -> None:
     config = context.config
     connection = config.attributes.get(CONNECTION)
     if connection is not None:
-        migrate(connection, config.attributes[DIALECT])
+        environment.run(connection, config.attributes[DIALECT], SETTINGS)
         return
     if config.config_file_name is not None:
         fileConfig(config.config_file_name, disable_existing_loggers=False)
-    dialect = config.attributes[DIALECT] = create_dialect(PersistenceConfig.from_env())
+    dialect = config.attributes.get(DIALECT)
+    if dialect is None:
+        dialect = config.attributes[DIALECT] = create_dialect(PersistenceConfig.from_env())
     if context.is_offline_mode():
         write_sql(dialect)
     else:
-        asyncio.run(migrate_on_own_engine(dialect))
+        run_for_an_operator(dialect)
 
 
 main()

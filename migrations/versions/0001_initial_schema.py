@@ -246,6 +246,7 @@ def upgrade() -> None:
         "cost_records",
         ["task_id", "sequence_number", "cost_usd"],
     )
+    operations.create_index(op.f("ix_cost_records_timestamp"), "cost_records", ["timestamp"])
     operations.create_table(
         "custom_presets",
         sa.Column("name", types.ShortText(255), nullable=False),
@@ -550,6 +551,9 @@ def upgrade() -> None:
         op.f("ix_workflow_executions_status_updated_at_id"),
         "workflow_executions",
         ["status", "updated_at", "id"],
+    )
+    operations.create_index(
+        op.f("ix_workflow_executions_updated_at_id"), "workflow_executions", ["updated_at", "id"]
     )
     operations.make_append_only("audit_entries")
 

@@ -56,6 +56,15 @@ class QueryError(PersistenceError):
     """
 
 
+class TransactionConflictError(QueryError):
+    """The transaction met another one and was rolled back.
+
+    Raised for deadlocks, serialization failures and locks that were held for too long, after
+    single calls have been tried again: run the whole unit of work again, as `run_in_transaction`
+    does.
+    """
+
+
 class VersionConflictError(QueryError):
     """The stored version is not the one that this save builds on.
 

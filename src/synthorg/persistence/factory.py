@@ -1,12 +1,12 @@
 """From a configuration to a backend."""
 
 from synthorg.persistence.config import PersistenceConfig
-from synthorg.persistence.protocol import PersistenceBackend
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.transactions import TransactionalBackend
 
 
-def create_backend(config: PersistenceConfig) -> PersistenceBackend:
+def create_backend(config: PersistenceConfig) -> TransactionalBackend:
     """Make the backend that a configuration asks for.
 
     One database per company: each call makes a backend that shares nothing with another.

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.sql import migration
-from synthorg.persistence.sql.database import Database, Executor
+from synthorg.persistence.sql.database import Database, run_again_on_conflict
 from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.executor import Executor, Result
 from synthorg.persistence.sql.repositories import Repositories
+from synthorg.persistence.sql.unit_of_work import SQLUnitOfWork
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +74,21 @@ class SQLPersistenceBackend(Repositories):
 
     async def migrate(self) -> None:
         await migration.upgrade(self._connected("migrate()"))
+
+    @asynccontextmanager
+    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[SQLUnitOfWork]:
+        database = self._connected("transaction()")
+        async with database.unit(read_only=read_only) as transaction:
+            yield SQLUnitOfWork(transaction)
+
+    async def run_in_transaction(
+        self, work: Callable[[SQLUnitOfWork], Awaitable[Result]]
+    ) -> Result:
+        async def attempt() -> Result:
+            async with self.transaction() as unit:
+                return await work(unit)
+
+        return await run_again_on_conflict(attempt)
 
     def get_db(self) -> AsyncEngine:
         return self._connected("get_db()").engine

@@ -1,4 +1,4 @@
-"""The database: owns the engine, runs statements, and decides what a failure means."""
+"""The database: owns the engine and its connections, and begins and ends transactions."""
 
 import asyncio
 import logging
@@ -6,66 +6,35 @@ import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
-from sqlalchemy import Executable, Row, text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.errors import (
-    MigrationError,
     PersistenceConnectionError,
     PersistenceError,
-    QueryError,
+    TransactionConflictError,
 )
 from synthorg.persistence.sql.dialects.base import Diagnosis, Dialect, Fault, Sharing
+from synthorg.persistence.sql.executor import Executor, Result
 from synthorg.persistence.sql.failures import failure, redacted
+from synthorg.persistence.sql.preparation import FindSchemaProblem, Preparation
 from synthorg.persistence.sql.statements import Parameters, Statement
+from synthorg.persistence.sql.transaction import Transaction
 from synthorg.persistence.sql.turns import Turns
 
 logger = logging.getLogger(__name__)
 
-ATTEMPTS: Final = 5
+STATEMENT_ATTEMPTS: Final = 5
+UNIT_ATTEMPTS: Final = 20
 FIRST_DELAY_SECONDS: Final = 0.02
+LONGEST_DELAY_SECONDS: Final = 1.0
 
-STATEMENT_BYTES: Final = 16 * 1024  # ample for the text of a statement around its values
-WIDEST_CHARACTER: Final = 8  # bytes: four in UTF-8, or two for an escaped one
-ESCAPED: Final = ("\x1a", "\n", "\r", '"', "'", "\\")  # sent with a backslash before them
-
-Result = TypeVar("Result")
-Work = Callable[[AsyncConnection], Awaitable[Result]]
-
-
-class Executor(Protocol):
-    """What repositories run statements on: a database, or one transaction on it."""
-
-    async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row[Any]]:
-        """Run a statement that reads.
-
-        Args:
-            statement: The statement.
-            parameters: A value for each of its parameters.
-
-        Returns:
-            All rows, in the statement's order.
-
-        Raises:
-            PersistenceError: If it did not succeed.
-        """
-
-    async def execute(self, statement: Statement, parameters: Parameters) -> int:
-        """Run a statement that writes.
-
-        Args:
-            statement: The statement.
-            parameters: A value for each of its parameters.
-
-        Returns:
-            How many rows an UPDATE or a DELETE matched; meaningless for others.
-
-        Raises:
-            PersistenceError: If it did not succeed; then nothing is written.
-        """
+COMMIT_UNKNOWN: Final = (
+    "the connection was lost while committing, so that the changes may or may not be stored; "
+    "read before writing again"
+)
 
 
 class Database:
@@ -80,18 +49,15 @@ class Database:
             did not fit it.
     """
 
-    def __init__(
-        self,
-        dialect: Dialect,
-        find_schema_problem: Callable[[AsyncConnection], Awaitable[str | None]],
-    ) -> None:
+    def __init__(self, dialect: Dialect, find_schema_problem: FindSchemaProblem) -> None:
         self.dialect = dialect
         self.engine = dialect.create_engine()
         self._readers = self.engine.execution_options(**dialect.begin_options(write=False))
         self._writers = self.engine.execution_options(**dialect.begin_options(write=True))
-        self._find_schema_problem = find_schema_problem
+        self._units = self.engine.execution_options(**dialect.unit_options())
+        self._snapshots = self.engine.execution_options(**dialect.snapshot_options())
+        self._preparation = Preparation(dialect, find_schema_problem)
         self._turns = Turns(dialect.patience_seconds)
-        self._expressions: dict[Statement, Executable] = {}
         self._home = (os.getpid(), asyncio.get_running_loop())
 
     async def open(self) -> None:
@@ -101,9 +67,9 @@ class Database:
             PersistenceConnectionError: If the database cannot be used.
         """
         try:
-            async with self._connection(write=False) as connection:
+            async with self._connection(self._readers, write=False) as connection:
                 await self.dialect.inspect_server(connection)
-        except self._foreign_errors as error:
+        except self._preparation.foreign_errors as error:
             reason = self.dialect.diagnose(error).reason
             cause = redacted(error)
         else:
@@ -123,119 +89,160 @@ class Database:
         Raises:
             Exception: If it gives none.
         """
-        async with self._connection(write=False) as connection:
+        async with self._connection(self._readers, write=False) as connection:
             await connection.execute(text("SELECT 1"))
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row[Any]]:
         """Run a statement that reads, as `Executor` says."""
-        values = statement.admit(parameters)
+        values = self._preparation.values(statement, parameters)
+        expression = self._preparation.expression(statement)
 
-        async def read(connection: AsyncConnection) -> Sequence[Row[Any]]:
-            result = await connection.execute(self._expression(statement), values)
-            return result.all()
+        async def read() -> Sequence[Row[Any]]:
+            async with self._connection(self._readers, write=False) as connection:
+                return (await connection.execute(expression, values)).all()
 
-        return await self._in_transaction(read, statement, values, write=False)
+        return await self._alone(read, statement, values)
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Executor` says."""
-        values = statement.admit(parameters)
+        values = self._preparation.values(statement, parameters)
+        expression = self._preparation.expression(statement)
 
-        async def write(connection: AsyncConnection) -> int:
-            result = await connection.execute(self._expression(statement), values)
-            return result.rowcount
+        async def write() -> int:
+            async with self._connection(self._writers, write=True) as connection:
+                return (await connection.execute(expression, values)).rowcount
 
-        return await self._in_transaction(write, statement, values, write=True)
+        return await self._alone(write, statement, values)
+
+    async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
+        """Run a statement that writes many times, as `Executor` says."""
+
+        async def write(executor: Executor) -> None:
+            await executor.execute_many(statement, parameters)
+
+        await self.atomically(write, repeatable=True)
+
+    async def atomically(
+        self, work: Callable[[Executor], Awaitable[Result]], *, repeatable: bool
+    ) -> Result:
+        """Do several things in one transaction, as `Executor` says."""
+
+        async def attempt() -> Result:
+            async with self._transaction(self._writers) as transaction:
+                return await work(transaction)
+
+        return await (run_again_on_conflict(attempt) if repeatable else attempt())
+
+    def unit(self, *, read_only: bool) -> AbstractAsyncContextManager[Transaction]:
+        """Begin a transaction for reading and then writing what follows, or for reading alone.
+
+        Args:
+            read_only: Whether to read one state of the database and refuse writes.
+        """
+        return self._transaction(self._snapshots if read_only else self._units, read_only=read_only)
+
+    @asynccontextmanager
+    async def _transaction(
+        self, engine: AsyncEngine, *, read_only: bool = False
+    ) -> AsyncIterator[Transaction]:
+        """Begin a transaction; leaving commits it, and an exception rolls it back.
+
+        Args:
+            engine: Where, and how isolated from others.
+            read_only: Whether writes are refused.
+
+        Raises:
+            TransactionConflictError: If it met another transaction and has to be run again.
+            PersistenceConnectionError: If the connection was lost.
+        """
+        callers_error: BaseException | None = None
+        try:
+            async with self._connection(engine, write=not read_only) as connection:
+                transaction = Transaction(connection, self._preparation, read_only=read_only)
+                try:
+                    yield transaction
+                except BaseException as error:
+                    callers_error = error
+                    raise
+                finally:
+                    transaction.end()
+                if transaction.doom is not None:
+                    raise transaction.doom
+        except self._preparation.foreign_errors as error:
+            if error is callers_error:
+                raise
+            diagnosis = self.dialect.diagnose(error)
+            cause = redacted(error)
+        else:
+            return
+        raise _transaction_error(diagnosis) from cause
 
     @asynccontextmanager
     async def migration_connection(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection with no transaction begun, while nobody else changes data."""
-        async with self._turn(write=True), self._checked_out(self.engine.connect()) as connection:
+        async with self._turn(write=True), _checked_out(self.engine) as connection:
             yield connection
 
-    async def _in_transaction(
-        self, work: Work[Result], statement: Statement, values: Parameters, *, write: bool
+    async def _alone(
+        self,
+        attempt: Callable[[], Awaitable[Result]],
+        statement: Statement,
+        values: Parameters,
     ) -> Result:
-        self._refuse_oversized(statement, values)
-        for attempt, delay in enumerate(_delays()):
+        """Run one statement in a transaction of its own, again if that may help."""
+        duplicates_to_pass = 1 if statement.replaces and self.dialect.duplicate_may_pass else 0
+        for delay in _delays(STATEMENT_ATTEMPTS):
             try:
-                async with self._connection(write=write) as connection:
-                    return await work(connection)
-            except self._foreign_errors as error:
+                return await attempt()
+            except self._preparation.foreign_errors as error:
                 diagnosis = self.dialect.diagnose(error)
                 cause = redacted(error)
-            may_pass = diagnosis.fault is Fault.TRANSIENT or (
-                diagnosis.fault is Fault.DUPLICATE
-                and statement.replaces
-                and self.dialect.duplicate_may_pass
-                and attempt == 0
-            )
-            if not may_pass or delay is None:
+            if diagnosis.fault is Fault.DUPLICATE and duplicates_to_pass:
+                duplicates_to_pass -= 1
+            elif diagnosis.fault is not Fault.TRANSIENT:
                 break
-            logger.info("running a transaction again", extra={"table": statement.table.name})
-            await asyncio.sleep(delay)
-        raise await self._failure(diagnosis, statement, values) from cause
-
-    async def _failure(
-        self, diagnosis: Diagnosis, statement: Statement, values: Parameters
-    ) -> PersistenceError:
+            if delay is not None:
+                logger.info("running a statement again", extra={"table": statement.table.name})
+                await asyncio.sleep(delay)
+        error_for_caller = failure(diagnosis, statement, values)
         if diagnosis.fault is Fault.SCHEMA:
-            async with self._connection(write=False) as connection:
-                problem = await self._find_schema_problem(connection)
-            if problem is not None:
-                return MigrationError(
-                    f"cannot {statement.action} {statement.table.name}: {problem}"
+            async with _checked_out(self._readers) as connection:
+                error_for_caller = await self._preparation.schema_error(
+                    connection, error_for_caller
                 )
-        return failure(diagnosis, statement, values)
+        raise error_for_caller from cause
 
     @asynccontextmanager
-    async def _connection(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
+    async def _connection(
+        self, engine: AsyncEngine, *, write: bool
+    ) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction, committed when it wrote and nothing failed."""
         self._refuse_strangers()
-        engine = self._writers if write else self._readers
-        async with self._turn(write=write), self._checked_out(engine.connect()) as connection:
+        async with self._turn(write=write), _checked_out(engine) as connection:
             try:
                 yield connection
             except asyncio.CancelledError:
                 await self.dialect.interrupt(connection)
                 raise
             if write:
-                await to_the_end(connection.commit())
+                await self._commit(connection)
 
-    @asynccontextmanager
-    async def _checked_out(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
-        await connection.start()
+    async def _commit(self, connection: AsyncConnection) -> None:
         try:
-            yield connection
-        finally:
-            # Rolls back what was not committed; a cancelled caller must not leave that undone.
-            await to_the_end(connection.close())
+            await to_the_end(connection.commit())
+        except self._preparation.foreign_errors as error:
+            if self.dialect.diagnose(error).fault is not Fault.CONNECTION:
+                raise
+            cause = redacted(error)
+        else:
+            return
+        raise PersistenceConnectionError(COMMIT_UNKNOWN) from cause
 
     def _turn(self, *, write: bool) -> AbstractAsyncContextManager[None]:
         sharing = self.dialect.sharing
         if sharing is Sharing.ONE or (write and sharing is Sharing.ONE_WRITER):
             return self._turns.take()
         return nullcontext()
-
-    def _expression(self, statement: Statement) -> Executable:
-        expression = self._expressions.get(statement)
-        if expression is None:
-            expression = self._expressions[statement] = statement.build(self.dialect)
-        return expression
-
-    def _refuse_oversized(self, statement: Statement, values: Parameters) -> None:
-        """Refuse before sending what would make the server drop the connection."""
-        limit = self.dialect.largest_payload
-        if limit is None:
-            return
-        texts = [value for value in values.values() if isinstance(value, str)]
-        if sum(map(len, texts)) * WIDEST_CHARACTER + STATEMENT_BYTES < limit:
-            return
-        size = sum(len(value.encode()) + sum(map(value.count, ESCAPED)) for value in texts)
-        if size + STATEMENT_BYTES >= limit:
-            raise QueryError(
-                f"cannot {statement.action} {statement.subject(values)}: its values take {size} "
-                f"bytes, and the server accepts {limit} in one statement (max_allowed_packet)"
-            )
 
     def _refuse_strangers(self) -> None:
         process, loop = self._home
@@ -248,10 +255,28 @@ class Database:
                 "this backend was connected in another event loop; connect a new one in this loop"
             )
 
-    @property
-    def _foreign_errors(self) -> tuple[type[Exception], ...]:
-        # OSError leaves some drivers when a server is unreachable; the other two leave SQLite's.
-        return SQLAlchemyError, OSError, OverflowError, UnicodeError, *self.dialect.driver_errors
+
+async def run_again_on_conflict(attempt: Callable[[], Awaitable[Result]]) -> Result:
+    """Run a transaction, and again when it met another one, with a pause in between.
+
+    Args:
+        attempt: Begins, does and ends the transaction.
+
+    Returns:
+        What the attempt returns that succeeds.
+
+    Raises:
+        TransactionConflictError: If every attempt met another transaction.
+    """
+    for delay in _delays(UNIT_ATTEMPTS):
+        try:
+            return await attempt()
+        except TransactionConflictError:
+            if delay is None:
+                raise
+            logger.info("running a transaction again")
+            await asyncio.sleep(delay)
+    raise AssertionError("the last delay is None")
 
 
 async def to_the_end(step: Coroutine[Any, Any, Result]) -> Result:
@@ -280,8 +305,26 @@ async def to_the_end(step: Coroutine[Any, Any, Result]) -> Result:
     return task.result()
 
 
-def _delays() -> Iterator[float | None]:
+@asynccontextmanager
+async def _checked_out(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    connection = engine.connect()
+    await connection.start()
+    try:
+        yield connection
+    finally:
+        # Rolls back what was not committed; a cancelled caller must not leave that undone.
+        await to_the_end(connection.close())
+
+
+def _transaction_error(diagnosis: Diagnosis) -> PersistenceError:
+    if diagnosis.fault is Fault.TRANSIENT:
+        return TransactionConflictError(f"the transaction was rolled back: {diagnosis.reason}")
+    return PersistenceConnectionError(f"the transaction failed: {diagnosis.reason}")
+
+
+def _delays(attempts: int) -> Iterator[float | None]:
     """Yield the jittered pause after each attempt that may be repeated, and None after the last."""
-    for attempt in range(ATTEMPTS - 1):
-        yield FIRST_DELAY_SECONDS * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311 (jitter)
+    for attempt in range(attempts - 1):
+        pause = min(FIRST_DELAY_SECONDS * 2**attempt, LONGEST_DELAY_SECONDS)
+        yield pause * random.uniform(0.5, 1.5)  # noqa: S311 (jitter)
     yield None

@@ -9,6 +9,7 @@ from synthorg.persistence.errors import (
     PersistenceConnectionError,
     PersistenceError,
     QueryError,
+    TransactionConflictError,
 )
 from synthorg.persistence.sql.dialects.base import DUPLICATE, Diagnosis, Fault
 from synthorg.persistence.sql.statements import Parameters, Statement
@@ -19,7 +20,7 @@ _ERRORS: Final[dict[Fault, type[PersistenceError]]] = {
     Fault.MISSING: QueryError,
     Fault.REFUSED: QueryError,
     Fault.SCHEMA: QueryError,
-    Fault.TRANSIENT: QueryError,
+    Fault.TRANSIENT: TransactionConflictError,
     Fault.CONNECTION: PersistenceConnectionError,
 }
 

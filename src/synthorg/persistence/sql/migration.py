@@ -1,34 +1,46 @@
-"""Alembic from code: upgrading inside a running loop, and telling the state of a schema."""
+"""Alembic from code: migrating inside a running loop, and writing the migration as a script."""
 
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from synthorg.persistence.errors import MigrationError
+from synthorg.persistence.errors import (
+    MigrationError,
+    PersistenceConnectionError,
+    PersistenceError,
+)
 from synthorg.persistence.sql.database import Database
+from synthorg.persistence.sql.dialects.base import Dialect, Fault
 from synthorg.persistence.sql.failures import redacted
 from synthorg.persistence.sql.operations import DIALECT
-from synthorg.persistence.sql.tables import VERSION_TABLE
+from synthorg.persistence.sql.revisions import PROGRESS, REVISION, Progress
+from synthorg.persistence.sql.schema_state import (
+    HOW_TO_MIGRATE,
+    Condition,
+    SchemaState,
+    read_state,
+)
 
 logger = logging.getLogger(__name__)
 
 CONNECTION: Final = "connection"
 """The attribute of Alembic's configuration that hands a connection to `env.py`."""
 
-HOW_TO_MIGRATE: Final = "await backend.migrate(), or run `alembic upgrade head`"
+HEAD: Final = "head"
+
+Command = Callable[[Config, str], None]
 
 _one_at_a_time = threading.Lock()
 """Alembic's environment is module-global: two migrations in one process would mix up."""
@@ -55,17 +67,69 @@ def alembic_config(**attributes: object) -> Config:
     return config
 
 
-async def upgrade(database: Database) -> None:
-    """Bring the schema to the head revision, as `PersistenceBackend.migrate` says.
+def known_revisions() -> ScriptDirectory:
+    """Read the revisions that this version of the library knows."""
+    return ScriptDirectory.from_config(alembic_config())
+
+
+async def upgrade(
+    database: Database, revision: str = HEAD, progress: Progress | None = None
+) -> None:
+    """Bring the schema to a revision, by default as `PersistenceBackend.migrate` says.
 
     Args:
         database: An open database.
+        revision: The revision to end with.
+        progress: What is told about each revision.
     """
-    async with database.migration_connection() as connection:
-        if await connection.run_sync(_is_at_head):
-            return
-        async with _alembic_to_itself():
-            await connection.run_sync(_upgrade, database)
+    await _migrate(database, command.upgrade, revision, progress)
+
+
+async def downgrade(database: Database, revision: str, progress: Progress | None = None) -> None:
+    """Take the schema back to an earlier revision, with the data that only later ones hold.
+
+    Args:
+        database: An open database.
+        revision: The revision to end with, or "base" for a database without our tables.
+        progress: What is told about each revision.
+
+    Raises:
+        MigrationError: As `PersistenceBackend.migrate` says.
+    """
+    await _migrate(database, command.downgrade, revision, progress)
+
+
+def write_script(dialect: Dialect, start: str, revision: str, output: TextIO) -> None:
+    """Write what an upgrade would send to the database, for people to review and run.
+
+    Args:
+        dialect: The kind of database; nothing is connected.
+        start: The revision that the database has, or "base".
+        revision: The revision to end with.
+        output: Where to write it.
+
+    Raises:
+        MigrationError: If there is no such revision.
+    """
+    config = alembic_config(**{DIALECT: dialect})
+    config.output_buffer = output
+    try:
+        with _one_at_a_time:
+            command.upgrade(config, f"{start}:{revision}", sql=True)
+    except CommandError as error:
+        raise MigrationError(f"cannot write the script: {error}") from None
+
+
+def find_schema_state(connection: Connection, dialect: Dialect) -> SchemaState:
+    """Find out in which state a schema is; the transaction that this begins is ended.
+
+    Args:
+        connection: A connection to the database in question, with no transaction begun.
+        dialect: The kind of database.
+    """
+    state = read_state(connection, known_revisions(), dialect)
+    connection.rollback()
+    return state
 
 
 async def find_schema_problem(connection: AsyncConnection) -> str | None:
@@ -74,63 +138,64 @@ async def find_schema_problem(connection: AsyncConnection) -> str | None:
     Args:
         connection: A connection to the database in question.
     """
-    applied = await connection.run_sync(_applied_revisions)
-    known = ScriptDirectory.from_config(alembic_config())
-    if not applied:
-        return f"the database has no schema yet; {HOW_TO_MIGRATE}"
-    if set(applied) == set(known.get_heads()):
+    state = await connection.run_sync(read_state, known_revisions())
+    if state.condition is Condition.CURRENT:
         return None
-    if any(_is_unknown(known, revision) for revision in applied):
-        return _ahead(applied)
-    return f"the schema is at revision {', '.join(applied)}, behind this version; {HOW_TO_MIGRATE}"
+    if state.condition is Condition.FOREIGN:
+        return f"the database has no schema of this library yet; {HOW_TO_MIGRATE}"
+    return state.description
 
 
-def _is_at_head(connection: Connection) -> bool:
-    known = ScriptDirectory.from_config(alembic_config())
-    applied = _applied_revisions(connection)
-    if any(_is_unknown(known, revision) for revision in applied):
-        raise MigrationError(f"cannot migrate: {_ahead(applied)}; nothing was touched")
-    return set(applied) == set(known.get_heads())
-
-
-def _upgrade(connection: Connection, database: Database) -> None:
-    config = alembic_config(**{CONNECTION: connection, DIALECT: database.dialect})
+async def _migrate(
+    database: Database, alembic_command: Command, revision: str, progress: Progress | None
+) -> None:
+    config = alembic_config(**{DIALECT: database.dialect, PROGRESS: progress})
     try:
-        command.upgrade(config, "head")
-    except MigrationError:
+        async with database.migration_connection() as connection:
+            if revision == HEAD and await connection.run_sync(_is_current, database.dialect):
+                return
+            async with _alembic_to_itself():
+                await connection.run_sync(_run, config, alembic_command, revision)
+    except PersistenceError:
         raise
-    except (SQLAlchemyError, CommandError) as error:
-        reason = (
-            str(error)
-            if isinstance(error, CommandError)
-            else database.dialect.diagnose(error).reason
-        )
-        revision = config.attributes.get("revision", "the first one")
-        cause = redacted(error)
+    except Exception as error:  # noqa: BLE001 (revisions are programs: anything may leave them)
+        failure, cause = explain(error, config, database.dialect), redacted(error)
     else:
         return
-    raise MigrationError(f"the migration failed in revision {revision}: {reason}") from cause
+    raise failure from cause
 
 
-def _applied_revisions(connection: Connection) -> tuple[str, ...]:
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    applied = context.get_current_heads()
-    connection.rollback()
-    return applied
+def _is_current(connection: Connection, dialect: Dialect) -> bool:
+    state = find_schema_state(connection, dialect)
+    return state.condition is Condition.CURRENT and state.unfinished is None
 
 
-def _is_unknown(known: ScriptDirectory, revision: str) -> bool:
-    try:
-        return known.get_revision(revision) is None
-    except CommandError:
-        return True
+def _run(connection: Connection, config: Config, alembic_command: Command, revision: str) -> None:
+    config.attributes[CONNECTION] = connection
+    alembic_command(config, revision)
 
 
-def _ahead(applied: tuple[str, ...]) -> str:
-    return (
-        f"the schema is at revision {', '.join(applied)}, written by a newer release; upgrade "
-        "synthorg-persistence"
-    )
+def explain(error: Exception, config: Config, dialect: Dialect) -> PersistenceError:
+    """Say what made a migration fail, and in which revision.
+
+    Args:
+        error: What was raised.
+        config: The configuration that Alembic ran with.
+        dialect: The kind of database.
+    """
+    diagnosis = dialect.diagnose(error)
+    revision = config.attributes.get(REVISION)
+    if isinstance(error, CommandError):
+        reason = str(error)
+    elif isinstance(error, (SQLAlchemyError, OSError, *dialect.driver_errors)):
+        reason = diagnosis.reason
+    else:
+        reason = type(error).__name__
+    if revision is not None:
+        return MigrationError(f"the migration failed in revision {revision}: {reason}")
+    if diagnosis.fault is Fault.CONNECTION:
+        return PersistenceConnectionError(f"cannot migrate {dialect.description}: {reason}")
+    return MigrationError(f"cannot migrate {dialect.description}: {reason}")
 
 
 @asynccontextmanager

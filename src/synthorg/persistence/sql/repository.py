@@ -1,26 +1,37 @@
 """The base of every repository: records to rows and back, and the verbs they share."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from abc import abstractmethod
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Row, Table, update
+from sqlalchemy import Row, Table, delete, select, update
 
+from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import QueryError, VersionConflictError
-from synthorg.persistence.sql.database import Executor
-from synthorg.persistence.sql.queries import ListQuery
+from synthorg.persistence.paging import Page
+from synthorg.persistence.sql.chunks import chunks
+from synthorg.persistence.sql.cursors import Position
+from synthorg.persistence.sql.executor import Executor
+from synthorg.persistence.sql.queries import LIMIT, ListQuery
 from synthorg.persistence.sql.statements import (
     EXISTING,
+    KEYS,
     Statement,
+    among_keys,
     bind,
     deletion,
     equal,
     field_names,
     from_expression,
     insertion,
+    pick,
     replacement,
     selection,
 )
+
+ROWS_AT_ONCE: Final = 500
+"""How many rows bulk writes and streams hold; more were not faster, and take more memory."""
 
 Record = TypeVar("Record")
 
@@ -39,11 +50,17 @@ class Repository(Generic[Record]):
     kept: ClassVar[frozenset[str]] = frozenset()
     """Columns that saving again does not change."""
 
+    append_only: ClassVar[bool] = False
+    """Whether a record is saved once and for all, rather than inserted or replaced."""
+
+    listing: ClassVar[ListQuery]
+    """The list that `page` and `stream` walk through, where there is one."""
+
     _fields: ClassVar[tuple[str, ...]]
     _key: ClassVar[tuple[str, ...]]
     _adapter: ClassVar[TypeAdapter[Any]]
     _insertion: ClassVar[Statement]
-    _replacement: ClassVar[Statement]
+    _saving: ClassVar[Statement]
     _by_key: ClassVar[Statement]
     _deletion: ClassVar[Statement]
 
@@ -58,18 +75,70 @@ class Repository(Generic[Record]):
         cls._key = tuple(column.name for column in cls.table.primary_key)
         cls._adapter = TypeAdapter(cls.record)
         cls._insertion = insertion(cls.table)
-        cls._replacement = replacement(cls.table, cls.kept)
+        cls._saving = cls._insertion if cls.append_only else replacement(cls.table, cls.kept)
         cls._by_key = selection(cls.table, cls._fields, cls._key)
         cls._deletion = deletion(cls.table, cls._key)
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
+    async def save_many(self, records: Iterable[Record] | AsyncIterable[Record]) -> None:
+        async def save(executor: Executor) -> None:
+            repository = type(self)(executor)
+            async for chunk in chunks(records, ROWS_AT_ONCE):
+                await repository._save_chunk(chunk)  # noqa: SLF001 (of this class)
+
+        # What can be read only once would be missing from a second attempt.
+        await self._executor.atomically(save, repeatable=isinstance(records, Collection))
+
+    async def page(
+        self, *required: object, limit: int = 100, after: str | None = None, **filters: object
+    ) -> Page[Record]:
+        filters = self._named(required, filters)
+        position = None if after is None else self.listing.read_cursor(filters, after)
+        rows, last = await self._rows_after(position, limit, filters)
+        cursor = None if last is None else self.listing.write_cursor(filters, last)
+        return Page(tuple(map(self._decode, rows)), cursor)
+
+    async def stream(self, *required: object, **filters: object) -> AsyncIterator[Record]:
+        filters = self._named(required, filters)
+        position = None
+        while True:
+            # A page at a time, so that no connection is held while the caller works.
+            rows, last = await self._rows_after(position, ROWS_AT_ONCE, filters)
+            for row in rows:
+                yield self._decode(row)
+            if last is None:
+                return
+            position = self.listing.position(last)
+
+    def _named(
+        self, required: tuple[object, ...], filters: Mapping[str, object]
+    ) -> dict[str, object]:
+        named = {**self.listing.name_required(required), **filters}
+        self.listing.refuse_unknown(named)
+        return named
+
+    async def _rows_after(
+        self, position: Position | None, limit: int, filters: Mapping[str, object]
+    ) -> tuple[Sequence[Row[Any]], Row[Any] | None]:
+        """Fetch a page, and its last row where another page follows."""
+        beginning = {} if position is None else self.listing.after(position)
+        # One more than asked for tells whether there is more.
+        statement, parameters = self.listing.narrowed(
+            {**filters, **beginning, LIMIT: limit}, extra_rows=1
+        )
+        rows = await self._executor.fetch(statement, parameters)
+        return (rows[:limit], rows[limit - 1]) if len(rows) > limit else (rows, None)
+
+    async def _save(self, record: Record) -> None:
+        await self._executor.execute(self._saving, self._values(record))
+
     async def _insert(self, record: Record) -> None:
         await self._executor.execute(self._insertion, self._values(record))
 
-    async def _upsert(self, record: Record) -> None:
-        await self._executor.execute(self._replacement, self._values(record))
+    async def _save_chunk(self, records: Sequence[Record]) -> None:
+        await self._executor.execute_many(self._saving, [self._values(each) for each in records])
 
     async def _get(self, *key: object) -> Record | None:
         return await self._first(self._by_key, dict(zip(self._key, key, strict=True)))
@@ -97,15 +166,16 @@ class Repository(Generic[Record]):
         return {name: getattr(record, name) for name in self._fields}
 
     def _decode(self, row: Row[Any]) -> Record:
-        values = dict(zip(self._fields, row, strict=True))
+        values = dict(zip(self._fields, row, strict=False))  # a list may add what orders it
         try:
             record: Record = self._adapter.validate_python(values)
         except ValidationError as error:
-            raise self._misfit(values, error) from None
+            raise self._misfit(row, error) from None
         return record
 
-    def _misfit(self, values: Mapping[str, object], error: ValidationError) -> QueryError:
-        key = ", ".join(f"{name}={values[name]!r}" for name in self._key if name in values)
+    def _misfit(self, row: Row[Any], error: ValidationError) -> QueryError:
+        stored = row._mapping  # noqa: SLF001 (public, despite its name)
+        key = ", ".join(f"{name}={stored[name]!r}" for name in self._key if name in stored)
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}"
             for fault in error.errors(include_url=False, include_context=False, include_input=False)
@@ -116,10 +186,57 @@ class Repository(Generic[Record]):
         )
 
 
-class VersionedRepository(Repository[Record]):
+class KeyedRepository(Repository[Record]):
+    """Records that are read and deleted by a key of one column."""
+
+    _among_keys: ClassVar[Statement]
+    _deletion_among_keys: ClassVar[Statement]
+
+    @classmethod
+    def _build_statements(cls) -> None:
+        super()._build_statements()
+        cls._among_keys = from_expression(
+            "get", cls.table, select(*pick(cls.table, cls._fields)).where(among_keys(cls.table))
+        )
+        cls._deletion_among_keys = from_expression(
+            "delete", cls.table, delete(cls.table).where(among_keys(cls.table))
+        )
+
+    async def get_many(self, keys: Iterable[NotBlankStr]) -> dict[NotBlankStr, Record]:
+        wanted = list(dict.fromkeys(keys))
+        found: dict[NotBlankStr, Record] = {}
+        async for chunk in chunks(wanted, ROWS_AT_ONCE):
+            rows = await self._executor.fetch(self._among_keys, {KEYS: chunk})
+            place = self._fields.index(self._key[0])
+            found.update((row[place], self._decode(row)) for row in rows)
+        return {key: found[key] for key in wanted if key in found}
+
+    async def delete_many(self, keys: Iterable[NotBlankStr]) -> int:
+        wanted = list(dict.fromkeys(keys))
+
+        async def delete_all(executor: Executor) -> int:
+            return sum(
+                [
+                    await executor.execute(self._deletion_among_keys, {KEYS: chunk})
+                    async for chunk in chunks(wanted, ROWS_AT_ONCE)
+                ]
+            )
+
+        return await self._executor.atomically(delete_all, repeatable=True)
+
+
+class VersionedRepository(KeyedRepository[Record]):
     """Records under optimistic concurrency: version N is saved over version N - 1 alone."""
 
     _advancement: ClassVar[Statement]
+
+    @abstractmethod
+    async def save(self, record: Record, /) -> None:
+        """Save one record by the rules of its kind."""
+
+    async def _save_chunk(self, records: Sequence[Record]) -> None:
+        for record in records:
+            await self.save(record)
 
     @classmethod
     def _build_statements(cls) -> None:

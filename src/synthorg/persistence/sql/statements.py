@@ -24,6 +24,9 @@ from synthorg.persistence.sql.types import admission
 EXISTING: Final = "existing_"
 """The prefix of a parameter that selects the row to change, beside the one with its new value."""
 
+KEYS: Final = "keys"
+"""The parameter that holds any number of keys."""
+
 Parameters = Mapping[str, object]
 Admissions = tuple[tuple[str, Callable[[Any], Any]], ...]
 
@@ -58,7 +61,7 @@ class Statement:
         self.inserts = inserts
         self.replaces = replaces
         self._admissions: Admissions = tuple(
-            (parameter.key, admission(parameter.type)) for parameter in parameters
+            (parameter.key, _admission(parameter)) for parameter in parameters
         )
 
     def admit(self, parameters: Parameters) -> dict[str, object]:
@@ -80,7 +83,7 @@ class Statement:
                 try:
                     value = admit(value)
                 except ValueError as error:
-                    raise self._refusal(name, error) from None
+                    raise self._refusal(name, error, parameters) from None
             admitted[name] = value
         return admitted
 
@@ -102,9 +105,16 @@ class Statement:
             key.append(f"{column.name}={value!r}")
         return f"{self.table.name} ({', '.join(key)})"
 
-    def _refusal(self, parameter: str, reason: ValueError) -> QueryError:
+    def _refusal(self, parameter: str, reason: ValueError, parameters: Parameters) -> QueryError:
         field = parameter.removeprefix(EXISTING)
-        return QueryError(f"cannot {self.action} {self.table.name}: {field} {reason}")
+        is_key = field in self.table.columns and self.table.columns[field].primary_key
+        subject = self.table.name if is_key else self.subject(parameters)
+        return QueryError(f"cannot {self.action} {subject}: {field} {reason}")
+
+
+def _admission(parameter: BindParameter[Any]) -> Callable[[Any], Any]:
+    admit = admission(parameter.type)
+    return (lambda values: [admit(value) for value in values]) if parameter.expanding else admit
 
 
 def from_expression(action: str, table: Table, expression: Executable) -> Statement:
@@ -184,12 +194,18 @@ def field_names(record: type[Any]) -> tuple[str, ...]:
     return names
 
 
+def among_keys(table: Table) -> ColumnElement[bool]:
+    """Compare the key, of one column, with a parameter that holds any number of keys."""
+    (key,) = table.primary_key
+    return key.in_(bindparam(KEYS, type_=key.type, expanding=True, required=True))
+
+
 def pick(table: Table, columns: Iterable[str]) -> list[ColumnElement[Any]]:
     """Look up columns by their names, in the order given."""
     return [table.columns[name] for name in columns]
 
 
-def required_parameters(expression: Executable) -> list[BindParameter[Any]]:
+def required_parameters(expression: Executable | ColumnElement[Any]) -> list[BindParameter[Any]]:
     """Find the bind parameters that each execution has to give."""
     assert isinstance(expression, ClauseElement)
     found = {

@@ -147,6 +147,7 @@ cost_records = _table(
     # In the order of recording; the cost makes them covering for the sum.
     Index(None, "agent_id", "sequence_number", "cost_usd"),
     Index(None, "task_id", "sequence_number", "cost_usd"),
+    Index(None, "timestamp"),
 )
 
 messages = _table(
@@ -420,6 +421,7 @@ workflow_executions = _table(
         name="completed_at_when_ended",
     ),
     CheckConstraint("(status = 'failed') = (error IS NOT NULL)", name="error_when_failed"),
+    Index(None, "updated_at", "id"),
     Index(None, "definition_id", "updated_at", "id"),
     Index(None, "status", "updated_at", "id"),
 )

@@ -2,20 +2,21 @@
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, Final, final
 
-from sqlalchemy import Connection, Executable, Table, bindparam
+from sqlalchemy import ColumnElement, Connection, Executable, Table, bindparam, tuple_
 from sqlalchemy.exc import DBAPIError, ResourceClosedError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.config import ServerConfig
-from synthorg.persistence.errors import PersistenceConnectionError
+from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
+from synthorg.persistence.sql.dialects.inspection import Inspection
 
 
 class Fault(enum.Enum):
@@ -62,6 +63,10 @@ SCHEMA_MISFIT: Final = Diagnosis(Fault.SCHEMA, "the schema does not fit the stat
 LOCKED: Final = Diagnosis(Fault.TRANSIENT, "others kept the data locked for too long")
 
 
+SOMEBODY: Final = "another process"
+"""The holder of a lock when the database does not tell."""
+
+
 def unusable(reason: str) -> Diagnosis:
     """Make the diagnosis of a database that cannot be reached or used."""
     return Diagnosis(Fault.CONNECTION, reason)
@@ -85,6 +90,9 @@ class Dialect(ABC):
 
     backend_name: ClassVar[str]
     """The backend name in the configuration."""
+
+    inspection: ClassVar[Inspection]
+    """The questions that an operator can ask."""
 
     sharing: Sharing = Sharing.ANY
 
@@ -128,6 +136,31 @@ class Dialect(ABC):
             A statement that never touches a row which owns another unique key.
         """
 
+    def beyond(
+        self,
+        columns: Sequence[ColumnElement[Any]],
+        position: Sequence[ColumnElement[Any]],
+        *,
+        descending: bool,
+    ) -> ColumnElement[bool]:
+        """Build the condition for the rows after a position in an order (keyset paging).
+
+        Args:
+            columns: The columns that order the rows.
+            position: The values of a row in those columns.
+            descending: Whether the order is from last to first.
+        """
+        row, last = tuple_(*columns), tuple_(*position)
+        return row < last if descending else row > last
+
+    @abstractmethod
+    def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
+        """Build the date of a moment in UTC, as in 2026-03-01.
+
+        Args:
+            moment: The column of the moment.
+        """
+
     @abstractmethod
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
         """Tell by its code what an error of the driver means, or None for an unknown code."""
@@ -136,6 +169,9 @@ class Dialect(ABC):
     """Whether an upsert may collide on another unique key with one of the same row, and succeed
     when it is run again."""
 
+    failure_ends_transaction: ClassVar[bool] = False
+    """Whether a statement that fails leaves a transaction in which no other can succeed."""
+
     largest_payload: int | None = None
     """The most bytes that one statement may have with its values, where the server has a limit."""
 
@@ -143,8 +179,36 @@ class Dialect(ABC):
         """Give the execution options under which a transaction begins."""
         return {}
 
+    def unit_options(self) -> Mapping[str, Any]:
+        """Give the execution options of a unit of work, in which no update may be lost.
+
+        A unit reads and then writes what follows from it. Below SERIALIZABLE another one could
+        write in between, which some databases do not even report.
+        """
+        return {"isolation_level": "SERIALIZABLE"}
+
+    def snapshot_options(self) -> Mapping[str, Any]:
+        """Give the execution options of a transaction that sees one state and writes nothing."""
+        return {"isolation_level": "REPEATABLE READ"}
+
     async def interrupt(self, connection: AsyncConnection) -> None:  # noqa: B027 (most drivers do it themselves)
         """Stop the statement that a cancelled caller no longer waits for."""
+
+    migration_patience_seconds: float = 300
+    """How long a migration waits for another one to end."""
+
+    transactional_ddl: ClassVar[bool] = True
+    """Whether a migration is one transaction, so that nothing of it remains when it fails."""
+
+    adopts_predecessors: ClassVar[bool] = False
+    """Whether the predecessor could keep its data in such a database."""
+
+    def refuse_absence(self) -> None:  # noqa: B027 (a server says so itself)
+        """Refuse to go on where connecting would silently make a new database.
+
+        Raises:
+            PersistenceConnectionError: If there is no database yet.
+        """
 
     @abstractmethod
     def migration_transaction(self, connection: Connection) -> AbstractContextManager[None]:
@@ -152,7 +216,14 @@ class Dialect(ABC):
 
         Args:
             connection: The connection on which Alembic runs, with no transaction begun.
+
+        Raises:
+            MigrationError: If somebody else has held the lock for `migration_patience_seconds`.
         """
+
+    @abstractmethod
+    def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
+        """Name the triggers that `append_only_triggers` creates."""
 
     @abstractmethod
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
@@ -179,6 +250,19 @@ class Dialect(ABC):
         if isinstance(driver_error, OSError):
             return Diagnosis(Fault.CONNECTION, "the database could not be reached")
         return Diagnosis(Fault.REFUSED, f"the database refused it ({type(driver_error).__name__})")
+
+
+def held_too_long(seconds: float, holder: str = SOMEBODY) -> MigrationError:
+    """Make the error for a migration lock that did not become free in time.
+
+    Args:
+        seconds: How long was waited.
+        holder: Who has it, as far as the database tells.
+    """
+    return MigrationError(
+        f"waited {seconds:g} s for {holder}, which is migrating the same database or has it "
+        "locked; wait until it has ended, or end it if it hangs"
+    )
 
 
 def pool_options(config: ServerConfig) -> dict[str, Any]:

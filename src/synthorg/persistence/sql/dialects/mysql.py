@@ -1,15 +1,27 @@
 """MySQL and MariaDB through asyncmy: guarded upsert, error numbers, named lock."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import URL, Connection, Executable, Table, and_, func, null, text
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Executable,
+    String,
+    Table,
+    and_,
+    func,
+    null,
+    or_,
+    text,
+)
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from synthorg.persistence.config import MySQLConfig
-from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.sql.dialects.base import (
     APPEND_ONLY,
     BROKEN_CHECK,
@@ -18,18 +30,20 @@ from synthorg.persistence.sql.dialects.base import (
     LOCKED,
     MISSING_VALUE,
     SCHEMA_MISFIT,
+    SOMEBODY,
     Diagnosis,
     Dialect,
     Fault,
+    held_too_long,
     import_driver,
     insert_values,
     pool_options,
     unusable,
 )
+from synthorg.persistence.sql.dialects.inspection import Inspection, MySQLInspection
 from synthorg.persistence.sql.dialects.tls import client_context
 
-MIGRATION_LOCK: Final = "synthorg_migration"
-MIGRATION_PATIENCE_SECONDS: Final = 300
+LONGEST_LOCK_NAME: Final = 64  # https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
 
 _TIMED_OUT: Final = Diagnosis(Fault.REFUSED, "it took longer than the statement timeout")
 _TOO_LONG: Final = Diagnosis(Fault.REFUSED, "a text is too long for its column")
@@ -91,6 +105,8 @@ class MySQLDialect(Dialect):
     """A MySQL server."""
 
     backend_name: ClassVar[str] = "mysql"
+    inspection: ClassVar[Inspection] = MySQLInspection()
+    transactional_ddl: ClassVar[bool] = False
     statement_timeout: ClassVar[str] = "max_execution_time = {milliseconds:d}"
     """The session variable of the time limit; MySQL applies it to SELECT alone."""
 
@@ -140,6 +156,25 @@ class MySQLDialect(Dialect):
         replaced = [(name, new[name]) for name in values if name not in key and name not in kept]
         return statement.on_duplicate_key_update([guard, *replaced])
 
+    def beyond(
+        self,
+        columns: Sequence[ColumnElement[Any]],
+        position: Sequence[ColumnElement[Any]],
+        *,
+        descending: bool,
+    ) -> ColumnElement[bool]:
+        # The optimizer reads no index range out of a comparison of rows, but it does out of the
+        # first comparison here.
+        first, last = columns[0], position[0]
+        past = first < last if descending else first > last
+        if len(columns) == 1:
+            return past
+        level = first <= last if descending else first >= last
+        return and_(level, or_(past, self.beyond(columns[1:], position[1:], descending=descending)))
+
+    def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
+        return func.date_format(moment, "%Y-%m-%d", type_=String())
+
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
         number = error.args[0] if error.args else None
         if not isinstance(number, int):
@@ -150,25 +185,28 @@ class MySQLDialect(Dialect):
     @contextmanager
     def migration_transaction(self, connection: Connection) -> Iterator[None]:
         # DDL commits by itself here, so only the lock keeps others out, and every revision has to
-        # go on from wherever it was stopped.
-        lock = {"name": MIGRATION_LOCK, "seconds": MIGRATION_PATIENCE_SECONDS}
-        taken = connection.scalar(
-            text("SELECT GET_LOCK(CONCAT(:name, ':', DATABASE()), :seconds)"), lock
-        )
-        if taken != 1:
-            raise MigrationError(
-                f"another process has been migrating for {MIGRATION_PATIENCE_SECONDS} s; "
-                "look for it in SHOW PROCESSLIST"
-            )
+        # go on from wherever it was stopped. The lock belongs to the session and ends with it.
+        lock = {"name": self._lock_name}
         try:
+            # Waiting for the lock is a statement too. And a migration that waits for a table keeps
+            # all others waiting behind it, which is a day unless limited.
+            connection.execute(
+                text(
+                    f"SET SESSION {self._statement_timeout(0)}, "
+                    f"lock_wait_timeout = {max(1, round(self.patience_seconds))}"
+                )
+            )
+            self._take_lock(connection)
+            connection.commit()
             yield
             connection.commit()
-        finally:
-            connection.rollback()
-            connection.execute(
-                text("DO RELEASE_LOCK(CONCAT(:name, ':', DATABASE()))"), {"name": MIGRATION_LOCK}
-            )
+            connection.execute(text("DO RELEASE_LOCK(:name)"), lock)
+            timeout = self._statement_timeout(self._config.statement_timeout_seconds)
+            connection.execute(text(f"SET SESSION {timeout}, lock_wait_timeout = DEFAULT"))
             connection.commit()
+        except BaseException:
+            connection.invalidate()  # ends the session: the lock and the settings go with it
+            raise
 
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
         return tuple(
@@ -179,15 +217,43 @@ class MySQLDialect(Dialect):
 
     def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
         return tuple(
-            f"DROP TRIGGER IF EXISTS {table}_refuse_{event}" for event in ("update", "delete")
+            f"DROP TRIGGER IF EXISTS {name}" for name in self.append_only_trigger_names(table)
         )
+
+    def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
+        return f"{table}_refuse_update", f"{table}_refuse_delete"
+
+    @property
+    def _lock_name(self) -> str:
+        # Locks are the server's, not the database's.
+        name = f"synthorg_migration:{self._config.database}"
+        if len(name) <= LONGEST_LOCK_NAME:
+            return name
+        return f"synthorg_migration:{sha256(self._config.database.encode()).hexdigest()[:40]}"
+
+    def _take_lock(self, connection: Connection) -> None:
+        seconds = self.migration_patience_seconds
+        lock = {"name": self._lock_name, "seconds": seconds}
+        if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), lock) != 1:
+            raise held_too_long(seconds, self._find_lock_holder(connection))
+
+    def _find_lock_holder(self, connection: Connection) -> str:
+        number = connection.scalar(text("SELECT IS_USED_LOCK(:name)"), {"name": self._lock_name})
+        if number is None:
+            return SOMEBODY
+        row = connection.execute(
+            text("SELECT user, host FROM information_schema.processlist WHERE id = :number"),
+            {"number": number},
+        ).first()
+        # Without the privilege PROCESS other users' connections are not listed.
+        return f"connection {number}" + ("" if row is None else f" ({row[0]}@{row[1]})")
+
+    def _statement_timeout(self, seconds: float) -> str:
+        return self.statement_timeout.format(milliseconds=round(seconds * 1000), seconds=seconds)
 
     def _connect_arguments(self) -> dict[str, Any]:
         config = self._config
-        timeout = self.statement_timeout.format(
-            milliseconds=round(config.statement_timeout_seconds * 1000),
-            seconds=config.statement_timeout_seconds,
-        )
+        timeout = self._statement_timeout(config.statement_timeout_seconds)
         return {
             "connect_timeout": max(1, round(config.connect_timeout_seconds)),
             "ssl": client_context(config.tls),

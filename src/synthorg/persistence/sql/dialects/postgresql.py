@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from math import ceil
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import URL, Connection, Executable, Table, text
+from sqlalchemy import URL, ColumnElement, Connection, Executable, String, Table, func, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from synthorg.persistence.config import PostgreSQLConfig
@@ -19,15 +21,15 @@ from synthorg.persistence.sql.dialects.base import (
     Diagnosis,
     Dialect,
     Fault,
+    held_too_long,
     import_driver,
     pool_options,
     unusable,
     upsert_on_conflict,
 )
+from synthorg.persistence.sql.dialects.inspection import Inspection, PostgreSQLInspection
+from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
 from synthorg.persistence.sql.dialects.tls import client_context
-
-MIGRATION_LOCK: Final = 0x73796E74686F7267  # "synthorg": the key of the advisory lock
-MIGRATION_PATIENCE_SECONDS: Final = 300
 
 _DIAGNOSES: Final = {
     "23505": DUPLICATE,
@@ -62,7 +64,9 @@ class PostgreSQLDialect(Dialect):
     """A PostgreSQL server."""
 
     backend_name: ClassVar[str] = "postgresql"
+    inspection: ClassVar[Inspection] = PostgreSQLInspection()
     duplicate_may_pass: ClassVar[bool] = True
+    failure_ends_transaction: ClassVar[bool] = True
 
     def __init__(self, config: PostgreSQLConfig) -> None:
         self._config = config
@@ -95,6 +99,9 @@ class PostgreSQLDialect(Dialect):
     def upsert(self, table: Table, kept: Collection[str]) -> Executable:
         return upsert_on_conflict(insert, table, kept)
 
+    def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
+        return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD", type_=String())
+
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
         code = getattr(error, "sqlstate", None)
         if code is None:
@@ -109,12 +116,24 @@ class PostgreSQLDialect(Dialect):
 
     @contextmanager
     def migration_transaction(self, connection: Connection) -> Iterator[None]:
-        with connection.begin():
-            # For this transaction only: the pool must never see a changed session.
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_PATIENCE_SECONDS:d}s'"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-            yield
+        lock = migration_lock(connection)
+        lock.prepare(connection)
+        held = False
+        try:
+            with connection.begin():
+                # For this transaction only: the pool must never see a changed session.
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                limit_waiting(connection, self.migration_patience_seconds)
+                lock.acquire(connection)
+                held = True
+                # Whoever waits for a table keeps all others waiting behind.
+                limit_waiting(connection, self.patience_seconds)
+                yield
+                return
+        except DBAPIError as error:
+            if held or self.diagnose(error) is not LOCKED:
+                raise
+        raise held_too_long(self.migration_patience_seconds, lock.find_holder(connection))
 
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
         function = (
@@ -134,6 +153,9 @@ class PostgreSQLDialect(Dialect):
 
     def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
         return (f"DROP FUNCTION IF EXISTS {table}_refuse() CASCADE",)
+
+    def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
+        return f"{table}_refuse_change", f"{table}_refuse_truncate"
 
 
 def _asyncpg_arguments(config: PostgreSQLConfig) -> dict[str, Any]:
@@ -161,7 +183,7 @@ def _psycopg_arguments(config: PostgreSQLConfig) -> dict[str, Any]:
 def _session_settings(config: PostgreSQLConfig) -> dict[str, str]:
     return {
         "application_name": config.application_name,
-        "statement_timeout": str(round(config.statement_timeout_seconds * 1000)),
+        "statement_timeout": str(ceil(config.statement_timeout_seconds * 1000)),
         "timezone": "UTC",
     }
 

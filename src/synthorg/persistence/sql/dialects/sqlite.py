@@ -11,9 +11,20 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import aiosqlite
-from sqlalchemy import URL, Connection, Executable, Table, event, text
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Executable,
+    String,
+    Table,
+    event,
+    func,
+    text,
+)
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -30,9 +41,11 @@ from synthorg.persistence.sql.dialects.base import (
     Diagnosis,
     Dialect,
     Sharing,
+    held_too_long,
     unusable,
     upsert_on_conflict,
 )
+from synthorg.persistence.sql.dialects.inspection import Inspection, SQLiteInspection
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +84,8 @@ class SQLiteDialect(Dialect):
     """A SQLite file, or a database in memory that ends with its connection."""
 
     backend_name: ClassVar[str] = "sqlite"
+    inspection: ClassVar[Inspection] = SQLiteInspection()
+    adopts_predecessors: ClassVar[bool] = True
     driver_errors: ClassVar[tuple[type[Exception], ...]] = (sqlite3.Error,)
 
     def __init__(self, config: SQLiteConfig) -> None:
@@ -115,6 +130,9 @@ class SQLiteDialect(Dialect):
     def upsert(self, table: Table, kept: Collection[str]) -> Executable:
         return upsert_on_conflict(insert, table, kept)
 
+    def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
+        return func.substr(moment, 1, len("2026-03-01"), type_=String())
+
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:
@@ -124,6 +142,12 @@ class SQLiteDialect(Dialect):
     def begin_options(self, *, write: bool) -> Mapping[str, Any]:
         # A deferred transaction that turns into a write can meet a newer snapshot and fail.
         return {BEGIN_OPTION: "IMMEDIATE" if write else "DEFERRED"}
+
+    def unit_options(self) -> Mapping[str, Any]:
+        return self.begin_options(write=True)  # there is only one writer
+
+    def snapshot_options(self) -> Mapping[str, Any]:
+        return self.begin_options(write=False)  # its first read fixes what it sees
 
     async def interrupt(self, connection: AsyncConnection) -> None:
         # The statement runs in a thread that knows nothing of asyncio's cancellation.
@@ -136,9 +160,12 @@ class SQLiteDialect(Dialect):
         # Rebuilding a table drops it, which would cascade to the rows that refer to it; and the
         # pragma is ignored inside a transaction. https://www.sqlite.org/lang_altertable.html
         _outside_transaction(connection, "PRAGMA foreign_keys=OFF")
+        _wait_for_others(connection, self.migration_patience_seconds)
+        held = False
         try:
             connection.execution_options(**{BEGIN_OPTION: "IMMEDIATE"})
             with connection.begin():
+                held = True
                 yield
                 dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
                 if dangling:
@@ -147,7 +174,12 @@ class SQLiteDialect(Dialect):
                         f"the migration would leave rows without the record they refer to, in "
                         f"{tables}; nothing was changed"
                     )
+        except DBAPIError as error:
+            if held or self.diagnose(error) is not LOCKED:
+                raise
+            raise held_too_long(self.migration_patience_seconds) from None
         finally:
+            _wait_for_others(connection, self.patience_seconds)
             _outside_transaction(connection, "PRAGMA foreign_keys=ON")
 
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
@@ -167,9 +199,15 @@ class SQLiteDialect(Dialect):
 
     def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
         return tuple(
-            f"DROP TRIGGER IF EXISTS {table}_refuse_{action}"
-            for action in ("update", "delete", "replace")
+            f"DROP TRIGGER IF EXISTS {name}" for name in self.append_only_trigger_names(table)
         )
+
+    def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
+        return tuple(f"{table}_refuse_{action}" for action in ("update", "delete", "replace"))
+
+    def refuse_absence(self) -> None:
+        if not self._in_memory and not Path(self._config.path).exists():
+            raise PersistenceConnectionError(f"cannot open the {self.description}: no such file")
 
     def _configure(self, connection: DBAPIConnection, _record: object) -> None:
         # https://docs.sqlalchemy.org/en/21/orm/extensions/asyncio.html#using-events-with-the-asyncio-extension
@@ -221,6 +259,11 @@ def _outside_transaction(connection: Connection, statement: str) -> None:
     connection.execution_options(**{BEGIN_OPTION: None})
     connection.exec_driver_sql(statement)
     connection.commit()
+
+
+def _wait_for_others(connection: Connection, seconds: float) -> None:
+    """Set how long this connection waits for a lock of another process."""
+    _outside_transaction(connection, f"PRAGMA busy_timeout={round(seconds * 1000)}")
 
 
 def _usable_path(given: str) -> Path:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar, overload
 
-from synthorg.persistence.sql.database import Executor
+from synthorg.persistence.sql.executor import Executor
 from synthorg.persistence.sql.repositories.artifacts import SQLArtifactRepository
 from synthorg.persistence.sql.repositories.audit import SQLAuditRepository
 from synthorg.persistence.sql.repositories.auth import SQLApiKeyRepository, SQLUserRepository

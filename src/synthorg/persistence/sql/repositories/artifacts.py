@@ -3,21 +3,24 @@
 from synthorg.entities import Artifact, ArtifactType, NotBlankStr
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import KeyedRepository
 
 
-class SQLArtifactRepository(Repository[Artifact]):
+class SQLArtifactRepository(KeyedRepository[Artifact]):
     """`ArtifactRepository` on SQL."""
 
     table = tables.artifacts
     record = Artifact
 
-    _artifacts = ListQuery(
-        table, record, order_by=("id",), filters=("task_id", "created_by", "type")
+    listing = ListQuery(
+        table,
+        record,
+        order_by=("id",),
+        filters={"task_id": "task_id", "created_by": "created_by", "artifact_type": "type"},
     )
 
     async def save(self, artifact: Artifact) -> None:
-        await self._upsert(artifact)
+        await self._save(artifact)
 
     async def get(self, artifact_id: NotBlankStr) -> Artifact | None:
         return await self._get(artifact_id)
@@ -30,7 +33,7 @@ class SQLArtifactRepository(Repository[Artifact]):
         artifact_type: ArtifactType | None = None,
     ) -> tuple[Artifact, ...]:
         return await self._list(
-            self._artifacts, task_id=task_id, created_by=created_by, type=artifact_type
+            self.listing, task_id=task_id, created_by=created_by, artifact_type=artifact_type
         )
 
     async def delete(self, artifact_id: NotBlankStr) -> bool:

@@ -13,8 +13,9 @@ class SQLAuditRepository(Repository[AuditEntry]):
 
     table = tables.audit_entries
     record = AuditEntry
+    append_only = True
 
-    _entries = ListQuery(
+    listing = ListQuery(
         table,
         record,
         order_by=("timestamp", "id"),
@@ -24,7 +25,7 @@ class SQLAuditRepository(Repository[AuditEntry]):
     )
 
     async def save(self, entry: AuditEntry) -> None:
-        await self._insert(entry)
+        await self._save(entry)
 
     async def query(
         self,
@@ -38,7 +39,7 @@ class SQLAuditRepository(Repository[AuditEntry]):
         limit: int = 100,
     ) -> tuple[AuditEntry, ...]:
         return await self._list(
-            self._entries,
+            self.listing,
             agent_id=agent_id,
             action_type=action_type,
             verdict=verdict,

@@ -1,12 +1,14 @@
 """Users and their API keys."""
 
+from collections.abc import Collection, Iterable
+
 from sqlalchemy import func, select
 
 from synthorg.entities import SYSTEM_USER_ID, ApiKey, HumanRole, NotBlankStr, User
 from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import KeyedRepository
 from synthorg.persistence.sql.statements import (
     equal,
     field_names,
@@ -17,14 +19,14 @@ from synthorg.persistence.sql.statements import (
 _is_human = tables.users.c.role != HumanRole.SYSTEM.value
 
 
-class SQLUserRepository(Repository[User]):
+class SQLUserRepository(KeyedRepository[User]):
     """`UserRepository` on SQL."""
 
     table = tables.users
     record = User
     kept = frozenset({"created_at"})
 
-    _humans = ListQuery(table, record, order_by=("created_at", "id"), where=[_is_human])
+    listing = ListQuery(table, record, order_by=("created_at", "id"), where=[_is_human])
     _by_username = selection(table, field_names(record), ["username"])
     _human_count = from_expression("count", table, select(func.count()).where(_is_human))
     _count_by_role = from_expression(
@@ -32,7 +34,7 @@ class SQLUserRepository(Repository[User]):
     )
 
     async def save(self, user: User) -> None:
-        await self._upsert(user)
+        await self._save(user)
 
     async def get(self, user_id: NotBlankStr) -> User | None:
         return await self._get(user_id)
@@ -41,7 +43,7 @@ class SQLUserRepository(Repository[User]):
         return await self._first(self._by_username, {"username": username})
 
     async def list_users(self) -> tuple[User, ...]:
-        return await self._list(self._humans)
+        return await self._list(self.listing)
 
     async def count(self) -> int:
         return int(await self._scalar(self._human_count))
@@ -50,25 +52,33 @@ class SQLUserRepository(Repository[User]):
         return int(await self._scalar(self._count_by_role, role=role))
 
     async def delete(self, user_id: NotBlankStr) -> bool:
-        if user_id == SYSTEM_USER_ID:
-            raise QueryError(f"cannot delete {self.table.name}: the system user must stay")
+        self._keep_system_user([user_id])
         return await self._delete(user_id)
 
+    async def delete_many(self, keys: Iterable[NotBlankStr]) -> int:
+        user_ids = list(keys)
+        self._keep_system_user(user_ids)
+        return await super().delete_many(user_ids)
 
-class SQLApiKeyRepository(Repository[ApiKey]):
+    def _keep_system_user(self, user_ids: Collection[NotBlankStr]) -> None:
+        if SYSTEM_USER_ID in user_ids:
+            raise QueryError(f"cannot delete {self.table.name}: the system user must stay")
+
+
+class SQLApiKeyRepository(KeyedRepository[ApiKey]):
     """`ApiKeyRepository` on SQL."""
 
     table = tables.api_keys
     record = ApiKey
     kept = frozenset({"created_at"})
 
-    _keys = ListQuery(
+    listing = ListQuery(
         table, record, order_by=("created_at", "id"), descending=True, required=("user_id",)
     )
     _by_hash = selection(table, field_names(record), ["key_hash"])
 
     async def save(self, key: ApiKey) -> None:
-        await self._upsert(key)
+        await self._save(key)
 
     async def get(self, key_id: NotBlankStr) -> ApiKey | None:
         return await self._get(key_id)
@@ -77,7 +87,7 @@ class SQLApiKeyRepository(Repository[ApiKey]):
         return await self._first(self._by_hash, {"key_hash": key_hash})
 
     async def list_by_user(self, user_id: NotBlankStr) -> tuple[ApiKey, ...]:
-        return await self._list(self._keys, user_id=user_id)
+        return await self._list(self.listing, user_id=user_id)
 
     async def delete(self, key_id: NotBlankStr) -> bool:
         return await self._delete(key_id)

@@ -1,49 +1,113 @@
 """Costs."""
 
-from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import func, select
+from pydantic import AwareDatetime, TypeAdapter
+from sqlalchemy import ColumnElement, Select, func, select
 
 from synthorg.entities import CostRecord, NotBlankStr
+from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.queries import ListQuery
+from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.queries import Conditions, ListQuery
 from synthorg.persistence.sql.repository import Repository
-from synthorg.persistence.sql.statements import equal, from_expression
+from synthorg.persistence.totals import CostGroup, CostGroups, CostTotal
 
-FILTERS: Final = ("agent_id", "task_id")
-
-_total: Final = select(func.coalesce(func.sum(tables.cost_records.c.cost_usd), 0.0))
-_sums: Final = {
-    names: from_expression(
-        "sum",
-        tables.cost_records,
-        _total.where(*[equal(tables.cost_records, name) for name in names]),
-    )
-    for size in range(len(FILTERS) + 1)
-    for names in combinations(FILTERS, size)
-}
+_costs: Final = tables.cost_records
+_sums: Final = (
+    func.sum(_costs.c.cost_usd),
+    func.sum(_costs.c.input_tokens),
+    func.sum(_costs.c.output_tokens),
+    func.count(),
+)
 
 
 class SQLCostRecordRepository(Repository[CostRecord]):
     """`CostRecordRepository` on SQL."""
 
-    table = tables.cost_records
+    table = _costs
     record = CostRecord
+    append_only = True
 
-    _records = ListQuery(table, record, order_by=("sequence_number",), filters=FILTERS)
+    listing = ListQuery(
+        table,
+        record,
+        order_by=("sequence_number",),
+        filters=("agent_id", "task_id"),
+        time="timestamp",
+    )
+    _conditions = Conditions(table, filters=("agent_id", "task_id"), time="timestamp")
+    _totals = TypeAdapter(CostTotal)
 
     async def save(self, record: CostRecord) -> None:
-        await self._insert(record)
+        await self._save(record)
 
     async def query(
-        self, *, agent_id: NotBlankStr | None = None, task_id: NotBlankStr | None = None
+        self,
+        *,
+        agent_id: NotBlankStr | None = None,
+        task_id: NotBlankStr | None = None,
+        since: AwareDatetime | None = None,
+        until: AwareDatetime | None = None,
     ) -> tuple[CostRecord, ...]:
-        return await self._list(self._records, agent_id=agent_id, task_id=task_id)
+        return await self._list(
+            self.listing, agent_id=agent_id, task_id=task_id, since=since, until=until
+        )
 
     async def aggregate(
-        self, *, agent_id: NotBlankStr | None = None, task_id: NotBlankStr | None = None
+        self,
+        *,
+        agent_id: NotBlankStr | None = None,
+        task_id: NotBlankStr | None = None,
+        since: AwareDatetime | None = None,
+        until: AwareDatetime | None = None,
     ) -> float:
-        given = {"agent_id": agent_id, "task_id": task_id}
-        present = {name: value for name, value in given.items() if value is not None}
-        return float(await self._scalar(_sums[tuple(present)], **present))
+        total = select(func.coalesce(_sums[0], 0.0))
+        given = {"agent_id": agent_id, "task_id": task_id, "since": since, "until": until}
+        statement, present = self._conditions.applied("sum", given, lambda _: total)
+        return float(await self._scalar(statement, **present))
+
+    async def totals(
+        self,
+        by: CostGroups,
+        *,
+        agent_id: NotBlankStr | None = None,
+        task_id: NotBlankStr | None = None,
+        since: AwareDatetime | None = None,
+        until: AwareDatetime | None = None,
+    ) -> tuple[CostTotal, ...]:
+        groups = _known_groups(by)
+        given = {"agent_id": agent_id, "task_id": task_id, "since": since, "until": until}
+        statement, present = self._conditions.applied(
+            "sum", given, lambda dialect: _grouped(groups, dialect), variant=groups
+        )
+        rows = await self._executor.fetch(statement, present)
+        names = (*groups, "cost_usd", "input_tokens", "output_tokens", "records")
+        return tuple(
+            self._totals.validate_python(dict(zip(names, row, strict=True))) for row in rows
+        )
+
+
+def _known_groups(by: CostGroups) -> tuple[CostGroup, ...]:
+    groups = tuple(dict.fromkeys(by))
+    known = ("agent_id", "task_id", "project", "day", "provider", "model", "call_category")
+    if not groups or not set(groups) <= set(known):
+        raise QueryError(f"cannot sum {_costs.name}: by must be one or more of {', '.join(known)}")
+    return groups
+
+
+def _grouped(groups: tuple[CostGroup, ...], dialect: Dialect) -> Select[Any]:
+    columns = [_group(name, dialect) for name in groups]
+    # Databases differ in where NULL sorts.
+    order = [key for column in columns for key in (column.is_(None), column)]
+    statement = select(*columns, *_sums).group_by(*columns).order_by(*order)
+    if "project" in groups:
+        task = tables.tasks
+        statement = statement.join_from(_costs, task, _costs.c.task_id == task.c.id, isouter=True)
+    return statement
+
+
+def _group(name: CostGroup, dialect: Dialect) -> ColumnElement[Any]:
+    if name == "project":
+        return tables.tasks.c.project
+    return dialect.utc_day(_costs.c.timestamp) if name == "day" else _costs.columns[name]

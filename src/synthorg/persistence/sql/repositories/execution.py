@@ -5,7 +5,7 @@ from pydantic import AwareDatetime
 from synthorg.entities import AgentRuntimeState, Checkpoint, Heartbeat, NotBlankStr
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import KeyedRepository, Repository
 from synthorg.persistence.sql.statements import bind, deletion
 
 
@@ -25,7 +25,7 @@ class SQLCheckpointRepository(Repository[Checkpoint]):
     _deletion_by_execution = deletion(table, ["execution_id"])
 
     async def save(self, checkpoint: Checkpoint) -> None:
-        await self._upsert(checkpoint)
+        await self._save(checkpoint)
 
     async def get_latest(
         self, *, execution_id: NotBlankStr | None = None, task_id: NotBlankStr | None = None
@@ -43,13 +43,13 @@ class SQLCheckpointRepository(Repository[Checkpoint]):
         )
 
 
-class SQLHeartbeatRepository(Repository[Heartbeat]):
+class SQLHeartbeatRepository(KeyedRepository[Heartbeat]):
     """`HeartbeatRepository` on SQL."""
 
     table = tables.heartbeats
     record = Heartbeat
 
-    _stale = ListQuery(
+    listing = ListQuery(
         table,
         record,
         order_by=("last_heartbeat_at", "execution_id"),
@@ -57,26 +57,26 @@ class SQLHeartbeatRepository(Repository[Heartbeat]):
     )
 
     async def save(self, heartbeat: Heartbeat) -> None:
-        await self._upsert(heartbeat)
+        await self._save(heartbeat)
 
     async def get(self, execution_id: NotBlankStr) -> Heartbeat | None:
         return await self._get(execution_id)
 
     async def get_stale(self, threshold: AwareDatetime) -> tuple[Heartbeat, ...]:
-        return await self._list(self._stale, threshold=threshold)
+        return await self._list(self.listing, threshold=threshold)
 
     async def delete(self, execution_id: NotBlankStr) -> bool:
         return await self._delete(execution_id)
 
 
-class SQLAgentStateRepository(Repository[AgentRuntimeState]):
+class SQLAgentStateRepository(KeyedRepository[AgentRuntimeState]):
     """`AgentStateRepository` on SQL."""
 
     table = tables.agent_states
     record = AgentRuntimeState
 
     # The time of the last activity where the agent is active, so that idle ones are not visited.
-    _active = ListQuery(
+    listing = ListQuery(
         table,
         record,
         order_by=("active_at", "agent_id"),
@@ -85,13 +85,13 @@ class SQLAgentStateRepository(Repository[AgentRuntimeState]):
     )
 
     async def save(self, state: AgentRuntimeState) -> None:
-        await self._upsert(state)
+        await self._save(state)
 
     async def get(self, agent_id: NotBlankStr) -> AgentRuntimeState | None:
         return await self._get(agent_id)
 
     async def get_active(self) -> tuple[AgentRuntimeState, ...]:
-        return await self._list(self._active)
+        return await self._list(self.listing)
 
     async def delete(self, agent_id: NotBlankStr) -> bool:
         return await self._delete(agent_id)

@@ -19,8 +19,9 @@ class SQLLifecycleEventRepository(Repository[AgentLifecycleEvent]):
 
     table = tables.lifecycle_events
     record = AgentLifecycleEvent
+    append_only = True
 
-    _events = ListQuery(
+    listing = ListQuery(
         table,
         record,
         order_by=("timestamp", "id"),
@@ -30,7 +31,7 @@ class SQLLifecycleEventRepository(Repository[AgentLifecycleEvent]):
     )
 
     async def save(self, event: AgentLifecycleEvent) -> None:
-        await self._insert(event)
+        await self._save(event)
 
     async def list_events(
         self,
@@ -41,7 +42,7 @@ class SQLLifecycleEventRepository(Repository[AgentLifecycleEvent]):
         limit: int | None = None,
     ) -> tuple[AgentLifecycleEvent, ...]:
         return await self._list(
-            self._events, agent_id=agent_id, event_type=event_type, since=since, limit=limit
+            self.listing, agent_id=agent_id, event_type=event_type, since=since, limit=limit
         )
 
 
@@ -50,8 +51,9 @@ class SQLTaskMetricRepository(Repository[TaskMetricRecord]):
 
     table = tables.task_metrics
     record = TaskMetricRecord
+    append_only = True
 
-    _records = ListQuery(
+    listing = ListQuery(
         table,
         record,
         order_by=("completed_at", "id"),
@@ -61,7 +63,7 @@ class SQLTaskMetricRepository(Repository[TaskMetricRecord]):
     )
 
     async def save(self, record: TaskMetricRecord) -> None:
-        await self._insert(record)
+        await self._save(record)
 
     async def query(
         self,
@@ -70,7 +72,7 @@ class SQLTaskMetricRepository(Repository[TaskMetricRecord]):
         since: AwareDatetime | None = None,
         until: AwareDatetime | None = None,
     ) -> tuple[TaskMetricRecord, ...]:
-        return await self._list(self._records, agent_id=agent_id, since=since, until=until)
+        return await self._list(self.listing, agent_id=agent_id, since=since, until=until)
 
 
 class SQLCollaborationMetricRepository(Repository[CollaborationMetricRecord]):
@@ -78,8 +80,9 @@ class SQLCollaborationMetricRepository(Repository[CollaborationMetricRecord]):
 
     table = tables.collaboration_metrics
     record = CollaborationMetricRecord
+    append_only = True
 
-    _records = ListQuery(
+    listing = ListQuery(
         table,
         record,
         order_by=("recorded_at", "id"),
@@ -89,9 +92,9 @@ class SQLCollaborationMetricRepository(Repository[CollaborationMetricRecord]):
     )
 
     async def save(self, record: CollaborationMetricRecord) -> None:
-        await self._insert(record)
+        await self._save(record)
 
     async def query(
         self, *, agent_id: NotBlankStr | None = None, since: AwareDatetime | None = None
     ) -> tuple[CollaborationMetricRecord, ...]:
-        return await self._list(self._records, agent_id=agent_id, since=since)
+        return await self._list(self.listing, agent_id=agent_id, since=since)

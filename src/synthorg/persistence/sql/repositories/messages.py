@@ -11,15 +11,16 @@ class SQLMessageRepository(Repository[Message]):
 
     table = tables.messages
     record = Message
+    append_only = True
 
-    _history = ListQuery(
+    listing = ListQuery(
         table, record, order_by=("timestamp", "id"), descending=True, required=("channel",)
     )
 
     async def save(self, message: Message) -> None:
-        await self._insert(message)
+        await self._save(message)
 
     async def get_history(
         self, channel: NotBlankStr, *, limit: int | None = None
     ) -> tuple[Message, ...]:
-        return await self._list(self._history, channel=channel, limit=limit)
+        return await self._list(self.listing, channel=channel, limit=limit)

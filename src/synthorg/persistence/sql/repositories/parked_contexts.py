@@ -3,10 +3,10 @@
 from synthorg.entities import NotBlankStr, ParkedContext
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import KeyedRepository
 
 
-class SQLParkedContextRepository(Repository[ParkedContext]):
+class SQLParkedContextRepository(KeyedRepository[ParkedContext]):
     """`ParkedContextRepository` on SQL."""
 
     table = tables.parked_contexts
@@ -15,12 +15,12 @@ class SQLParkedContextRepository(Repository[ParkedContext]):
     _by_approval = ListQuery(
         table, record, order_by=("parked_at", "id"), descending=True, required=("approval_id",)
     )
-    _by_agent = ListQuery(
+    listing = ListQuery(
         table, record, order_by=("parked_at", "id"), descending=True, required=("agent_id",)
     )
 
     async def save(self, context: ParkedContext) -> None:
-        await self._upsert(context)
+        await self._save(context)
 
     async def get(self, parked_id: NotBlankStr) -> ParkedContext | None:
         return await self._get(parked_id)
@@ -30,7 +30,7 @@ class SQLParkedContextRepository(Repository[ParkedContext]):
         return latest[0] if latest else None
 
     async def get_by_agent(self, agent_id: NotBlankStr) -> tuple[ParkedContext, ...]:
-        return await self._list(self._by_agent, agent_id=agent_id)
+        return await self._list(self.listing, agent_id=agent_id)
 
     async def delete(self, parked_id: NotBlankStr) -> bool:
         return await self._delete(parked_id)

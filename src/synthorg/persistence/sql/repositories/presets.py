@@ -5,18 +5,18 @@ from sqlalchemy import func, select
 from synthorg.entities import NotBlankStr, PresetListRow, PresetRow
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import KeyedRepository
 from synthorg.persistence.sql.statements import from_expression
 
 
-class SQLPersonalityPresetRepository(Repository[PresetListRow]):
+class SQLPersonalityPresetRepository(KeyedRepository[PresetListRow]):
     """`PersonalityPresetRepository` on SQL."""
 
     table = tables.custom_presets
     record = PresetListRow
     kept = frozenset({"created_at"})
 
-    _presets = ListQuery(table, record, order_by=("name",))
+    listing = ListQuery(table, record, order_by=("name",))
     _count = from_expression("count", table, select(func.count()).select_from(table))
 
     async def save(
@@ -27,14 +27,14 @@ class SQLPersonalityPresetRepository(Repository[PresetListRow]):
         created_at: str,
         updated_at: str,
     ) -> None:
-        await self._upsert(PresetListRow(name, config_json, description, created_at, updated_at))
+        await self._save(PresetListRow(name, config_json, description, created_at, updated_at))
 
     async def get(self, name: NotBlankStr) -> PresetRow | None:
         row = await self._get(name)
         return None if row is None else PresetRow(*row[1:])
 
     async def list_all(self) -> tuple[PresetListRow, ...]:
-        return await self._list(self._presets)
+        return await self._list(self.listing)
 
     async def delete(self, name: NotBlankStr) -> bool:
         return await self._delete(name)

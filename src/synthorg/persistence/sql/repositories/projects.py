@@ -3,19 +3,19 @@
 from synthorg.entities import NotBlankStr, Project, ProjectStatus
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import KeyedRepository
 
 
-class SQLProjectRepository(Repository[Project]):
+class SQLProjectRepository(KeyedRepository[Project]):
     """`ProjectRepository` on SQL."""
 
     table = tables.projects
     record = Project
 
-    _projects = ListQuery(table, record, order_by=("id",), filters=("status", "lead"))
+    listing = ListQuery(table, record, order_by=("id",), filters=("status", "lead"))
 
     async def save(self, project: Project) -> None:
-        await self._upsert(project)
+        await self._save(project)
 
     async def get(self, project_id: NotBlankStr) -> Project | None:
         return await self._get(project_id)
@@ -23,7 +23,7 @@ class SQLProjectRepository(Repository[Project]):
     async def list_projects(
         self, *, status: ProjectStatus | None = None, lead: NotBlankStr | None = None
     ) -> tuple[Project, ...]:
-        return await self._list(self._projects, status=status, lead=lead)
+        return await self._list(self.listing, status=status, lead=lead)
 
     async def delete(self, project_id: NotBlankStr) -> bool:
         return await self._delete(project_id)

@@ -1,7 +1,5 @@
 """Namespaced settings."""
 
-from typing import NamedTuple
-
 from sqlalchemy import update
 
 from synthorg.entities import NotBlankStr
@@ -10,15 +8,7 @@ from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import Repository
 from synthorg.persistence.sql.statements import EXISTING, bind, deletion, equal, from_expression
-
-
-class SettingRow(NamedTuple):
-    """A setting as it is stored."""
-
-    namespace: str
-    key: str
-    value: str
-    updated_at: str
+from synthorg.persistence.stores import SettingRow
 
 
 class SQLSettingsRepository(Repository[SettingRow]):
@@ -27,7 +17,7 @@ class SQLSettingsRepository(Repository[SettingRow]):
     table = tables.settings
     record = SettingRow
 
-    _all = ListQuery(table, record, order_by=("namespace", "key"))
+    listing = ListQuery(table, record, order_by=("namespace", "key"), filters=("namespace",))
     _in_namespace = ListQuery(table, record, order_by=("key",), required=("namespace",))
     _swap = from_expression(
         "save",
@@ -51,7 +41,7 @@ class SQLSettingsRepository(Repository[SettingRow]):
         return tuple((row.key, row.value, row.updated_at) for row in rows)
 
     async def get_all(self) -> tuple[tuple[str, str, str, str], ...]:
-        return await self._list(self._all)
+        return await self._list(self.listing)
 
     async def set(
         self,
@@ -64,7 +54,7 @@ class SQLSettingsRepository(Repository[SettingRow]):
     ) -> bool:
         row = SettingRow(namespace, key, value, updated_at)
         if expected_updated_at is None:
-            await self._upsert(row)
+            await self._save(row)
             return True
         if expected_updated_at == "":
             try:

@@ -1,23 +1,28 @@
 """Tasks."""
 
+from sqlalchemy import func, select
+
 from synthorg.entities import NotBlankStr, Task, TaskStatus
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.queries import Conditions, ListQuery
+from synthorg.persistence.sql.repository import KeyedRepository
 
 
-class SQLTaskRepository(Repository[Task]):
+class SQLTaskRepository(KeyedRepository[Task]):
     """`TaskRepository` on SQL."""
 
     table = tables.tasks
     record = Task
 
-    _tasks = ListQuery(
+    listing = ListQuery(
         table, record, order_by=("id",), filters=("status", "assigned_to", "project")
     )
 
+    _conditions = Conditions(table, filters=("assigned_to", "project"))
+    _counts = select(table.c.status, func.count()).group_by(table.c.status).order_by(table.c.status)
+
     async def save(self, task: Task) -> None:
-        await self._upsert(task)
+        await self._save(task)
 
     async def get(self, task_id: NotBlankStr) -> Task | None:
         return await self._get(task_id)
@@ -30,8 +35,16 @@ class SQLTaskRepository(Repository[Task]):
         project: NotBlankStr | None = None,
     ) -> tuple[Task, ...]:
         return await self._list(
-            self._tasks, status=status, assigned_to=assigned_to, project=project
+            self.listing, status=status, assigned_to=assigned_to, project=project
         )
+
+    async def count_by_status(
+        self, *, assigned_to: NotBlankStr | None = None, project: NotBlankStr | None = None
+    ) -> dict[TaskStatus, int]:
+        given = {"assigned_to": assigned_to, "project": project}
+        statement, present = self._conditions.applied("count", given, lambda _: self._counts)
+        rows = await self._executor.fetch(statement, present)
+        return {TaskStatus(status): count for status, count in map(tuple, rows)}
 
     async def delete(self, task_id: NotBlankStr) -> bool:
         return await self._delete(task_id)

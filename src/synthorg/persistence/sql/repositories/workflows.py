@@ -20,7 +20,7 @@ class SQLWorkflowDefinitionRepository(VersionedRepository[WorkflowDefinition]):
     record = WorkflowDefinition
     kept = frozenset({"created_by", "created_at"})
 
-    _definitions = ListQuery(
+    listing = ListQuery(
         table, record, order_by=("updated_at", "id"), descending=True, filters=("workflow_type",)
     )
 
@@ -38,7 +38,7 @@ class SQLWorkflowDefinitionRepository(VersionedRepository[WorkflowDefinition]):
     async def list_definitions(
         self, *, workflow_type: WorkflowType | None = None
     ) -> tuple[WorkflowDefinition, ...]:
-        return await self._list(self._definitions, workflow_type=workflow_type)
+        return await self._list(self.listing, workflow_type=workflow_type)
 
     async def delete(self, definition_id: NotBlankStr) -> bool:
         return await self._delete(definition_id)
@@ -50,6 +50,13 @@ class SQLWorkflowExecutionRepository(VersionedRepository[WorkflowExecution]):
     table = tables.workflow_executions
     record = WorkflowExecution
 
+    listing = ListQuery(
+        table,
+        record,
+        order_by=("updated_at", "id"),
+        descending=True,
+        filters=("definition_id", "status"),
+    )
     _by_definition = ListQuery(
         table, record, order_by=("updated_at", "id"), descending=True, required=("definition_id",)
     )

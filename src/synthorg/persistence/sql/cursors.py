@@ -1,0 +1,74 @@
+"""Cursors: a position in the order of one list, as opaque text."""
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import blake2b
+from typing import Final
+
+from synthorg.persistence.errors import QueryError
+
+VERSION: Final = 1
+DIGEST_BYTES: Final = 9
+TIME: Final = "time"
+
+Position = tuple[object, ...]
+"""The values of the columns that order a list, of one of its rows."""
+
+
+def write_cursor(query: str, filters: Mapping[str, object], position: Position) -> str:
+    """Write a position down.
+
+    Args:
+        query: What identifies the list, whatever its filters.
+        filters: The filters that the list was narrowed by.
+        position: Where in it.
+
+    Returns:
+        Text that only the same list with the same filters takes back.
+    """
+    values = json.dumps([_as_json(value) for value in position], separators=(",", ":"))
+    content = bytes([VERSION]) + _digest(query, filters, values) + values.encode()
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def read_cursor(query: str, filters: Mapping[str, object], cursor: str) -> Position:
+    """Read a position back.
+
+    The digest finds accidents, such as a cursor of another list or a cut one. It is no secret:
+    whoever forges a cursor can at most begin the same list elsewhere.
+
+    Args:
+        query: What identifies the list.
+        filters: The filters that the list is narrowed by.
+        cursor: What `write_cursor` returned.
+
+    Raises:
+        QueryError: If the cursor is not one of this list with these filters.
+    """
+    try:
+        content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        values = content[1 + DIGEST_BYTES :].decode()
+        expected = bytes([VERSION]) + _digest(query, filters, values)
+        own = content[: 1 + DIGEST_BYTES] == expected
+        return tuple(map(_from_json, json.loads(values if own else "null")))
+    except (ValueError, TypeError):
+        raise QueryError(
+            f"cannot list {query}: after is not a cursor of this list with these filters; give "
+            "the next_cursor of the page before, or None to begin"
+        ) from None
+
+
+def _digest(query: str, filters: Mapping[str, object], values: str) -> bytes:
+    narrowed = sorted((name, _as_json(value)) for name, value in filters.items())
+    identity = json.dumps([query, narrowed, values])
+    return blake2b(identity.encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def _as_json(value: object) -> object:
+    return {TIME: value.isoformat()} if isinstance(value, datetime) else value
+
+
+def _from_json(value: object) -> object:
+    return datetime.fromisoformat(value[TIME]) if isinstance(value, dict) else value

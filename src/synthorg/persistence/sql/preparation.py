@@ -1,0 +1,96 @@
+"""Statements made ready for one database: their expressions, their values, their errors."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from sqlalchemy import Executable
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from synthorg.persistence.errors import MigrationError, PersistenceError, QueryError
+from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.statements import Parameters, Statement
+
+STATEMENT_BYTES: Final = 16 * 1024  # ample for the text of a statement around its values
+WIDEST_CHARACTER: Final = 8  # bytes: four in UTF-8, or two for an escaped one
+ESCAPED: Final = ("\x1a", "\n", "\r", '"', "'", "\\")  # sent with a backslash before them
+
+FindSchemaProblem = Callable[[AsyncConnection], Awaitable[str | None]]
+
+
+class Preparation:
+    """What one database needs to know of each statement, found out once.
+
+    Args:
+        dialect: The kind of database.
+        find_schema_problem: Tells what is wrong with the schema, if anything, when a statement
+            did not fit it.
+    """
+
+    def __init__(self, dialect: Dialect, find_schema_problem: FindSchemaProblem) -> None:
+        self.dialect = dialect
+        # OSError leaves some drivers when a server is unreachable; the next two leave SQLite's.
+        self.foreign_errors: tuple[type[Exception], ...] = (
+            SQLAlchemyError,
+            OSError,
+            OverflowError,
+            UnicodeError,
+            *dialect.driver_errors,
+        )
+        self._find_schema_problem = find_schema_problem
+        self._expressions: dict[Statement, Executable] = {}
+
+    def expression(self, statement: Statement) -> Executable:
+        """Give the expression of a statement, the same object every time.
+
+        Args:
+            statement: The statement.
+        """
+        expression = self._expressions.get(statement)
+        if expression is None:
+            expression = self._expressions[statement] = statement.build(self.dialect)
+        return expression
+
+    def values(self, statement: Statement, parameters: Parameters) -> Parameters:
+        """Check and convert the values of one execution.
+
+        Args:
+            statement: The statement.
+            parameters: A value for each of its parameters.
+
+        Returns:
+            What to bind.
+
+        Raises:
+            QueryError: If the database could not hold a value exactly, or accept it at all.
+        """
+        values = statement.admit(parameters)
+        if self.dialect.largest_payload is not None:
+            self._refuse_oversized(statement, values, self.dialect.largest_payload)
+        return values
+
+    async def schema_error(
+        self, connection: AsyncConnection, otherwise: PersistenceError
+    ) -> PersistenceError:
+        """Find out whether a statement failed because the schema is not this version's.
+
+        Args:
+            connection: A connection with no transaction begun.
+            otherwise: The error if it is.
+        """
+        problem = await self._find_schema_problem(connection)
+        if problem is None:
+            return otherwise
+        return MigrationError(f"{str(otherwise).partition(': ')[0]}: {problem}")
+
+    def _refuse_oversized(self, statement: Statement, values: Parameters, limit: int) -> None:
+        """Refuse before sending what would make the server drop the connection."""
+        texts = [value for value in values.values() if isinstance(value, str)]
+        if sum(map(len, texts)) * WIDEST_CHARACTER + STATEMENT_BYTES < limit:
+            return
+        size = sum(len(value.encode()) + sum(map(value.count, ESCAPED)) for value in texts)
+        if size + STATEMENT_BYTES >= limit:
+            raise QueryError(
+                f"cannot {statement.action} {statement.subject(values)}: its values take {size} "
+                f"bytes, and the server accepts {limit} in one statement (max_allowed_packet)"
+            )

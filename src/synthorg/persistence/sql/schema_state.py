@@ -1,0 +1,189 @@
+"""In which state a database's schema is, and what its operator has to do about it."""
+
+import enum
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
+
+from synthorg.persistence.sql.adoption.recognition import is_predecessor
+from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
+from synthorg.persistence.sql.unfinished import Unfinished, read_mark
+
+HOW_TO_MIGRATE: Final = (
+    "await backend.migrate(), or run `synthorg-db migrate` or `alembic upgrade head`"
+)
+
+_versions: Final = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32)))
+
+
+class Condition(enum.Enum):
+    """What a schema is, compared with the revisions that this version knows."""
+
+    EMPTY = "empty"
+    """Neither a version nor a table of ours."""
+
+    CURRENT = "current"
+    """At the head revision, complete."""
+
+    BEHIND = "behind"
+    """At an earlier revision."""
+
+    AHEAD = "ahead"
+    """At a revision that only a newer release knows."""
+
+    AMBIGUOUS = "ambiguous"
+    """With several version rows, of which one at most can be right."""
+
+    INCOMPLETE = "incomplete"
+    """At the head revision by its version, but not all tables are there."""
+
+    FOREIGN = "foreign"
+    """Tables of our names that no migration of ours has made."""
+
+    PREDECESSOR = "predecessor"
+    """Exactly the tables of the system before this one, which an upgrade adopts."""
+
+    INTERRUPTED = "interrupted"
+    """Left by a migration of ours that was stopped, where DDL cannot be rolled back."""
+
+
+NOT_OURS: Final = (Condition.AHEAD, Condition.AMBIGUOUS, Condition.FOREIGN)
+"""What this version must not touch, whichever way."""
+
+
+@dataclass(frozen=True)
+class SchemaState:
+    """The state of a schema.
+
+    Attributes:
+        condition: What it is.
+        applied: The revisions in its version table.
+        head: The revision that this version of the library needs.
+        tables: The tables that are the matter: those found, or for INCOMPLETE those missing.
+        unfinished: The migration that left it INTERRUPTED.
+    """
+
+    condition: Condition
+    applied: tuple[str, ...]
+    head: str
+    tables: tuple[str, ...] = ()
+    unfinished: Unfinished | None = None
+
+    def admits(self, *, upgrade: bool | None) -> bool:
+        """Tell whether it may be migrated.
+
+        Args:
+            upgrade: Whether to upgrade or to downgrade; None when there is no step to take.
+        """
+        if self.condition is Condition.INTERRUPTED:
+            assert self.unfinished is not None
+            return upgrade is self.unfinished.is_upgrade
+        if self.condition is Condition.INCOMPLETE:
+            return upgrade is False
+        return self.condition not in NOT_OURS
+
+    @property
+    def description(self) -> str:
+        """The state in a sentence that ends with what to do, if there is anything to do."""
+        return _DESCRIPTIONS[self.condition].format(
+            version=", ".join(self.applied),
+            rows=len(self.applied),
+            head=self.head,
+            tables=", ".join(self.tables),
+            unfinished="" if self.unfinished is None else self.unfinished.description,
+            how_to_finish="" if self.unfinished is None else _how_to_finish(self.unfinished),
+        )
+
+
+_DESCRIPTIONS: Final = {
+    Condition.EMPTY: f"the database has no schema yet; {HOW_TO_MIGRATE}",
+    Condition.CURRENT: "the schema is at revision {version}, which is this version's",
+    Condition.BEHIND: (
+        "the schema is at revision {version}, behind this version, which needs {head}; "
+        + HOW_TO_MIGRATE
+    ),
+    Condition.AHEAD: (
+        "the schema is at revision {version}, written by a newer release; upgrade "
+        "synthorg-persistence"
+    ),
+    Condition.AMBIGUOUS: (
+        f"the table {VERSION_TABLE} has {{rows}} rows ({{version}}) where one belongs; restore a "
+        "backup, or find out which is right and run `alembic stamp --purge REVISION`"
+    ),
+    Condition.INCOMPLETE: (
+        "the schema says that it is at revision {version}, but has no {tables}; restore a backup"
+    ),
+    Condition.FOREIGN: (
+        "the database has tables with names that this library uses ({tables}), but no version in "
+        f"{VERSION_TABLE}, so that somebody else must have made them; use another database, or "
+        "rename these tables"
+    ),
+    Condition.PREDECESSOR: f"the database is the predecessor's, to be adopted; {HOW_TO_MIGRATE}",
+    Condition.INTERRUPTED: (
+        "{unfinished} was interrupted; run it again to finish it: {how_to_finish}"
+    ),
+}
+
+
+def _how_to_finish(unfinished: Unfinished) -> str:
+    if unfinished.is_upgrade:
+        return HOW_TO_MIGRATE
+    destination = ", ".join(unfinished.destination) or "base"
+    return f"`synthorg-db downgrade {destination}` or `alembic downgrade {destination}`"
+
+
+def read_state(
+    connection: Connection, known: ScriptDirectory, dialect: Dialect | None = None
+) -> SchemaState:
+    """Find out in which state a schema is.
+
+    Args:
+        connection: A connection to the database in question.
+        known: The revisions that this version knows.
+        dialect: The kind of database; None to take a predecessor's tables for foreign ones.
+    """
+    existing = inspect(connection).get_table_names()
+    ours = tuple(sorted(metadata.tables.keys() & existing))
+    applied = _applied(connection, existing)
+    unfinished = read_mark(connection, existing)
+    head = known.get_current_head()
+    assert head is not None
+
+    def is_predecessors() -> bool:
+        return dialect is not None and dialect.adopts_predecessors and is_predecessor(connection)
+
+    tables = ours
+    if any(_is_unknown(known, revision) for revision in applied):
+        condition = Condition.AHEAD
+    elif len(applied) > 1:
+        condition = Condition.AMBIGUOUS
+    elif unfinished is not None and applied != unfinished.destination:
+        condition = Condition.INTERRUPTED
+    elif applied == (head,):
+        tables = tuple(sorted(metadata.tables.keys() - set(existing)))
+        condition = Condition.INCOMPLETE if tables else Condition.CURRENT
+    elif applied:
+        condition = Condition.BEHIND
+    elif not ours:
+        condition = Condition.EMPTY
+    else:
+        condition = Condition.PREDECESSOR if is_predecessors() else Condition.FOREIGN
+    return SchemaState(condition, applied, head, tables, unfinished)
+
+
+def _applied(connection: Connection, existing: Collection[str]) -> tuple[str, ...]:
+    if VERSION_TABLE not in existing:
+        return ()
+    return tuple(sorted(connection.scalars(select(_versions.c.version_num))))
+
+
+def _is_unknown(known: ScriptDirectory, revision: str) -> bool:
+    try:
+        return known.get_revision(revision) is None
+    except CommandError:
+        return True

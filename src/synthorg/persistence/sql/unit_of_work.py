@@ -1,0 +1,30 @@
+"""A unit of work: the nineteen repositories on one transaction."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from synthorg.persistence.sql.executor import Executor
+from synthorg.persistence.sql.repositories import Repositories
+from synthorg.persistence.sql.transaction import Transaction
+
+
+class SQLUnitOfWork(Repositories):
+    """`UnitOfWork` on SQL.
+
+    Args:
+        transaction: The transaction, whose begin and end are its owner's.
+    """
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Self]:
+        """Begin a savepoint, as `UnitOfWork` says."""
+        async with self._transaction.savepoint():
+            yield self
+
+    def executor_for(self, repository: str) -> Executor:  # noqa: ARG002 (all are on the same)
+        """Give the transaction."""
+        return self._transaction

@@ -1,0 +1,195 @@
+"""Units of work: several changes that happen together or not at all."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Self, TypeVar
+
+from typing_extensions import Protocol, runtime_checkable
+
+from synthorg.persistence.protocol import PersistenceBackend
+from synthorg.persistence.stores import (
+    AgentStateStore,
+    ApiKeyStore,
+    ArtifactStore,
+    AuditStore,
+    CheckpointStore,
+    CollaborationMetricStore,
+    CostRecordStore,
+    HeartbeatStore,
+    LifecycleEventStore,
+    MessageStore,
+    ParkedContextStore,
+    PersonalityPresetStore,
+    ProjectStore,
+    SettingsStore,
+    TaskMetricStore,
+    TaskStore,
+    UserStore,
+    WorkflowDefinitionStore,
+    WorkflowExecutionStore,
+)
+
+Result = TypeVar("Result")
+
+
+class Stores(Protocol):
+    """The nineteen stores, on a backend or in a unit of work."""
+
+    @property
+    def tasks(self) -> TaskStore:
+        """The tasks."""
+        ...
+
+    @property
+    def cost_records(self) -> CostRecordStore:
+        """The costs of calls to language models."""
+        ...
+
+    @property
+    def messages(self) -> MessageStore:
+        """The messages."""
+        ...
+
+    @property
+    def lifecycle_events(self) -> LifecycleEventStore:
+        """The events in the lives of agents."""
+        ...
+
+    @property
+    def task_metrics(self) -> TaskMetricStore:
+        """The metrics of finished tasks."""
+        ...
+
+    @property
+    def collaboration_metrics(self) -> CollaborationMetricStore:
+        """The metrics of how agents work together."""
+        ...
+
+    @property
+    def parked_contexts(self) -> ParkedContextStore:
+        """The executions that wait for a human approval."""
+        ...
+
+    @property
+    def audit_entries(self) -> AuditStore:
+        """The records of security decisions."""
+        ...
+
+    @property
+    def users(self) -> UserStore:
+        """The users."""
+        ...
+
+    @property
+    def api_keys(self) -> ApiKeyStore:
+        """The users' API keys."""
+        ...
+
+    @property
+    def checkpoints(self) -> CheckpointStore:
+        """The snapshots of executions."""
+        ...
+
+    @property
+    def heartbeats(self) -> HeartbeatStore:
+        """The last signs of life of executions."""
+        ...
+
+    @property
+    def agent_states(self) -> AgentStateStore:
+        """What the agents are doing at present."""
+        ...
+
+    @property
+    def settings(self) -> SettingsStore:
+        """The settings."""
+        ...
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        """What is known about artifacts."""
+        ...
+
+    @property
+    def projects(self) -> ProjectStore:
+        """The projects."""
+        ...
+
+    @property
+    def custom_presets(self) -> PersonalityPresetStore:
+        """The personality presets that people have made."""
+        ...
+
+    @property
+    def workflow_definitions(self) -> WorkflowDefinitionStore:
+        """The workflow definitions."""
+        ...
+
+    @property
+    def workflow_executions(self) -> WorkflowExecutionStore:
+        """The executions of workflow definitions."""
+        ...
+
+
+@runtime_checkable
+class UnitOfWork(Stores, Protocol):
+    """All stores on one transaction, which its `async with` block commits or rolls back.
+
+    Reads see what the unit has written. A call that fails has written nothing, and the unit goes
+    on; only after a conflict with another transaction, or when the connection is lost, every
+    further call is a QueryError. A unit is for one task at a time, and ends with its block: using
+    it otherwise is a QueryError.
+    """
+
+    def transaction(self) -> AbstractAsyncContextManager[Self]:
+        """Begin a part that can fail alone: an exception undoes what was done inside it.
+
+        Returns:
+            A context manager that gives this unit of work.
+        """
+        ...
+
+
+@runtime_checkable
+class TransactionalBackend(Stores, PersistenceBackend, Protocol):
+    """`PersistenceBackend` with units of work, and stores for repositories."""
+
+    def transaction(self, *, read_only: bool = False) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Begin a unit of work.
+
+        Leaving the block commits all changes; an exception or a cancellation rolls all back.
+        Units have the effect of running one after the other: what one has read, no other has
+        changed by the time it commits, or it is rolled back.
+
+        Args:
+            read_only: Whether all reads see one state of the database, and writes are refused.
+
+        Returns:
+            A context manager that gives the unit of work.
+
+        Raises:
+            TransactionConflictError: If it met another transaction and was rolled back.
+            PersistenceConnectionError: If the connection was lost; the text says so where it is
+                unknown whether the changes are stored.
+        """
+        ...
+
+    async def run_in_transaction(self, work: Callable[[UnitOfWork], Awaitable[Result]]) -> Result:
+        """Run a function in a unit of work, and again when it met another transaction.
+
+        Serialization failures, deadlocks and locks that were held for too long lead to another
+        attempt, also when they show at the commit: at most twenty, with a growing pause. A lost
+        connection does not, since the outcome may be unknown.
+
+        Args:
+            work: What to do. It may be called several times, so all that it changes has to be in
+                the unit of work.
+
+        Returns:
+            What the function returned in the attempt that was committed.
+
+        Raises:
+            TransactionConflictError: If every attempt met another transaction.
+            PersistenceError: If the work or the commit failed otherwise.
+        """
+        ...
