@@ -84,6 +84,8 @@ class SQLiteConfig(_Model):
         synchronous: "full" survives a loss of power with every write; "normal" may lose the last
             ones, but never damages the database.
         busy_timeout_seconds: How long a write waits for the writers before it.
+        prepared_statements: Whether single statements go to the driver prepared, on connections
+            that are kept; else all of them go through SQLAlchemy.
     """
 
     path: NotBlankStr = "synthorg.db"
@@ -91,6 +93,7 @@ class SQLiteConfig(_Model):
     journal_size_limit: Annotated[int, Field(ge=0, le=LARGEST_INTEGER)] = 64 * 1024 * 1024
     synchronous: Literal["full", "normal"] = "full"
     busy_timeout_seconds: SecondsOrZero = 30
+    prepared_statements: bool = True
 
     @field_validator("path")
     @classmethod
@@ -167,6 +170,8 @@ class ServerConfig(_Model):
         connect_timeout_seconds: How long opening a connection may take.
         statement_timeout_seconds: How long the server works on one statement; 0 for no limit.
         application_name: How the connections appear in the server's own lists.
+        prepared_statements: Whether single statements go to the driver prepared, on connections
+            that are kept; else all of them go through SQLAlchemy.
         tls: Whether and how the connections are encrypted.
     """
 
@@ -184,6 +189,7 @@ class ServerConfig(_Model):
     connect_timeout_seconds: Seconds = 10
     statement_timeout_seconds: SecondsOrZero = 60
     application_name: Annotated[NotBlankStr, Field(max_length=63)] = "synthorg"
+    prepared_statements: bool = True
     tls: TLSConfig = TLSConfig()
 
     @field_validator("password")

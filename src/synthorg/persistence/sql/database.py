@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final
 
@@ -16,10 +16,12 @@ from synthorg.persistence.errors import (
     PersistenceError,
     TransactionConflictError,
 )
+from synthorg.persistence.sql.completion import to_the_end
 from synthorg.persistence.sql.dialects.base import Diagnosis, Dialect, Fault, Sharing
-from synthorg.persistence.sql.executor import Executor, Result
+from synthorg.persistence.sql.executor import Executor, Result, Rows
 from synthorg.persistence.sql.failures import failure, redacted
 from synthorg.persistence.sql.preparation import FindSchemaProblem, Preparation
+from synthorg.persistence.sql.prepared import Prepared
 from synthorg.persistence.sql.statements import Parameters, Statement
 from synthorg.persistence.sql.transaction import Transaction
 from synthorg.persistence.sql.turns import Turns
@@ -58,6 +60,7 @@ class Database:
         self._snapshots = self.engine.execution_options(**dialect.snapshot_options())
         self._preparation = Preparation(dialect, find_schema_problem)
         self._turns = Turns(dialect.patience_seconds)
+        self._express = dialect.express(self._turns)
         self._home = (os.getpid(), asyncio.get_running_loop())
 
     async def open(self) -> None:
@@ -69,6 +72,8 @@ class Database:
         try:
             async with self._connection(self._readers, write=False) as connection:
                 await self.dialect.inspect_server(connection)
+            if self._express is not None:
+                await self._express.open()
         except self._preparation.foreign_errors as error:
             reason = self.dialect.diagnose(error).reason
             cause = redacted(error)
@@ -81,6 +86,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._express is not None:
+            await to_the_end(self._express.close())
         await to_the_end(self.engine.dispose())
 
     async def ping(self) -> None:
@@ -92,8 +99,13 @@ class Database:
         async with self._connection(self._readers, write=False) as connection:
             await connection.execute(text("SELECT 1"))
 
-    async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row[Any]]:
+    async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
+        express = self._express
+        prepared = None if express is None else self._prepared(statement)
+        if express is not None and prepared is not None:
+            bound = self._preparation.bound(prepared, parameters)
+            return await self._alone(lambda: express.fetch(prepared, bound), statement, parameters)
         values = self._preparation.values(statement, parameters)
         expression = self._preparation.expression(statement)
 
@@ -101,10 +113,17 @@ class Database:
             async with self._connection(self._readers, write=False) as connection:
                 return (await connection.execute(expression, values)).all()
 
-        return await self._alone(read, statement, values)
+        return await self._alone(read, statement, parameters)
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Executor` says."""
+        express = self._express
+        prepared = None if express is None else self._prepared(statement)
+        if express is not None and prepared is not None:
+            bound = self._preparation.bound(prepared, parameters)
+            return await self._alone(
+                lambda: express.execute(prepared, bound), statement, parameters
+            )
         values = self._preparation.values(statement, parameters)
         expression = self._preparation.expression(statement)
 
@@ -112,7 +131,7 @@ class Database:
             async with self._connection(self._writers, write=True) as connection:
                 return (await connection.execute(expression, values)).rowcount
 
-        return await self._alone(write, statement, values)
+        return await self._alone(write, statement, parameters)
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Executor` says."""
@@ -187,9 +206,10 @@ class Database:
         self,
         attempt: Callable[[], Awaitable[Result]],
         statement: Statement,
-        values: Parameters,
+        parameters: Parameters,
     ) -> Result:
         """Run one statement in a transaction of its own, again if that may help."""
+        self._refuse_strangers()
         duplicates_to_pass = 1 if statement.replaces and self.dialect.duplicate_may_pass else 0
         for delay in _delays(STATEMENT_ATTEMPTS):
             try:
@@ -204,7 +224,7 @@ class Database:
             if delay is not None:
                 logger.info("running a statement again", extra={"table": statement.table.name})
                 await asyncio.sleep(delay)
-        error_for_caller = failure(diagnosis, statement, values)
+        error_for_caller = failure(diagnosis, statement, parameters)
         if diagnosis.fault is Fault.SCHEMA:
             async with _checked_out(self._readers) as connection:
                 error_for_caller = await self._preparation.schema_error(
@@ -244,6 +264,9 @@ class Database:
             return self._turns.take()
         return nullcontext()
 
+    def _prepared(self, statement: Statement) -> Prepared | None:
+        return self._preparation.prepared(statement, self.engine.dialect)
+
     def _refuse_strangers(self) -> None:
         process, loop = self._home
         if os.getpid() != process:
@@ -277,32 +300,6 @@ async def run_again_on_conflict(attempt: Callable[[], Awaitable[Result]]) -> Res
             logger.info("running a transaction again")
             await asyncio.sleep(delay)
     raise AssertionError("the last delay is None")
-
-
-async def to_the_end(step: Coroutine[Any, Any, Result]) -> Result:
-    """Await a step that must not be left half done, also when the caller is cancelled meanwhile.
-
-    Args:
-        step: What has to finish, such as a commit.
-
-    Returns:
-        Its result.
-
-    Raises:
-        asyncio.CancelledError: After the step has finished, if the caller was cancelled.
-    """
-    task = asyncio.ensure_future(step)
-    cancellation: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancellation = error
-    if cancellation is not None:
-        if not task.cancelled():
-            task.exception()  # seen: the cancellation is what the caller is told
-        raise cancellation
-    return task.result()
 
 
 @asynccontextmanager

@@ -3,17 +3,18 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Row
-
 from synthorg.persistence.sql.statements import Parameters, Statement
 
 Result = TypeVar("Result")
+
+Rows = Sequence[Sequence[Any]]
+"""Rows, each with the values of the selected columns in their order."""
 
 
 class Executor(Protocol):
     """Runs statements, each durable or rolled back as a whole."""
 
-    async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row[Any]]:
+    async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads.
 
         Args:

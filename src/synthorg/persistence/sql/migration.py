@@ -21,6 +21,7 @@ from synthorg.persistence.errors import (
     PersistenceConnectionError,
     PersistenceError,
 )
+from synthorg.persistence.sql.completion import to_the_end
 from synthorg.persistence.sql.database import Database
 from synthorg.persistence.sql.dialects.base import Dialect, Fault
 from synthorg.persistence.sql.failures import redacted
@@ -152,10 +153,14 @@ async def _migrate(
     config = alembic_config(**{DIALECT: database.dialect, PROGRESS: progress})
     try:
         async with database.migration_connection() as connection:
-            if revision == HEAD and await connection.run_sync(_is_current, database.dialect):
+            # Stopped halfway, SQLite would keep its lock for as long as anything refers to a cursor,
+            # such as the traceback of the cancellation.
+            if revision == HEAD and await to_the_end(
+                connection.run_sync(_is_current, database.dialect)
+            ):
                 return
             async with _alembic_to_itself():
-                await connection.run_sync(_run, config, alembic_command, revision)
+                await to_the_end(connection.run_sync(_run, config, alembic_command, revision))
     except PersistenceError:
         raise
     except Exception as error:  # noqa: BLE001 (revisions are programs: anything may leave them)

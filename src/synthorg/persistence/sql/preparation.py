@@ -1,14 +1,16 @@
 """Statements made ready for one database: their expressions, their values, their errors."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
+from sqlalchemy import Dialect as SQLAlchemyDialect
 from sqlalchemy import Executable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import MigrationError, PersistenceError, QueryError
 from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.prepared import Prepared, prepare
 from synthorg.persistence.sql.statements import Parameters, Statement
 
 STATEMENT_BYTES: Final = 16 * 1024  # ample for the text of a statement around its values
@@ -39,6 +41,7 @@ class Preparation:
         )
         self._find_schema_problem = find_schema_problem
         self._expressions: dict[Statement, Executable] = {}
+        self._prepared: dict[Statement, Prepared | None] = {}
 
     def expression(self, statement: Statement) -> Executable:
         """Give the expression of a statement, the same object every time.
@@ -68,6 +71,38 @@ class Preparation:
         if self.dialect.largest_payload is not None:
             self._refuse_oversized(statement, values, self.dialect.largest_payload)
         return values
+
+    def prepared(self, statement: Statement, dialect: SQLAlchemyDialect) -> Prepared | None:
+        """Give the prepared form of a statement, compiled when first asked for.
+
+        Args:
+            statement: The statement.
+            dialect: SQLAlchemy's dialect for the driver.
+
+        Returns:
+            The prepared form; None where the SQL depends on the values.
+        """
+        try:
+            return self._prepared[statement]
+        except KeyError:
+            prepared = prepare(statement, self.expression(statement), dialect)
+            self._prepared[statement] = prepared
+            return prepared
+
+    def bound(self, prepared: Prepared, parameters: Parameters) -> Sequence[Any]:
+        """Check and convert the values of one execution of a prepared statement.
+
+        Args:
+            prepared: The statement.
+            parameters: A value for each of its parameters.
+
+        Returns:
+            The values by position.
+
+        Raises:
+            QueryError: If the database could not hold a value exactly, or accept it at all.
+        """
+        return prepared.bind(parameters)
 
     async def schema_error(
         self, connection: AsyncConnection, otherwise: PersistenceError

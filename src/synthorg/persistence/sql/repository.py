@@ -5,14 +5,14 @@ from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, 
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Row, Table, delete, select, update
+from sqlalchemy import Table, delete, select, update
 
 from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import QueryError, VersionConflictError
 from synthorg.persistence.paging import Page
 from synthorg.persistence.sql.chunks import chunks
 from synthorg.persistence.sql.cursors import Position
-from synthorg.persistence.sql.executor import Executor
+from synthorg.persistence.sql.executor import Executor, Rows
 from synthorg.persistence.sql.queries import LIMIT, ListQuery
 from synthorg.persistence.sql.statements import (
     EXISTING,
@@ -121,7 +121,7 @@ class Repository(Generic[Record]):
 
     async def _rows_after(
         self, position: Position | None, limit: int, filters: Mapping[str, object]
-    ) -> tuple[Sequence[Row[Any]], Row[Any] | None]:
+    ) -> tuple[Rows, Sequence[Any] | None]:
         """Fetch a page, and its last row where another page follows."""
         beginning = {} if position is None else self.listing.after(position)
         # One more than asked for tells whether there is more.
@@ -165,7 +165,7 @@ class Repository(Generic[Record]):
     def _values(self, record: Record) -> dict[str, object]:
         return {name: getattr(record, name) for name in self._fields}
 
-    def _decode(self, row: Row[Any]) -> Record:
+    def _decode(self, row: Sequence[Any]) -> Record:
         values = dict(zip(self._fields, row, strict=False))  # a list may add what orders it
         try:
             record: Record = self._adapter.validate_python(values)
@@ -173,8 +173,10 @@ class Repository(Generic[Record]):
             raise self._misfit(row, error) from None
         return record
 
-    def _misfit(self, row: Row[Any], error: ValidationError) -> QueryError:
-        stored = row._mapping  # noqa: SLF001 (public, despite its name)
+    def _misfit(self, row: Sequence[Any], error: ValidationError) -> QueryError:
+        # A list adds the key where the record has none of its own.
+        names = (*self._fields, *(name for name in self._key if name not in self._fields))
+        stored = dict(zip(names, row, strict=False))
         key = ", ".join(f"{name}={stored[name]!r}" for name in self._key if name in stored)
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}"
@@ -255,11 +257,12 @@ class VersionedRepository(KeyedRepository[Record]):
         """Save a version above 1 over the one before it."""
         values = self._values(record)
         version = values["version"]
-        assert isinstance(version, int)
+        # What is no whole number is left to the statement, which refuses it.
+        before = version - 1 if isinstance(version, int) else version
         existing = {EXISTING + name: values[name] for name in self._key}
-        existing[EXISTING + "version"] = version - 1
+        existing[EXISTING + "version"] = before
         if not await self._executor.execute(self._advancement, values | existing):
             raise VersionConflictError(
                 f"cannot save {self._advancement.subject(values)}: version {version} replaces "
-                f"version {version - 1} alone, and that is not the stored one; read it again"
+                f"version {before} alone, and that is not the stored one; read it again"
             )

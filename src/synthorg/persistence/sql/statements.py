@@ -102,7 +102,7 @@ class Statement:
             value = parameters.get(EXISTING + column.name, parameters.get(column.name))
             if value is None:
                 return self.table.name
-            key.append(f"{column.name}={value!r}")
+            key.append(f"{column.name}={str(value)!r}")
         return f"{self.table.name} ({', '.join(key)})"
 
     def _refusal(self, parameter: str, reason: ValueError, parameters: Parameters) -> QueryError:
@@ -132,7 +132,11 @@ def insertion(table: Table) -> Statement:
     """Make the statement that adds one row."""
     values = insert_values(table)
     return Statement(
-        "save", table, lambda _: insert(table).values(values), values.values(), inserts=True
+        "save",
+        table,
+        lambda _: insert(table).values(values).inline(),
+        values.values(),
+        inserts=True,
     )
 
 

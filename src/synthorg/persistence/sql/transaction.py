@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import PersistenceError, QueryError
 from synthorg.persistence.sql.dialects.base import Diagnosis, Fault
-from synthorg.persistence.sql.executor import Executor, Result
+from synthorg.persistence.sql.executor import Executor, Result, Rows
 from synthorg.persistence.sql.failures import failure, redacted
 from synthorg.persistence.sql.preparation import Preparation
 from synthorg.persistence.sql.statements import Parameters, Statement
@@ -46,7 +45,7 @@ class Transaction:
         """Refuse any further use."""
         self._ended = True
 
-    async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row[Any]]:
+    async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
         values = self._preparation.values(statement, parameters)
         with self._use():
@@ -98,7 +97,7 @@ class Transaction:
         with self._use():
             await savepoint.commit()
 
-    async def _rows(self, statement: Statement, values: Parameters) -> Sequence[Row[Any]]:
+    async def _rows(self, statement: Statement, values: Parameters) -> Rows:
         expression = self._preparation.expression(statement)
         return (await self._connection.execute(expression, values)).all()
 

@@ -30,22 +30,32 @@ class Turns:
         Raises:
             PersistenceConnectionError: If this task holds it already, or another for too long.
         """
-        task = asyncio.current_task()
-        if task is self._holder and task is not None:
-            raise PersistenceConnectionError(
-                "this task has a transaction open on the same database and would wait for itself; "
-                "use the repositories of that transaction"
-            )
+        self.refuse_to_wait_for_oneself()
         await self._acquire()
         self._taken += 1
-        self._holder = task
+        self._holder = asyncio.current_task()
         try:
             yield
         finally:
             self._holder = None
             self._lock.release()
 
+    def refuse_to_wait_for_oneself(self) -> None:
+        """Refuse a turn to the task that has it.
+
+        Raises:
+            PersistenceConnectionError: If this task holds the turn.
+        """
+        if self._holder is not None and asyncio.current_task() is self._holder:
+            raise PersistenceConnectionError(
+                "this task has a transaction open on the same database and would wait for itself; "
+                "use the repositories of that transaction"
+            )
+
     async def _acquire(self) -> None:
+        if not self._lock.locked():
+            await self._lock.acquire()  # at once, without a timer
+            return
         while True:
             seen = self._taken
             try:

@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from synthorg.persistence.config import ServerConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.sql.dialects.inspection import Inspection
+from synthorg.persistence.sql.express import Express
+from synthorg.persistence.sql.turns import Turns
 
 
 class Fault(enum.Enum):
@@ -116,6 +118,14 @@ class Dialect(ABC):
         Raises:
             PersistenceConnectionError: If the configuration cannot lead to a database.
         """
+
+    def express(self, turns: Turns) -> Express | None:  # noqa: ARG002 (used where there is one)
+        """Make the fast route, unless it is switched off or does not pay for this driver.
+
+        Args:
+            turns: Who may run a transaction now.
+        """
+        return None
 
     async def inspect_server(self, connection: AsyncConnection) -> None:  # noqa: B027 (most dialects have nothing to check)
         """Check on the first connection that the database can keep the library's promises.

@@ -46,6 +46,13 @@ from synthorg.persistence.sql.dialects.base import (
     upsert_on_conflict,
 )
 from synthorg.persistence.sql.dialects.inspection import Inspection, SQLiteInspection
+from synthorg.persistence.sql.dialects.sqlite_express import (
+    LANES,
+    SQLiteExpress,
+    ThreadConnection,
+)
+from synthorg.persistence.sql.express import Express
+from synthorg.persistence.sql.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +62,7 @@ BEGIN_OPTION: Final = "synthorg_begin"
 
 FILE_HEADER: Final = b"SQLite format 3\x00"  # https://www.sqlite.org/fileformat.html
 READERS: Final = 5
+CACHED_STATEMENTS: Final = 512  # all that the repositories have, so that each is parsed once
 PRIMARY_CODE: Final = 0xFF  # extended result codes keep the primary one in the lowest byte
 
 _DIAGNOSES: Final = {
@@ -102,26 +110,42 @@ class SQLiteDialect(Dialect):
         return self._config.busy_timeout_seconds
 
     def create_engine(self) -> AsyncEngine:
+        if self._in_memory:
+            pool: dict[str, Any] = {"poolclass": StaticPool}
+        else:
+            pool = self._file_pool(READERS + 1)
+        return self._engine_with(**pool)
+
+    def express(self, turns: Turns) -> Express | None:
+        # In memory there is one connection, whose transactions must not mix.
+        if self._in_memory or not self._config.prepared_statements:
+            return None
+        return SQLiteExpress(self._engine_with(**self._file_pool(LANES)), turns)
+
+    def _engine_with(self, **pool: Any) -> AsyncEngine:
         path = MEMORY if self._in_memory else str(_usable_path(self._config.path))
-        pool: dict[str, Any] = (
-            {"poolclass": StaticPool}
-            if self._in_memory
-            else {
-                "pool_size": READERS + 1,
-                "max_overflow": 0,
-                "pool_timeout": self.patience_seconds,
-            }
-        )
+
+        def connect() -> sqlite3.Connection:
+            # The driver's own transaction control would leave DDL outside, so BEGIN is sent below.
+            return sqlite3.connect(
+                path,
+                timeout=self.patience_seconds,
+                isolation_level=None,
+                cached_statements=CACHED_STATEMENTS,
+            )
+
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=path),
-            # The driver's own transaction control would leave DDL outside, so BEGIN is sent below.
-            connect_args={"isolation_level": None, "timeout": self.patience_seconds},
+            async_creator=lambda: ThreadConnection(connect),
             hide_parameters=True,
             **pool,
         )
         event.listen(engine.sync_engine, "connect", self._configure)
         event.listen(engine.sync_engine, "begin", _begin)
         return engine
+
+    def _file_pool(self, size: int) -> dict[str, Any]:
+        return {"pool_size": size, "max_overflow": 0, "pool_timeout": self.patience_seconds}
 
     async def inspect_server(self, connection: AsyncConnection) -> None:
         # Opening is lazy: only a read finds out that the file is damaged.

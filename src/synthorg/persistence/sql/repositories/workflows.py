@@ -25,7 +25,7 @@ class SQLWorkflowDefinitionRepository(VersionedRepository[WorkflowDefinition]):
     )
 
     async def save(self, definition: WorkflowDefinition) -> None:
-        if definition.version > 1:
+        if definition.version != 1:
             return await self._advance(definition)
         try:
             return await self._insert(definition)
@@ -65,7 +65,7 @@ class SQLWorkflowExecutionRepository(VersionedRepository[WorkflowExecution]):
     )
 
     async def save(self, execution: WorkflowExecution) -> None:
-        if execution.version > 1:
+        if execution.version != 1:
             await self._advance(execution)
         else:
             await self._insert(execution)

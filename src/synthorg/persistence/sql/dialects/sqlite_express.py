@@ -1,0 +1,185 @@
+"""The fast route of SQLite: one trip to a connection's thread runs all calls that wait."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import aiosqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from synthorg.persistence.sql.completion import to_the_end
+from synthorg.persistence.sql.express import DriverStatement, Express
+from synthorg.persistence.sql.lanes import Call, Lanes, Outcome
+from synthorg.persistence.sql.turns import Turns
+
+SCAN_LANES: Final = 3
+LANES: Final = 2 + SCAN_LANES
+"""One connection that writes, one for single rows, and some for lists, which take longer."""
+
+Result = TypeVar("Result")
+
+
+class ThreadConnection(aiosqlite.Connection):
+    """A connection that runs a whole function on its thread, in one trip there and back."""
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector, iter_chunk_size=64)
+        # A process must be able to end without having closed its connections.
+        self._thread.daemon = True
+
+    async def run(
+        self, function: Callable[[sqlite3.Connection], Result], *, stop: bool = False
+    ) -> Result:
+        """Run a function on the thread; when cancelled, return only after it has ended.
+
+        Args:
+            function: What to do with the connection.
+            stop: Whether a cancellation stops the statement that is running.
+        """
+        try:
+            return await self._on_thread(function, self._conn)
+        except asyncio.CancelledError:
+            if stop:
+                await self.interrupt()
+            await to_the_end(self._on_thread(_nothing))  # the thread works in order
+            raise
+
+    async def _on_thread(self, function: Callable[..., Result], *values: Any) -> Result:
+        result: Result = await self._execute(function, *values)  # type: ignore[no-untyped-call]
+        return result
+
+
+class SQLiteExpress(Express):
+    """Prepared statements on the threads of a file database's connections.
+
+    Args:
+        engine: An engine for these connections alone, which makes `ThreadConnection`s.
+        turns: Who may write now.
+    """
+
+    def __init__(self, engine: AsyncEngine, turns: Turns) -> None:
+        self._engine = engine
+        self._turns = turns
+        self._connections: list[AsyncConnection] = []
+
+    async def open(self) -> None:
+        """Connect, as `Express` says."""
+        write, row, *lists = [await self._connect() for _ in range(LANES)]
+        self._writes = Lanes([WriteLane(write, self._turns)])
+        self._rows = Lanes([ReadLane(row)])
+        self._lists = Lanes([ReadLane(connection) for connection in lists])
+
+    async def close(self) -> None:
+        """Close the connections, as `Express` says."""
+        if self._connections:
+            for lanes in (self._writes, self._rows, self._lists):
+                await lanes.finish()
+        for connection in self._connections:
+            await connection.close()
+        await self._engine.dispose()
+
+    async def fetch(
+        self, statement: DriverStatement, values: Sequence[Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Run a statement that reads, as `Express` says."""
+        lanes = self._lists if statement.scans else self._rows
+        return statement.decode(await lanes.run(Call(statement, values)))
+
+    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+        """Run a statement that writes, as `Express` says."""
+        self._turns.refuse_to_wait_for_oneself()
+        row_count: int = await self._writes.run(Call(statement, values))
+        return row_count
+
+    async def _connect(self) -> ThreadConnection:
+        connection = await self._engine.connect()
+        self._connections.append(connection)
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(driver, ThreadConnection)
+        return driver
+
+
+class ReadLane:
+    """Runs queries one after the other in one trip.
+
+    Args:
+        connection: The connection, which this alone uses.
+    """
+
+    def __init__(self, connection: ThreadConnection) -> None:
+        self._connection = connection
+
+    async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        """Run queries, as `Lane` says."""
+        return await self._connection.run(partial(_read_all, calls), stop=True)
+
+
+class WriteLane:
+    """Runs writes in one transaction and one commit; each still fails alone.
+
+    Args:
+        connection: The connection, which this alone uses.
+        turns: Who may write now.
+    """
+
+    def __init__(self, connection: ThreadConnection, turns: Turns) -> None:
+        self._connection = connection
+        self._turns = turns
+
+    async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        """Run writes, as `Lane` says."""
+        async with self._turns.take():
+            if len(calls) == 1:
+                return await self._connection.run(partial(_write_one, calls[0]))
+            try:
+                return await self._connection.run(partial(_write_all, calls))
+            except sqlite3.Error:
+                # The whole transaction is gone, for which one of them may be to blame.
+                return [
+                    (await self._connection.run(partial(_write_one, call)))[0] for call in calls
+                ]
+
+
+def _nothing() -> None:
+    pass
+
+
+def _read_all(calls: Sequence[Call], connection: sqlite3.Connection) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for statement, values in calls:
+        try:
+            outcomes.append(connection.execute(statement.sql, values).fetchall())
+        except Exception as error:  # noqa: BLE001 (it is the outcome)
+            outcomes.append(error)
+    return outcomes
+
+
+def _write_one(call: Call, connection: sqlite3.Connection) -> list[Outcome]:
+    try:
+        return [connection.execute(call.statement.sql, call.values).rowcount]
+    except Exception as error:  # noqa: BLE001 (it is the outcome)
+        return [error]
+
+
+def _write_all(calls: Sequence[Call], connection: sqlite3.Connection) -> list[Outcome]:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        return [error] * len(calls)
+    outcomes: list[Outcome] = []
+    try:
+        for statement, values in calls:
+            try:
+                outcomes.append(connection.execute(statement.sql, values).rowcount)
+            except Exception as error:  # (it is the outcome)
+                if not connection.in_transaction:
+                    raise  # https://www.sqlite.org/lang_transaction.html: some errors roll back
+                outcomes.append(error)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return outcomes

@@ -1,0 +1,119 @@
+"""Lanes: connections that are kept, each running all calls that wait for it at once.
+
+Calls that come while every lane is busy share the next one that becomes free, and with it one
+trip to the driver and, if they write, one commit.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from synthorg.persistence.sql.express import DriverStatement
+
+CALLS_AT_ONCE: Final = 128
+"""How many calls share a trip at most, so that the first is not kept waiting for the last."""
+
+Outcome = Any
+"""The rows of a call that reads, the row count of one that writes, or an error."""
+
+
+class Call(NamedTuple):
+    """One execution of a prepared statement."""
+
+    statement: DriverStatement
+    values: Sequence[Any]
+
+
+class Lane(Protocol):
+    """A connection that runs calls, and is fit for the next ones whatever became of these."""
+
+    async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        """Run calls, each with an outcome of its own.
+
+        Args:
+            calls: The calls; one that fails does not affect the others.
+
+        Returns:
+            The outcome of each: rows, a row count, or the error it raised. Writes that did not
+            fail are durable.
+        """
+        ...
+
+
+class Lanes:
+    """Hands calls to whichever lane is free.
+
+    Args:
+        lanes: The lanes.
+    """
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self._idle = list(lanes)
+        self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
+        self._trips: set[asyncio.Task[None]] = set()
+
+    async def run(self, call: Call) -> Outcome:
+        """Run a call as soon as a lane is free.
+
+        Args:
+            call: The call.
+
+        Returns:
+            Its rows or its row count.
+
+        Raises:
+            Exception: What the driver raised.
+        """
+        if self._idle:
+            lane = self._idle.pop()
+            try:
+                outcome = (await lane.run([call]))[0]
+            finally:
+                self._free(lane)
+        else:
+            future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            self._waiting.append((call, future))
+            outcome = await future
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def finish(self) -> None:
+        """Wait for the trips under way."""
+        while self._trips:
+            await asyncio.wait(self._trips)
+
+    def _free(self, lane: Lane) -> None:
+        batch = self._next_batch()
+        if not batch:
+            self._idle.append(lane)
+            return
+        # A task of its own: no caller's cancellation may end a trip that others share.
+        trip = asyncio.get_running_loop().create_task(self._share(lane, batch))
+        self._trips.add(trip)
+        trip.add_done_callback(self._trips.discard)
+
+    async def _share(
+        self, lane: Lane, batch: Sequence[tuple[Call, asyncio.Future[Outcome]]]
+    ) -> None:
+        outcomes: Sequence[Outcome] = ()
+        try:
+            outcomes = await lane.run([call for call, _ in batch])
+        except Exception as error:  # noqa: BLE001 (it goes to the callers)
+            outcomes = [error] * len(batch)
+        finally:
+            for (_, future), outcome in zip(batch, outcomes, strict=False):
+                if not future.done():
+                    future.set_result(outcome)
+            for _, future in batch:
+                future.cancel()  # no outcome, since the loop is shutting down
+            self._free(lane)
+
+    def _next_batch(self) -> list[tuple[Call, asyncio.Future[Outcome]]]:
+        batch: list[tuple[Call, asyncio.Future[Outcome]]] = []
+        while self._waiting and len(batch) < CALLS_AT_ONCE:
+            waiting = self._waiting.popleft()
+            if not waiting[1].done():  # its caller was cancelled before it began
+                batch.append(waiting)
+        return batch

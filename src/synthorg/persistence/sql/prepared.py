@@ -1,0 +1,117 @@
+"""Statements compiled once to what a driver takes: SQL, values by position, decoded rows."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Boolean, Dialect, Executable, TypeDecorator
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+from synthorg.persistence.sql.statements import Parameters, Statement
+
+Convert = Callable[[Any], Any]
+
+
+class Prepared:
+    """A statement in the words of one driver.
+
+    The SQL, the conversion of values and of columns are SQLAlchemy's own; what is left out is
+    all that it does around each execution.
+
+    Args:
+        statement: The statement.
+        compiled: Its expression, compiled for the driver.
+        reads: Whether it returns rows.
+    """
+
+    __slots__ = ("_columns", "_places", "_statement", "inserts", "scans", "sql")
+
+    def __init__(self, statement: Statement, compiled: SQLCompiler, *, reads: bool) -> None:
+        self.sql = compiled.string
+        self.scans = reads and statement.action != "get"
+        self.inserts = statement.inserts or statement.replaces
+        self._statement = statement
+        self._places = tuple(
+            (name, _bind_conversion(compiled.binds[name].type, compiled.dialect), constant)
+            for name, constant in _constants(compiled)
+        )
+        self._columns = tuple(
+            (place, conversion)
+            for place, column in enumerate(getattr(compiled.statement, "selected_columns", ()))
+            if (conversion := _result_conversion(column.type, compiled.dialect)) is not None
+        )
+
+    def bind(self, parameters: Parameters) -> list[Any]:
+        """Check and convert the values of one execution.
+
+        Args:
+            parameters: A value for each parameter of the statement.
+
+        Returns:
+            The values in the order in which the SQL takes them.
+
+        Raises:
+            QueryError: If a value is one that some database could not hold exactly.
+        """
+        admitted = self._statement.admit(parameters)
+        return [
+            constant
+            if name not in admitted
+            else (
+                admitted[name]
+                if convert is None or admitted[name] is None
+                else convert(admitted[name])
+            )
+            for name, convert, constant in self._places
+        ]
+
+    def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Convert the columns of rows as the driver returned them.
+
+        Args:
+            rows: The rows.
+        """
+        columns = self._columns
+        if not columns:
+            return rows
+        decoded = []
+        for row in rows:
+            values = list(row)
+            for place, convert in columns:
+                values[place] = convert(values[place])
+            decoded.append(values)
+        return decoded
+
+
+def prepare(statement: Statement, expression: Executable, dialect: Dialect) -> Prepared | None:
+    """Compile a statement for a driver.
+
+    Args:
+        statement: The statement.
+        expression: Its expression for the database.
+        dialect: SQLAlchemy's dialect for the driver.
+
+    Returns:
+        The prepared statement; None where its SQL depends on the values.
+    """
+    compiled = expression.compile(dialect=dialect)  # type: ignore[attr-defined]
+    if not isinstance(compiled, SQLCompiler) or compiled.post_compile_params:
+        return None
+    return Prepared(statement, compiled, reads=expression.is_select)
+
+
+def _constants(compiled: SQLCompiler) -> list[tuple[str, Any]]:
+    """List the parameters by their places, each with its value where the expression has one."""
+    constants = compiled.construct_params(_check=False)
+    return [(name, constants[name]) for name in compiled.positiontup or ()]
+
+
+def _bind_conversion(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    return type_.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _result_conversion(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    implementation = type_.dialect_impl(dialect)
+    if not isinstance(implementation, TypeDecorator | Boolean):
+        return None  # text and numbers come out of the driver as what they are
+    return implementation.result_processor(dialect, None)
