@@ -1,5 +1,6 @@
 """The public face of the persistence layer: import from here."""
 
+from synthorg.persistence.artifact_storage import ArtifactStorageBackend
 from synthorg.persistence.config import (
     MariaDBConfig,
     MySQLConfig,
@@ -17,18 +18,27 @@ from synthorg.persistence.errors import (
     PersistenceError,
     QueryError,
     RecordNotFoundError,
+    TransactionConflictError,
     VersionConflictError,
 )
 from synthorg.persistence.factory import create_backend
+from synthorg.persistence.filesystem_artifact_storage import FileSystemArtifactStorage
+from synthorg.persistence.paging import Page
 from synthorg.persistence.protocol import PersistenceBackend
+from synthorg.persistence.totals import CostTotal
+from synthorg.persistence.transactions import TransactionalBackend, UnitOfWork
 
 __all__ = [
+    "ArtifactStorageBackend",
     "ArtifactStorageFullError",
     "ArtifactTooLargeError",
+    "CostTotal",
     "DuplicateRecordError",
+    "FileSystemArtifactStorage",
     "MariaDBConfig",
     "MigrationError",
     "MySQLConfig",
+    "Page",
     "PersistenceBackend",
     "PersistenceConfig",
     "PersistenceConnectionError",
@@ -38,6 +48,9 @@ __all__ = [
     "RecordNotFoundError",
     "SQLiteConfig",
     "TLSConfig",
+    "TransactionConflictError",
+    "TransactionalBackend",
+    "UnitOfWork",
     "VersionConflictError",
     "create_backend",
 ]

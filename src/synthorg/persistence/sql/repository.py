@@ -179,7 +179,7 @@ class Repository(Generic[Record]):
         stored = dict(zip(names, row, strict=False))
         key = ", ".join(f"{name}={stored[name]!r}" for name in self._key if name in stored)
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}"
+            f"{_place(fault['loc'])}: {fault['msg']}"
             for fault in error.errors(include_url=False, include_context=False, include_input=False)
         )
         return QueryError(
@@ -266,3 +266,9 @@ class VersionedRepository(KeyedRepository[Record]):
                 f"cannot save {self._advancement.subject(values)}: version {version} replaces "
                 f"version {before} alone, and that is not the stored one; read it again"
             )
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """Name the field and the indexes in it, but no names inside, for they may be stored keys."""
+    named = [str(part) for depth, part in enumerate(location) if not depth or isinstance(part, int)]
+    return ".".join(named) or "the whole"

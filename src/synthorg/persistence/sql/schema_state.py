@@ -95,7 +95,7 @@ class SchemaState:
             rows=len(self.applied),
             head=self.head,
             tables=", ".join(self.tables),
-            unfinished="" if self.unfinished is None else self.unfinished.description,
+            unfinished="" if self.unfinished is None else self.unfinished.mark,
             how_to_finish="" if self.unfinished is None else _how_to_finish(self.unfinished),
         )
 
@@ -125,7 +125,8 @@ _DESCRIPTIONS: Final = {
     ),
     Condition.PREDECESSOR: f"the database is the predecessor's, to be adopted; {HOW_TO_MIGRATE}",
     Condition.INTERRUPTED: (
-        "{unfinished} was interrupted; run it again to finish it: {how_to_finish}"
+        "a migration was interrupted, which left an {unfinished}; run it again to finish it: "
+        "{how_to_finish}"
     ),
 }
 
@@ -145,12 +146,14 @@ def read_state(
     Args:
         connection: A connection to the database in question.
         known: The revisions that this version knows.
-        dialect: The kind of database; None to take a predecessor's tables for foreign ones.
+        dialect: The kind of database; without it, neither a predecessor's tables nor what an
+            interrupted migration has left are told from foreign ones.
     """
     existing = inspect(connection).get_table_names()
     ours = tuple(sorted(metadata.tables.keys() & existing))
     applied = _applied(connection, existing)
-    unfinished = read_mark(connection, existing)
+    can_be_unfinished = dialect is not None and not dialect.transactional_ddl
+    unfinished = read_mark(connection) if can_be_unfinished and VERSION_TABLE in existing else None
     head = known.get_current_head()
     assert head is not None
 

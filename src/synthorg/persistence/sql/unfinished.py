@@ -2,29 +2,23 @@
 
 There a stopped migration leaves tables without a version, or a version without all of its tables.
 The mark tells such work, which the library goes on with, from tables that somebody else has made,
-which it never touches. It is a table of its own: Alembic takes every row of the version table for
-a revision. Where DDL is transactional there is nothing to mark.
+which it never touches. It is the comment of the version table: set and removed by one statement,
+and no row there, since Alembic takes each for a revision.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Column, Connection, MetaData, Table, delete, insert, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect
+from sqlalchemy.schema import DropTableComment, SetTableComment
 
-from synthorg.persistence.sql.tables import TABLE_OPTIONS
-from synthorg.persistence.sql.types import ShortText
+from synthorg.persistence.sql.tables import TABLE_OPTIONS, VERSION_TABLE
 
-UNFINISHED_TABLE: Final = "synthorg_persistence_unfinished"
-
-_mark: Final = Table(
-    UNFINISHED_TABLE,
-    MetaData(),
-    Column("direction", ShortText(32), nullable=False),
-    Column("destination", ShortText(255), nullable=False),
-    **TABLE_OPTIONS,
-)
+UPGRADE: Final = "unfinished upgrade to"
+DOWNGRADE: Final = "unfinished downgrade to"
+BASE: Final = "base"
 
 
 @dataclass(frozen=True)
@@ -35,25 +29,23 @@ class Unfinished:
     destination: tuple[str, ...]
 
     @property
-    def description(self) -> str:
-        """The migration in words."""
-        kind = "an upgrade" if self.is_upgrade else "a downgrade"
-        return f"{kind} to {', '.join(self.destination) or 'base'}"
+    def mark(self) -> str:
+        """The comment that is the mark."""
+        return f"{UPGRADE if self.is_upgrade else DOWNGRADE} {' '.join(self.destination) or BASE}"
 
 
-def read_mark(connection: Connection, tables: Collection[str]) -> Unfinished | None:
+def read_mark(connection: Connection) -> Unfinished | None:
     """Read the mark of an unfinished migration, or None.
 
     Args:
-        connection: A connection to the database in question.
-        tables: The names of its tables.
+        connection: A connection to a database with a version table.
     """
-    if UNFINISHED_TABLE not in tables:
-        return None
-    row = connection.execute(select(_mark)).first()
-    if row is None:  # stopped before it began
-        return None
-    return Unfinished(row.direction == "upgrade", tuple(filter(None, row.destination.split(","))))
+    mark = inspect(connection).get_table_comment(VERSION_TABLE)["text"] or ""
+    for beginning in (UPGRADE, DOWNGRADE):
+        if mark.startswith(beginning):
+            names = mark.removeprefix(beginning).split()
+            return Unfinished(beginning == UPGRADE, tuple(names) if names != [BASE] else ())
+    return None
 
 
 @contextmanager
@@ -61,15 +53,11 @@ def marked(connection: Connection, work: Unfinished) -> Iterator[None]:
     """Mark the database while the work goes on; the mark stays when it does not end.
 
     Args:
-        connection: The connection of the migration, with no transaction begun.
+        connection: The connection of the migration.
         work: What is done.
     """
-    _mark.create(connection, checkfirst=True)
-    direction = "upgrade" if work.is_upgrade else "downgrade"
-    connection.execute(delete(_mark))  # in one transaction with the new one: never without a mark
-    connection.execute(
-        insert(_mark), {"direction": direction, "destination": ",".join(work.destination)}
-    )
+    _version_table().create(connection, checkfirst=True)
+    connection.execute(SetTableComment(_version_table(work.mark)))
     connection.commit()
     yield
     remove_mark(connection)
@@ -81,5 +69,10 @@ def remove_mark(connection: Connection) -> None:
     Args:
         connection: The connection of the migration.
     """
-    _mark.drop(connection, checkfirst=True)
+    connection.execute(DropTableComment(_version_table()))
     connection.commit()
+
+
+def _version_table(comment: str | None = None) -> Table:
+    version = Column("version_num", String(32), primary_key=True)
+    return Table(VERSION_TABLE, MetaData(), version, comment=comment, **TABLE_OPTIONS)

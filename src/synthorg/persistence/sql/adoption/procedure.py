@@ -93,6 +93,7 @@ def adopt(
     create_schema(connection)
     with _any_text_readable(connection):
         _refuse([fault for transfer in transfers for fault in transfer.copy(progress)])
+    _refuse([fault for transfer in transfers for fault in transfer.count()])
     for transfer in transfers:
         transfer.drop()
     _refuse(_dangling(connection))

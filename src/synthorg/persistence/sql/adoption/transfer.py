@@ -90,7 +90,15 @@ class Transfer:
             done += len(rows)
             if progress is not None:
                 progress(self._name, done, total)
-        stored = self._count(self._new)
+        return []
+
+    def count(self) -> list[str]:
+        """Count the rows.
+
+        Returns:
+            What is wrong if the two tables have not the same number of them.
+        """
+        total, stored = self._count(self._old), self._count(self._new)
         return [] if stored == total else [f"{self._name}: of {total} rows {stored} were stored"]
 
     def _copy_chunk(self, rows: Sequence[RowMapping], done: int) -> list[str]:

@@ -47,8 +47,22 @@ class ThreadConnection(aiosqlite.Connection):
             raise
 
     async def _on_thread(self, function: Callable[..., Result], *values: Any) -> Result:
-        result: Result = await self._execute(function, *values)  # type: ignore[no-untyped-call]
+        result: Result = await self._execute(function, *values)
         return result
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # The driver logs the repr of each call, with its values, at the level DEBUG.
+        return await super()._execute(_Discreet(partial(fn, *args, **kwargs)))  # type: ignore[no-untyped-call]
+
+
+class _Discreet:
+    """A call whose repr does not show its values."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+
+    def __call__(self) -> Any:
+        return self._call()
 
 
 class SQLiteExpress(Express):

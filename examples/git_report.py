@@ -1,0 +1,202 @@
+"""Answers questions about an imported repository, asking the repositories of the database."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Final
+
+from rich.table import Table
+from rich.text import Text
+
+from synthorg.entities import LifecycleEventType, Project
+from synthorg.persistence import PersistenceBackend
+
+ROWS: Final = 10
+WIDTH_OF_A_TIME: Final = len("2000-12-31 23:59")
+"""Cells up to this width are never cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A finished task, reduced to what the answers tell."""
+
+    when: datetime
+    who: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorSummary:
+    """What one author did in a project."""
+
+    name: str
+    tasks: int
+    files: int
+    first: Activity
+    last: Activity
+    usual_duration: timedelta
+
+
+class Report:
+    """The answers for one project, which must have at least one task.
+
+    It reads the records of one author at a time, since a whole history may not fit in memory.
+
+    Args:
+        backend: A connected backend.
+        project: The project.
+        channel: Where its tasks were announced.
+    """
+
+    def __init__(self, backend: PersistenceBackend, project: Project, channel: str) -> None:
+        self._backend = backend
+        self._project = project
+        self._channel = channel
+        self._names: dict[str, str] = {}
+        self._authors: list[AuthorSummary] = []
+        self._changes: Counter[str] = Counter()
+        self._reviews: Counter[str] = Counter()
+
+    async def tables(self) -> list[Table]:
+        """Answer every question."""
+        hirings = await self._backend.lifecycle_events.list_events(
+            event_type=LifecycleEventType.HIRED
+        )
+        self._names = {
+            event.agent_id: event.agent_name
+            for event in hirings
+            if event.metadata.get("project_id") == self._project.id
+        }
+        for agent_id in self._project.team:
+            await self._read_author(agent_id)
+        self._authors.sort(key=lambda author: (-author.tasks, author.name))
+        tables = [
+            await self._newest_messages(),
+            self._tasks_per_author(),
+            self._most_changed_files(),
+            self._most_reviews(),
+            self._first_and_last_activity(),
+        ]
+        return [table for table in tables if table.row_count]
+
+    async def _read_author(self, agent_id: str) -> None:
+        name = self._names.get(agent_id, agent_id)
+        tasks = await self._backend.tasks.list_tasks(assigned_to=agent_id, project=self._project.id)
+        titles = {task.id: task.title for task in tasks}
+        for task in tasks:
+            self._reviews.update(task.reviewers)
+        artifacts = await self._backend.artifacts.list_artifacts(created_by=agent_id)
+        paths = [item.path for item in artifacts if item.project_id == self._project.id]
+        self._changes.update(paths)
+        metrics = [
+            metric
+            for metric in await self._backend.task_metrics.query(agent_id=agent_id)
+            if metric.task_id in titles
+        ]
+        if not metrics:
+            return
+        last, first = (
+            Activity(metric.completed_at, name, titles[metric.task_id])
+            for metric in (metrics[0], metrics[-1])
+        )
+        duration = timedelta(seconds=median(metric.duration_seconds for metric in metrics))
+        self._authors.append(AuthorSummary(name, len(tasks), len(paths), first, last, duration))
+
+    async def _newest_messages(self) -> Table:
+        messages = await self._backend.messages.get_history(self._channel, limit=ROWS)
+        return _table(
+            "Newest messages",
+            ("When (UTC)", "Who", "What"),
+            [
+                (_time(message.timestamp), self._name(message.sender), message.content)
+                for message in messages
+            ],
+        )
+
+    def _tasks_per_author(self) -> Table:
+        rows = [
+            (
+                author.name,
+                f"{author.tasks:,}",
+                f"{author.files:,}",
+                author.first.when.date().isoformat(),
+                author.last.when.date().isoformat(),
+                _duration(author.usual_duration),
+            )
+            for author in self._authors[:ROWS]
+        ]
+        columns = ("Author", "#Tasks", "#Files", "First", "Last", "#Median time")
+        return _table("Tasks per author", columns, rows, of=len(self._authors))
+
+    def _most_changed_files(self) -> Table:
+        rows = [(path, f"{count:,}") for path, count in _largest(self._changes)]
+        return _table("Files most often changed", ("File", "#Changes"), rows, of=len(self._changes))
+
+    def _most_reviews(self) -> Table:
+        rows = [(self._name(who), f"{count:,}") for who, count in _largest(self._reviews)]
+        return _table("Most reviews", ("Reviewer", "#Reviews"), rows, of=len(self._reviews))
+
+    def _first_and_last_activity(self) -> Table:
+        first = min((author.first for author in self._authors), key=lambda act: act.when)
+        last = max((author.last for author in self._authors), key=lambda act: act.when)
+        return _table(
+            "First and last activity",
+            ("", "When (UTC)", "Who", "What"),
+            [
+                (label, _time(activity.when), activity.who, activity.what)
+                for label, activity in (("First", first), ("Last", last))
+            ],
+        )
+
+    def _name(self, agent_id: str) -> str:
+        return self._names.get(agent_id, agent_id)
+
+
+def printable(text: str) -> str:
+    """Write out what is no visible character, so that no text can control the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _largest(counts: Counter[str]) -> Iterator[tuple[str, int]]:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    yield from ordered[:ROWS]
+
+
+def _table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, of: int | None = None
+) -> Table:
+    """Lay out rows; columns marked with # hold numbers."""
+    caption = f"and {of - len(rows):,} more" if of is not None and of > len(rows) else None
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption=caption,
+        min_width=len(title),
+    )
+    for number, column in enumerate(columns):
+        widest = max((len(row[number]) for row in rows), default=0)
+        table.add_column(
+            column.lstrip("#"),
+            justify="right" if column.startswith("#") else "left",
+            min_width=min(widest, WIDTH_OF_A_TIME),
+            no_wrap=True,
+        )
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    return table
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(" ", "minutes").removesuffix("+00:00")
+
+
+def _duration(duration: timedelta) -> str:
+    return str(timedelta(seconds=round(duration.total_seconds())))
