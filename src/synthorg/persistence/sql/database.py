@@ -6,9 +6,9 @@ import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.errors import (
@@ -101,37 +101,39 @@ class Database:
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
-        express = self._express
-        prepared = None if express is None else self._prepared(statement)
-        if express is not None and prepared is not None:
-            bound = self._preparation.bound(prepared, parameters)
-            return await self._alone(lambda: express.fetch(prepared, bound), statement, parameters)
-        values = self._preparation.values(statement, parameters)
-        expression = self._preparation.expression(statement)
 
-        async def read() -> Sequence[Row[Any]]:
+        async def read() -> Rows:
+            values = self._preparation.values(statement, parameters)
+            expression = self._preparation.expression(statement)
             async with self._connection(self._readers, write=False) as connection:
                 return (await connection.execute(expression, values)).all()
 
-        return await self._alone(read, statement, parameters)
+        express = self._express
+        prepared = None if express is None else self._prepared(statement)
+        if express is None or prepared is None:
+            return await self._alone(read, read, statement, parameters)
+        values = self._preparation.bound(prepared, parameters)
+        return await self._alone(
+            lambda: express.fetch(prepared, values), read, statement, parameters
+        )
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Executor` says."""
-        express = self._express
-        prepared = None if express is None else self._prepared(statement)
-        if express is not None and prepared is not None:
-            bound = self._preparation.bound(prepared, parameters)
-            return await self._alone(
-                lambda: express.execute(prepared, bound), statement, parameters
-            )
-        values = self._preparation.values(statement, parameters)
-        expression = self._preparation.expression(statement)
 
         async def write() -> int:
+            values = self._preparation.values(statement, parameters)
+            expression = self._preparation.expression(statement)
             async with self._connection(self._writers, write=True) as connection:
                 return (await connection.execute(expression, values)).rowcount
 
-        return await self._alone(write, statement, parameters)
+        express = self._express
+        prepared = None if express is None else self._prepared(statement)
+        if express is None or prepared is None:
+            return await self._alone(write, write, statement, parameters)
+        values = self._preparation.bound(prepared, parameters)
+        return await self._alone(
+            lambda: express.execute(prepared, values), write, statement, parameters
+        )
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Executor` says."""
@@ -205,10 +207,14 @@ class Database:
     async def _alone(
         self,
         attempt: Callable[[], Awaitable[Result]],
+        again: Callable[[], Awaitable[Result]],
         statement: Statement,
         parameters: Parameters,
     ) -> Result:
-        """Run one statement in a transaction of its own, again if that may help."""
+        """Run one statement in a transaction of its own, again if that may help.
+
+        The fast route does not wait for what others hold, so what is run again takes the other.
+        """
         self._refuse_strangers()
         duplicates_to_pass = 1 if statement.replaces and self.dialect.duplicate_may_pass else 0
         for delay in _delays(STATEMENT_ATTEMPTS):
@@ -224,6 +230,7 @@ class Database:
             if delay is not None:
                 logger.info("running a statement again", extra={"table": statement.table.name})
                 await asyncio.sleep(delay)
+                attempt = again
         error_for_caller = failure(diagnosis, statement, parameters)
         if diagnosis.fault is Fault.SCHEMA:
             async with _checked_out(self._readers) as connection:

@@ -14,6 +14,19 @@ class DriverStatement(Protocol):
         ...
 
     @property
+    def reads(self) -> bool:
+        """Whether it returns rows."""
+        ...
+
+    @property
+    def found_by(self) -> tuple[int, ...] | None:
+        """The places in a row of what it is found by, all of them its values in their order.
+
+        None unless it reads at most one row, by equality alone.
+        """
+        ...
+
+    @property
     def scans(self) -> bool:
         """Whether it reads any number of rows, and so may take long."""
         ...

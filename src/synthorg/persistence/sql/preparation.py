@@ -102,6 +102,8 @@ class Preparation:
         Raises:
             QueryError: If the database could not hold a value exactly, or accept it at all.
         """
+        if self.dialect.largest_payload is not None:
+            self.values(prepared.statement, parameters)
         return prepared.bind(parameters)
 
     async def schema_error(

@@ -24,13 +24,24 @@ class Prepared:
         reads: Whether it returns rows.
     """
 
-    __slots__ = ("_columns", "_places", "_statement", "inserts", "scans", "sql")
+    __slots__ = (
+        "_columns",
+        "_places",
+        "found_by",
+        "inserts",
+        "reads",
+        "scans",
+        "sql",
+        "statement",
+    )
 
     def __init__(self, statement: Statement, compiled: SQLCompiler, *, reads: bool) -> None:
         self.sql = compiled.string
+        self.reads = reads
+        self.found_by = statement.found_by
         self.scans = reads and statement.action != "get"
         self.inserts = statement.inserts or statement.replaces
-        self._statement = statement
+        self.statement = statement
         self._places = tuple(
             (name, _bind_conversion(compiled.binds[name].type, compiled.dialect), constant)
             for name, constant in _constants(compiled)
@@ -53,7 +64,7 @@ class Prepared:
         Raises:
             QueryError: If a value is one that some database could not hold exactly.
         """
-        admitted = self._statement.admit(parameters)
+        admitted = self.statement.admit(parameters)
         return [
             constant
             if name not in admitted

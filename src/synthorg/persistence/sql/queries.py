@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Table, bindparam, select
 
-from synthorg.entities.base import reason_time_is_unstorable
+from synthorg.entities.base import LARGEST_INTEGER, reason_time_is_unstorable
 from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql.cursors import Position, read_cursor, write_cursor
 from synthorg.persistence.sql.dialects.base import Dialect
@@ -185,8 +185,8 @@ class ListQuery:
         statement = self._statements.get(names)
         if statement is None:
             statement = self._statements[names] = self._build(names)
-        if LIMIT in present:
-            present[LIMIT] += extra_rows
+        if limit is not None and limit < LARGEST_INTEGER:
+            present[LIMIT] = limit + extra_rows
         return statement, present
 
     def name_required(self, values: Sequence[object]) -> Parameters:
@@ -254,7 +254,9 @@ class ListQuery:
         Raises:
             QueryError: If it is not one.
         """
-        return read_cursor(self._table.name, self._identity(filters), cursor)
+        return read_cursor(
+            self._table.name, self._identity(filters), cursor, columns=len(self._order_by)
+        )
 
     def _identity(self, filters: Parameters) -> Parameters:
         statement, present = self.narrowed(filters)

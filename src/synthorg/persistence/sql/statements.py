@@ -39,11 +39,20 @@ class Statement:
         table: The table it works on.
         build: Makes the expression for a dialect; most are the same for all.
         parameters: The bind parameters that each execution has to give.
+        found_by: The places of the columns that select its one row, in the order of parameters.
         inserts: Whether it adds a row, so that a protected one that exists is a duplicate.
         replaces: Whether it adds a row or replaces the one with its key.
     """
 
-    __slots__ = ("_admissions", "action", "build", "inserts", "replaces", "table")
+    __slots__ = (
+        "_admissions",
+        "action",
+        "build",
+        "found_by",
+        "inserts",
+        "replaces",
+        "table",
+    )
 
     def __init__(
         self,
@@ -52,12 +61,14 @@ class Statement:
         build: Callable[[Dialect], Executable],
         parameters: Iterable[BindParameter[Any]],
         *,
+        found_by: tuple[int, ...] | None = None,
         inserts: bool = False,
         replaces: bool = False,
     ) -> None:
         self.action = action
         self.table = table
         self.build = build
+        self.found_by = found_by
         self.inserts = inserts
         self.replaces = replaces
         self._admissions: Admissions = tuple(
@@ -157,15 +168,23 @@ def replacement(table: Table, kept: Collection[str]) -> Statement:
 
 
 def selection(table: Table, columns: Iterable[str], key: Iterable[str]) -> Statement:
-    """Make the statement that reads the row whose key columns equal the parameters of their name.
+    """Make the statement that reads the one row with these values in its key columns.
 
     Args:
         table: The table.
         columns: The columns to read, in this order.
         key: The columns to compare.
     """
-    matching = [equal(table, name) for name in key]
-    return from_expression("get", table, select(*pick(table, columns)).where(*matching))
+    read, compared = list(columns), list(key)
+    matching = [equal(table, name) for name in compared]
+    expression = select(*pick(table, read)).where(*matching)
+    return Statement(
+        "get",
+        table,
+        lambda _: expression,
+        required_parameters(expression),
+        found_by=tuple(map(read.index, compared)) if set(compared) <= set(read) else None,
+    )
 
 
 def deletion(table: Table, key: Iterable[str]) -> Statement:

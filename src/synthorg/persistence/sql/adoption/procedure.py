@@ -90,6 +90,11 @@ def adopt(
     with _references_kept(connection):
         for transfer in transfers:
             transfer.set_aside()
+    if _ddl_of_sessions(connection) != sessions:
+        raise MigrationError(
+            f"cannot adopt the database: this SQLite would change the table {SESSIONS}; nothing "
+            "was changed"
+        )
     create_schema(connection)
     with _any_text_readable(connection):
         _refuse([fault for transfer in transfers for fault in transfer.copy(progress)])
@@ -97,11 +102,6 @@ def adopt(
     for transfer in transfers:
         transfer.drop()
     _refuse(_dangling(connection))
-    if _ddl_of_sessions(connection) != sessions:
-        raise MigrationError(
-            f"cannot adopt the database: this SQLite would change the table {SESSIONS}; nothing "
-            "was changed"
-        )
     logger.info("the predecessor's database was adopted")
 
 

@@ -98,7 +98,7 @@ class Dialect(ABC):
 
     sharing: Sharing = Sharing.ANY
 
-    driver_errors: ClassVar[tuple[type[Exception], ...]] = ()
+    driver_errors: tuple[type[Exception], ...] = ()
     """What the driver raises where SQLAlchemy does not wrap it, as in a connect hook."""
 
     @property
@@ -275,11 +275,19 @@ def held_too_long(seconds: float, holder: str = SOMEBODY) -> MigrationError:
     )
 
 
-def pool_options(config: ServerConfig) -> dict[str, Any]:
-    """Give the arguments of `create_async_engine` that are the same for every server."""
+def pool_options(
+    config: ServerConfig, connections: int, max_overflow: int | None = None
+) -> dict[str, Any]:
+    """Give the arguments of `create_async_engine` that are the same for every server.
+
+    Args:
+        config: The configuration.
+        connections: How many connections are kept open.
+        max_overflow: How many more may be opened; None for as many as configured.
+    """
     return {
-        "pool_size": config.pool_size,
-        "max_overflow": config.max_overflow,
+        "pool_size": connections,
+        "max_overflow": config.max_overflow if max_overflow is None else max_overflow,
         "pool_timeout": config.pool_timeout_seconds,
         "pool_recycle": config.pool_recycle_seconds,
         # A connection that the server closed meanwhile is replaced before it is handed out.

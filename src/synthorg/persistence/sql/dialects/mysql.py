@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from math import ceil
 from typing import Any, ClassVar, Final
 
 from sqlalchemy import (
@@ -22,6 +23,7 @@ from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from synthorg.persistence.config import MySQLConfig
+from synthorg.persistence.sql.dialects.asyncmy_express import AsyncmyLane
 from synthorg.persistence.sql.dialects.base import (
     APPEND_ONLY,
     BROKEN_CHECK,
@@ -41,8 +43,13 @@ from synthorg.persistence.sql.dialects.base import (
     unusable,
 )
 from synthorg.persistence.sql.dialects.inspection import Inspection, MySQLInspection
+from synthorg.persistence.sql.dialects.server_express import ServerExpress, lanes_of
 from synthorg.persistence.sql.dialects.tls import client_context
+from synthorg.persistence.sql.express import Express
+from synthorg.persistence.sql.turns import Turns
 
+CACHED_STATEMENTS: Final = 256  # all that the repositories have
+SHORT_LOCK_WAIT: Final = "innodb_lock_wait_timeout = 1"  # the least that the server takes
 LONGEST_LOCK_NAME: Final = 64  # https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
 
 _TIMED_OUT: Final = Diagnosis(Fault.REFUSED, "it took longer than the statement timeout")
@@ -122,8 +129,31 @@ class MySQLDialect(Dialect):
         return self._config.pool_timeout_seconds
 
     def create_engine(self) -> AsyncEngine:
+        return self._engine_with(self._config.pool_size - self._lanes)
+
+    def express(self, turns: Turns) -> Express | None:  # noqa: ARG002 (the server takes turns)
+        if not self._lanes:
+            return None
+        engine = self._engine_with(
+            self._lanes,
+            max_overflow=0,
+            init_command=f"{self._init_command}, {SHORT_LOCK_WAIT}",
+            stmt_cache_size=CACHED_STATEMENTS,
+            autocommit=True,
+        )
+        age = self._config.pool_recycle_seconds
+        return ServerExpress([AsyncmyLane(engine, age) for _ in range(self._lanes)], engine)
+
+    @property
+    def _lanes(self) -> int:
+        return lanes_of(self._config.pool_size) if self._config.prepared_statements else 0
+
+    def _engine_with(
+        self, connections: int, *, max_overflow: int | None = None, **arguments: object
+    ) -> AsyncEngine:
         config = self._config
-        import_driver("asyncmy", self.backend_name)
+        driver = import_driver("asyncmy", self.backend_name)
+        self.driver_errors = (driver.errors.MySQLError,)
         password = config.password
         return create_async_engine(
             URL.create(
@@ -135,8 +165,8 @@ class MySQLDialect(Dialect):
                 database=config.database,
                 query={"charset": "utf8mb4"},
             ),
-            connect_args=self._connect_arguments(),
-            **pool_options(config),
+            connect_args={**self._connect_arguments(), **arguments},
+            **pool_options(config, connections, max_overflow),
         )
 
     async def inspect_server(self, connection: AsyncConnection) -> None:
@@ -249,18 +279,19 @@ class MySQLDialect(Dialect):
         return f"connection {number}" + ("" if row is None else f" ({row[0]}@{row[1]})")
 
     def _statement_timeout(self, seconds: float) -> str:
-        return self.statement_timeout.format(milliseconds=round(seconds * 1000), seconds=seconds)
+        return self.statement_timeout.format(milliseconds=ceil(seconds * 1000), seconds=seconds)
+
+    @property
+    def _init_command(self) -> str:
+        timeout = self._statement_timeout(self._config.statement_timeout_seconds)
+        # Without a strict mode the server would cut what is too long.
+        return f"SET SESSION {timeout}, sql_mode = CONCAT_WS(',', @@sql_mode, 'STRICT_ALL_TABLES')"
 
     def _connect_arguments(self) -> dict[str, Any]:
-        config = self._config
-        timeout = self._statement_timeout(config.statement_timeout_seconds)
         return {
-            "connect_timeout": max(1, round(config.connect_timeout_seconds)),
-            "ssl": client_context(config.tls),
-            # Without a strict mode the server would cut what is too long.
-            "init_command": (
-                f"SET SESSION {timeout}, sql_mode = CONCAT_WS(',', @@sql_mode, 'STRICT_ALL_TABLES')"
-            ),
+            "connect_timeout": max(1, round(self._config.connect_timeout_seconds)),
+            "ssl": client_context(self._config.tls),
+            "init_command": self._init_command,
         }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.sql.dialects.asyncpg_express import AsyncpgLane
 from synthorg.persistence.sql.dialects.base import (
     BROKEN_CHECK,
     BROKEN_REFERENCE,
@@ -29,7 +30,14 @@ from synthorg.persistence.sql.dialects.base import (
 )
 from synthorg.persistence.sql.dialects.inspection import Inspection, PostgreSQLInspection
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
+from synthorg.persistence.sql.dialects.server_express import (
+    LOCK_PATIENCE_MILLISECONDS,
+    ServerExpress,
+    lanes_of,
+)
 from synthorg.persistence.sql.dialects.tls import client_context
+from synthorg.persistence.sql.express import Express
+from synthorg.persistence.sql.turns import Turns
 
 _DIAGNOSES: Final = {
     "23505": DUPLICATE,
@@ -57,6 +65,7 @@ _DIAGNOSES: Final = {
 
 _CONNECTION_CLASSES: Final = ("08", "53", "58")
 _SHUTDOWN_CODES: Final = ("57P01", "57P02", "57P03", "57P04", "57P05")
+_CLOSED: Final = "InterfaceError"  # asyncpg's own, not one of the classes derived from it
 _STALE_PLAN: Final = "InvalidCachedStatementError"  # asyncpg gives it no SQLSTATE
 
 
@@ -80,8 +89,30 @@ class PostgreSQLDialect(Dialect):
         return self._config.pool_timeout_seconds
 
     def create_engine(self) -> AsyncEngine:
+        return self._engine_with(self._config.pool_size - self._lanes)
+
+    def express(self, turns: Turns) -> Express | None:  # noqa: ARG002 (the server takes turns)
+        if not self._lanes:
+            return None
+        engine = self._engine_with(
+            self._lanes, max_overflow=0, lock_timeout=str(LOCK_PATIENCE_MILLISECONDS)
+        )
+        age = self._config.pool_recycle_seconds
+        return ServerExpress([AsyncpgLane(engine, age) for _ in range(self._lanes)], engine)
+
+    @property
+    def _lanes(self) -> int:
+        # psycopg has no way to run one statement with many values in one trip and read rows.
+        fast = self._config.prepared_statements and self._config.driver == "asyncpg"
+        return lanes_of(self._config.pool_size) if fast else 0
+
+    def _engine_with(
+        self, connections: int, *, max_overflow: int | None = None, **settings: str
+    ) -> AsyncEngine:
         config = self._config
-        import_driver(config.driver, "postgresql")
+        driver = import_driver(config.driver, "postgresql")
+        if config.driver == "asyncpg":
+            self.driver_errors = (driver.PostgresError, driver.InterfaceError)
         password = config.password
         return create_async_engine(
             URL.create(
@@ -92,8 +123,10 @@ class PostgreSQLDialect(Dialect):
                 port=config.port,
                 database=config.database,
             ),
-            connect_args=_CONNECT_ARGUMENTS[config.driver](config),
-            **pool_options(config),
+            connect_args=_CONNECT_ARGUMENTS[config.driver](
+                config, _session_settings(config) | settings
+            ),
+            **pool_options(config, connections, max_overflow),
         )
 
     def upsert(self, table: Table, kept: Collection[str]) -> Executable:
@@ -107,6 +140,8 @@ class PostgreSQLDialect(Dialect):
         if code is None:
             if type(error).__name__ == _STALE_PLAN:
                 return Diagnosis(Fault.TRANSIENT, "the schema changed under a prepared statement")
+            if type(error).__name__ == _CLOSED:
+                return unusable("the connection to the server was lost")
             return None
         if code in _DIAGNOSES:
             return _DIAGNOSES[code]
@@ -158,18 +193,17 @@ class PostgreSQLDialect(Dialect):
         return f"{table}_refuse_change", f"{table}_refuse_truncate"
 
 
-def _asyncpg_arguments(config: PostgreSQLConfig) -> dict[str, Any]:
+def _asyncpg_arguments(config: PostgreSQLConfig, settings: dict[str, str]) -> dict[str, Any]:
     return {
         "timeout": config.connect_timeout_seconds,
         "ssl": client_context(config.tls) or False,
-        "server_settings": _session_settings(config),
+        "server_settings": settings,
     }
 
 
-def _psycopg_arguments(config: PostgreSQLConfig) -> dict[str, Any]:
+def _psycopg_arguments(config: PostgreSQLConfig, settings: dict[str, str]) -> dict[str, Any]:
     tls = config.tls
     files = {"sslrootcert": tls.ca, "sslcert": tls.certificate, "sslkey": tls.key}
-    settings = _session_settings(config)
     application_name = settings.pop("application_name")
     return {
         "connect_timeout": max(2, round(config.connect_timeout_seconds)),

@@ -94,7 +94,7 @@ class SQLiteDialect(Dialect):
     backend_name: ClassVar[str] = "sqlite"
     inspection: ClassVar[Inspection] = SQLiteInspection()
     adopts_predecessors: ClassVar[bool] = True
-    driver_errors: ClassVar[tuple[type[Exception], ...]] = (sqlite3.Error,)
+    driver_errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, config: SQLiteConfig) -> None:
         self._config = config

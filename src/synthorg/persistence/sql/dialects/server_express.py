@@ -1,0 +1,181 @@
+"""The fast route of servers: kept connections that send what waits in as few trips as they can."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final, Generic, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from synthorg.persistence.sql.completion import to_the_end
+from synthorg.persistence.sql.express import DriverStatement, Express
+from synthorg.persistence.sql.lanes import Call, Lanes, Outcome
+
+SMALLEST_POOL: Final = 4
+"""Below this, kept connections would leave too few for transactions."""
+
+LOCK_PATIENCE_MILLISECONDS: Final = 100
+"""How long a kept connection waits for a row: others wait behind it. Who fails for that is run
+again on a connection of its own, which may wait for long."""
+
+IDLE_SECONDS: Final = 1.0
+"""How long a connection may have been idle without being asked whether it is still alive."""
+
+Driver = TypeVar("Driver")
+
+
+def lanes_of(pool_size: int) -> int:
+    """Divide a pool: how many of its connections are kept for the fast route.
+
+    Args:
+        pool_size: How many connections there are in all.
+    """
+    return pool_size // 2 + 1 if pool_size >= SMALLEST_POOL else 0
+
+
+class ServerExpress(Express):
+    """Prepared statements on a server: one connection writes, one reads rows, the rest lists.
+
+    Args:
+        lanes: The lanes, in this order.
+        engine: The engine of their connections.
+    """
+
+    def __init__(self, lanes: Sequence["ServerLane[Any]"], engine: AsyncEngine) -> None:
+        self._all = lanes
+        self._engine = engine
+        self._writes = Lanes(lanes[:1])
+        self._rows = Lanes(lanes[1:2])
+        self._lists = Lanes(lanes[2:])
+
+    async def open(self) -> None:
+        """Do nothing, since each lane connects when it is first used."""
+
+    async def close(self) -> None:
+        """Close the connections, as `Express` says."""
+        for lanes in (self._writes, self._rows, self._lists):
+            await lanes.finish()
+        for lane in self._all:
+            await lane.close()
+        await self._engine.dispose()
+
+    async def fetch(
+        self, statement: DriverStatement, values: Sequence[Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Run a statement that reads, as `Express` says."""
+        lanes = self._lists if statement.scans else self._rows
+        return statement.decode(await lanes.run(Call(statement, values)))
+
+    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+        """Run a statement that writes, as `Express` says."""
+        row_count: int = await self._writes.run(Call(statement, values))
+        return row_count
+
+
+class ServerLane(ABC, Generic[Driver]):
+    """One kept connection, replaced when it is lost or old.
+
+    Args:
+        engine: Where connections come from.
+        longest_life_seconds: The age at which a connection is replaced.
+    """
+
+    def __init__(self, engine: AsyncEngine, longest_life_seconds: float) -> None:
+        self._engine = engine
+        self._longest_life_seconds = longest_life_seconds
+        self._held: AsyncConnection | None = None
+        self._driver: Driver | None = None
+        self._born = self._used = 0.0
+
+    @abstractmethod
+    def is_lost(self, driver: Driver) -> bool:
+        """Tell, without asking the server, whether the connection is closed."""
+
+    @abstractmethod
+    async def ping(self, driver: Driver) -> None:
+        """Ask the server for a sign of life, or raise."""
+
+    @abstractmethod
+    async def run_one(self, driver: Driver, call: Call) -> Outcome:
+        """Run one call, or raise what the driver does."""
+
+    @abstractmethod
+    def can_share(self, statement: DriverStatement) -> bool:
+        """Tell whether several calls of the statement can be sent together."""
+
+    @abstractmethod
+    async def run_together(
+        self, driver: Driver, statement: DriverStatement, values: Sequence[Sequence[Any]]
+    ) -> Sequence[Outcome]:
+        """Run several calls of a statement in one transaction, or raise and leave nothing."""
+
+    async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        """Run calls, as `Lane` says."""
+        driver = await self._connected()
+        if len(calls) == 1:
+            return [await self._outcome(driver, calls[0])]
+        outcomes: list[Outcome] = [None] * len(calls)
+        for statement, places in _by_statement(calls).items():
+            together = await self._together(driver, statement, [calls[at] for at in places])
+            for place, outcome in zip(places, together, strict=True):
+                outcomes[place] = outcome
+        return outcomes
+
+    async def close(self) -> None:
+        """Close the connection."""
+        held, self._held, self._driver = self._held, None, None
+        if held is not None:
+            await to_the_end(held.close())
+
+    async def _together(
+        self, driver: Driver, statement: DriverStatement, calls: Sequence[Call]
+    ) -> Sequence[Outcome]:
+        if len(calls) > 1 and self.can_share(statement):
+            try:
+                return await self.run_together(driver, statement, [call.values for call in calls])
+            except Exception as error:  # noqa: BLE001 (it is the outcome)
+                if self.is_lost(driver):
+                    return [error] * len(calls)
+        # One of them is to blame, which its own run tells.
+        return [await self._outcome(driver, call) for call in calls]
+
+    async def _outcome(self, driver: Driver, call: Call) -> Outcome:
+        try:
+            outcome = await self.run_one(driver, call)
+        except Exception as error:  # noqa: BLE001 (it is the outcome)
+            return error
+        self._used = time.monotonic()
+        return outcome
+
+    async def _connected(self) -> Driver:
+        driver, now = self._driver, time.monotonic()
+        if driver is not None and self._is_fit(driver, now):
+            if now - self._used < IDLE_SECONDS:
+                return driver
+            with suppress(Exception):  # whatever it is, the connection is replaced
+                await self.ping(driver)
+                return driver
+        await self._reconnect()
+        assert self._driver is not None
+        return self._driver
+
+    def _is_fit(self, driver: Driver, now: float) -> bool:
+        return not self.is_lost(driver) and now - self._born < self._longest_life_seconds
+
+    async def _reconnect(self) -> None:
+        if self._held is not None:
+            held, self._held, self._driver = self._held, None, None
+            await to_the_end(held.invalidate())
+            await to_the_end(held.close())
+        held = await self._engine.connect()
+        self._driver = (await held.get_raw_connection()).driver_connection
+        self._held = held
+        self._born = self._used = time.monotonic()
+
+
+def _by_statement(calls: Sequence[Call]) -> dict[DriverStatement, list[int]]:
+    places: dict[DriverStatement, list[int]] = {}
+    for place, call in enumerate(calls):
+        places.setdefault(call.statement, []).append(place)
+    return places
