@@ -21,7 +21,6 @@ from synthorg.persistence.sql.dialects.base import Diagnosis, Dialect, Fault, Sh
 from synthorg.persistence.sql.executor import Executor, Result, Rows
 from synthorg.persistence.sql.failures import failure, redacted
 from synthorg.persistence.sql.preparation import FindSchemaProblem, Preparation
-from synthorg.persistence.sql.prepared import Prepared
 from synthorg.persistence.sql.statements import Parameters, Statement
 from synthorg.persistence.sql.transaction import Transaction
 from synthorg.persistence.sql.turns import Turns
@@ -58,7 +57,7 @@ class Database:
         self._writers = self.engine.execution_options(**dialect.begin_options(write=True))
         self._units = self.engine.execution_options(**dialect.unit_options())
         self._snapshots = self.engine.execution_options(**dialect.snapshot_options())
-        self._preparation = Preparation(dialect, find_schema_problem)
+        self._preparation = Preparation(dialect, self.engine.dialect, find_schema_problem)
         self._turns = Turns(dialect.patience_seconds)
         self._express = dialect.express(self._turns)
         self._home = (os.getpid(), asyncio.get_running_loop())
@@ -97,7 +96,7 @@ class Database:
             Exception: If it gives none.
         """
         async with self._connection(self._readers, write=False) as connection:
-            await connection.execute(text("SELECT 1"))
+            await self.dialect.carry_out(connection, connection.execute(text("SELECT 1")))
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
@@ -106,10 +105,11 @@ class Database:
             values = self._preparation.values(statement, parameters)
             expression = self._preparation.expression(statement)
             async with self._connection(self._readers, write=False) as connection:
-                return (await connection.execute(expression, values)).all()
+                step = connection.execute(expression, values)
+                return (await self.dialect.carry_out(connection, step)).all()
 
         express = self._express
-        prepared = None if express is None else self._prepared(statement)
+        prepared = None if express is None else self._preparation.prepared(statement)
         if express is None or prepared is None:
             return await self._alone(read, read, statement, parameters)
         values = self._preparation.bound(prepared, parameters)
@@ -124,10 +124,11 @@ class Database:
             values = self._preparation.values(statement, parameters)
             expression = self._preparation.expression(statement)
             async with self._connection(self._writers, write=True) as connection:
-                return (await connection.execute(expression, values)).rowcount
+                step = connection.execute(expression, values)
+                return (await self.dialect.carry_out(connection, step)).rowcount
 
         express = self._express
-        prepared = None if express is None else self._prepared(statement)
+        prepared = None if express is None else self._preparation.prepared(statement)
         if express is None or prepared is None:
             return await self._alone(write, write, statement, parameters)
         values = self._preparation.bound(prepared, parameters)
@@ -179,6 +180,9 @@ class Database:
         callers_error: BaseException | None = None
         try:
             async with self._connection(engine, write=not read_only) as connection:
+                if self._preparation.direct is not None:
+                    # What goes past SQLAlchemy does not begin it.
+                    await self.dialect.carry_out(connection, connection.begin())
                 transaction = Transaction(connection, self._preparation, read_only=read_only)
                 try:
                     yield transaction
@@ -246,11 +250,7 @@ class Database:
         """Give a connection in a transaction, committed when it wrote and nothing failed."""
         self._refuse_strangers()
         async with self._turn(write=write), _checked_out(engine) as connection:
-            try:
-                yield connection
-            except asyncio.CancelledError:
-                await self.dialect.interrupt(connection)
-                raise
+            yield connection
             if write:
                 await self._commit(connection)
 
@@ -270,9 +270,6 @@ class Database:
         if sharing is Sharing.ONE or (write and sharing is Sharing.ONE_WRITER):
             return self._turns.take()
         return nullcontext()
-
-    def _prepared(self, statement: Statement) -> Prepared | None:
-        return self._preparation.prepared(statement, self.engine.dialect)
 
     def _refuse_strangers(self) -> None:
         process, loop = self._home

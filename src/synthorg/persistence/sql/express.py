@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 
 class DriverStatement(Protocol):
     """A statement in the words of one driver."""
@@ -86,4 +88,53 @@ class Express(ABC):
 
         Raises:
             Exception: What the driver raised; then nothing is written.
+        """
+
+
+class Direct(ABC):
+    """Runs prepared statements on a connection whose transaction SQLAlchemy began and will end."""
+
+    @abstractmethod
+    async def fetch(
+        self, connection: AsyncConnection, statement: DriverStatement, values: Sequence[Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Run a statement that reads, as `Express` does.
+
+        Args:
+            connection: The connection.
+            statement: The statement.
+            values: Its values by position.
+
+        Returns:
+            All rows, decoded.
+        """
+
+    @abstractmethod
+    async def execute(
+        self, connection: AsyncConnection, statement: DriverStatement, values: Sequence[Any]
+    ) -> int:
+        """Run a statement that writes, as `Express` does.
+
+        Args:
+            connection: The connection.
+            statement: The statement.
+            values: Its values by position.
+
+        Returns:
+            How many rows an UPDATE or a DELETE matched; meaningless for others.
+        """
+
+    @abstractmethod
+    async def execute_many(
+        self,
+        connection: AsyncConnection,
+        statement: DriverStatement,
+        values: Sequence[Sequence[Any]],
+    ) -> None:
+        """Run a statement that writes, once for each set of values.
+
+        Args:
+            connection: The connection.
+            statement: The statement.
+            values: The values of each execution by position.
         """

@@ -25,12 +25,20 @@ class Preparation:
 
     Args:
         dialect: The kind of database.
+        driver_dialect: SQLAlchemy's own for the driver.
         find_schema_problem: Tells what is wrong with the schema, if anything, when a statement
             did not fit it.
     """
 
-    def __init__(self, dialect: Dialect, find_schema_problem: FindSchemaProblem) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        driver_dialect: SQLAlchemyDialect,
+        find_schema_problem: FindSchemaProblem,
+    ) -> None:
         self.dialect = dialect
+        self.direct = dialect.direct()
+        self._driver_dialect = driver_dialect
         # OSError leaves some drivers when a server is unreachable; the next two leave SQLite's.
         self.foreign_errors: tuple[type[Exception], ...] = (
             SQLAlchemyError,
@@ -72,12 +80,11 @@ class Preparation:
             self._refuse_oversized(statement, values, self.dialect.largest_payload)
         return values
 
-    def prepared(self, statement: Statement, dialect: SQLAlchemyDialect) -> Prepared | None:
+    def prepared(self, statement: Statement) -> Prepared | None:
         """Give the prepared form of a statement, compiled when first asked for.
 
         Args:
             statement: The statement.
-            dialect: SQLAlchemy's dialect for the driver.
 
         Returns:
             The prepared form; None where the SQL depends on the values.
@@ -85,7 +92,7 @@ class Preparation:
         try:
             return self._prepared[statement]
         except KeyError:
-            prepared = prepare(statement, self.expression(statement), dialect)
+            prepared = prepare(statement, self.expression(statement), self._driver_dialect)
             self._prepared[statement] = prepared
             return prepared
 

@@ -1,20 +1,23 @@
 """One transaction on one connection, as an executor for repositories."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction
 
 from synthorg.persistence.errors import PersistenceError, QueryError
 from synthorg.persistence.sql.dialects.base import Diagnosis, Fault
 from synthorg.persistence.sql.executor import Executor, Result, Rows
+from synthorg.persistence.sql.express import Direct
 from synthorg.persistence.sql.failures import failure, redacted
 from synthorg.persistence.sql.preparation import Preparation
+from synthorg.persistence.sql.prepared import Prepared
 from synthorg.persistence.sql.statements import Parameters, Statement
 
-FATAL = (Fault.TRANSIENT, Fault.CONNECTION, Fault.SCHEMA)
+NO_ROW: Final[Parameters] = {}
+
+FATAL: Final = (Fault.TRANSIENT, Fault.CONNECTION, Fault.SCHEMA)
 """The faults after which a database may have rolled back all, so that going on would lose data."""
 
 
@@ -47,31 +50,20 @@ class Transaction:
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
-        values = self._preparation.values(statement, parameters)
         with self._use():
-            return await self._guarded(statement, values, self._rows(statement, values))
+            return await self._carried_out(self._guarded(statement, parameters, self._rows))
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Executor` says."""
-        values = self._preparation.values(statement, parameters)
         with self._use(write=True):
-            return await self._guarded(statement, values, self._write(statement, values))
+            return await self._carried_out(self._guarded(statement, parameters, self._write))
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Executor` says."""
-        values = [self._preparation.values(statement, each) for each in parameters]
-        if not values:
+        if not parameters:
             return
         with self._use(write=True):
-            try:
-                await self._guarded(statement, {}, self._write(statement, values))
-            except PersistenceError:
-                if self.doom is not None:
-                    raise
-                # A driver does not say which of many failed: the first one to fail alone did.
-                async with self._savepoint():
-                    for each in values:
-                        await self._guarded(statement, each, self._write(statement, each))
+            await self._carried_out(self._write_all(statement, parameters))
 
     async def atomically(
         self,
@@ -87,42 +79,83 @@ class Transaction:
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what is done inside when it raises, and nothing else."""
         with self._use():
-            savepoint = await self._connection.begin_nested()
+            savepoint = await self._carried_out(self._savepoint())
         try:
             yield
         except BaseException:
             if self.doom is None and savepoint.is_active:
-                await savepoint.rollback()
+                await self._carried_out(savepoint.rollback())
             raise
         with self._use():
-            await savepoint.commit()
+            await self._carried_out(savepoint.commit())
 
-    async def _rows(self, statement: Statement, values: Parameters) -> Rows:
-        expression = self._preparation.expression(statement)
-        return (await self._connection.execute(expression, values)).all()
+    async def _rows(self, statement: Statement, parameters: Parameters) -> Rows:
+        direct, prepared = self._prepared(statement)
+        if direct is not None and prepared is not None:
+            values = self._preparation.bound(prepared, parameters)
+            return await direct.fetch(self._connection, prepared, values)
+        result = await self._connection.execute(
+            self._preparation.expression(statement), self._preparation.values(statement, parameters)
+        )
+        return result.all()
 
-    async def _write(self, statement: Statement, values: Parameters | Sequence[Parameters]) -> int:
+    async def _write(self, statement: Statement, parameters: Parameters) -> int:
+        direct, prepared = self._prepared(statement)
+        if direct is not None and prepared is not None:
+            values = self._preparation.bound(prepared, parameters)
+            return await direct.execute(self._connection, prepared, values)
         expression = self._preparation.expression(statement)
-        if not self._preparation.dialect.failure_ends_transaction and isinstance(values, dict):
-            return (await self._connection.execute(expression, values)).rowcount
+        named = self._preparation.values(statement, parameters)
+        if not self._preparation.dialect.failure_ends_transaction:
+            return (await self._connection.execute(expression, named)).rowcount
         async with self._savepoint():
-            return (await self._connection.execute(expression, values)).rowcount
+            return (await self._connection.execute(expression, named)).rowcount
 
-    def _savepoint(self) -> Any:
+    async def _write_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
+        direct, prepared = self._prepared(statement)
+        if direct is not None and prepared is not None:
+            rows = [self._preparation.bound(prepared, each) for each in parameters]
+            await direct.execute_many(self._connection, prepared, rows)
+            return
+        named = [self._preparation.values(statement, each) for each in parameters]
+        await self._connection.execute(self._preparation.expression(statement), named)
+
+    async def _write_all(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
+        try:
+            async with self._savepoint():
+                await self._guarded(statement, parameters, self._write_many)
+        except PersistenceError:
+            if self.doom is not None:
+                raise
+            # A driver does not say which of many failed: the first one to fail alone did.
+            async with self._savepoint():
+                for each in parameters:
+                    await self._guarded(statement, each, self._write)
+
+    def _prepared(self, statement: Statement) -> tuple[Direct | None, Prepared | None]:
+        direct = self._preparation.direct
+        return direct, None if direct is None else self._preparation.prepared(statement)
+
+    def _savepoint(self) -> AsyncTransaction:
         return self._connection.begin_nested()
 
+    async def _carried_out(self, step: Awaitable[Result]) -> Result:
+        return await self._preparation.dialect.carry_out(self._connection, step)
+
     async def _guarded(
-        self, statement: Statement, values: Parameters, work: Awaitable[Result]
+        self,
+        statement: Statement,
+        parameters: Parameters | Sequence[Parameters],
+        work: Callable[[Statement, Any], Awaitable[Result]],
     ) -> Result:
         try:
-            return await work
-        except asyncio.CancelledError:
-            await self._preparation.dialect.interrupt(self._connection)
-            raise
+            return await work(statement, parameters)
         except self._preparation.foreign_errors as error:
             diagnosis = self._preparation.dialect.diagnose(error)
             cause = redacted(error)
-        raise await self._failure(diagnosis, statement, values) from cause
+        # Of many rows it is not known which failed.
+        row = parameters if isinstance(parameters, Mapping) else NO_ROW
+        raise await self._failure(diagnosis, statement, row) from cause
 
     async def _failure(
         self, diagnosis: Diagnosis, statement: Statement, values: Parameters

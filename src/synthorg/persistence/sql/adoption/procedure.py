@@ -36,7 +36,7 @@ from synthorg.persistence.sql.repositories.workflows import (
     SQLWorkflowDefinitionRepository,
     SQLWorkflowExecutionRepository,
 )
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import ROWS_AT_ONCE, Repository
 from synthorg.persistence.sql.revisions import Progress
 
 logger = logging.getLogger(__name__)
@@ -117,10 +117,13 @@ def _refuse(faults: Sequence[str]) -> None:
 
 
 def _dangling(connection: Connection) -> list[str]:
-    """Describe the rows that refer to a row that does not exist."""
+    """Describe the first rows that refer to a row that does not exist."""
+    rows = connection.exec_driver_sql(
+        'SELECT "table", rowid, parent FROM pragma_foreign_key_check LIMIT ?', (ROWS_AT_ONCE,)
+    )
     return [
         f"{_subject(connection, table, rowid)}: it refers to a row of {parent} that does not exist"
-        for table, rowid, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check")
+        for table, rowid, parent in rows.all()
     ]
 
 

@@ -1,9 +1,10 @@
 """MySQL and MariaDB through asyncmy: guarded upsert, error numbers, named lock."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from math import ceil
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from sqlalchemy import (
@@ -116,6 +117,7 @@ class MySQLDialect(Dialect):
     transactional_ddl: ClassVar[bool] = False
     statement_timeout: ClassVar[str] = "max_execution_time = {milliseconds:d}"
     """The session variable of the time limit; MySQL applies it to SELECT alone."""
+    read_committed: ClassVar[str] = "transaction_isolation = 'READ-COMMITTED'"
 
     def __init__(self, config: MySQLConfig) -> None:
         self._config = config
@@ -136,10 +138,12 @@ class MySQLDialect(Dialect):
             return None
         engine = self._engine_with(
             self._lanes,
+            {
+                "init_command": f"{self._init_command}, {self.read_committed}, {SHORT_LOCK_WAIT}",
+                "stmt_cache_size": CACHED_STATEMENTS,
+            },
             max_overflow=0,
-            init_command=f"{self._init_command}, {SHORT_LOCK_WAIT}",
-            stmt_cache_size=CACHED_STATEMENTS,
-            autocommit=True,
+            isolation_level="AUTOCOMMIT",
         )
         age = self._config.pool_recycle_seconds
         return ServerExpress([AsyncmyLane(engine, age) for _ in range(self._lanes)], engine)
@@ -149,7 +153,10 @@ class MySQLDialect(Dialect):
         return lanes_of(self._config.pool_size) if self._config.prepared_statements else 0
 
     def _engine_with(
-        self, connections: int, *, max_overflow: int | None = None, **arguments: object
+        self,
+        connections: int,
+        arguments: Mapping[str, object] = MappingProxyType({}),
+        **options: object,
     ) -> AsyncEngine:
         config = self._config
         driver = import_driver("asyncmy", self.backend_name)
@@ -166,7 +173,7 @@ class MySQLDialect(Dialect):
                 query={"charset": "utf8mb4"},
             ),
             connect_args={**self._connect_arguments(), **arguments},
-            **pool_options(config, connections, max_overflow),
+            **(pool_options(config, connections) | options),
         )
 
     async def inspect_server(self, connection: AsyncConnection) -> None:
@@ -300,3 +307,4 @@ class MariaDBDialect(MySQLDialect):
 
     backend_name: ClassVar[str] = "mariadb"
     statement_timeout: ClassVar[str] = "max_statement_time = {seconds:f}"
+    read_committed: ClassVar[str] = "tx_isolation = 'READ-COMMITTED'"

@@ -1,8 +1,9 @@
 """PostgreSQL through asyncpg or psycopg: SQLSTATEs, advisory lock, triggers."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from sqlalchemy import URL, ColumnElement, Connection, Executable, String, Table, func, text
@@ -94,9 +95,8 @@ class PostgreSQLDialect(Dialect):
     def express(self, turns: Turns) -> Express | None:  # noqa: ARG002 (the server takes turns)
         if not self._lanes:
             return None
-        engine = self._engine_with(
-            self._lanes, max_overflow=0, lock_timeout=str(LOCK_PATIENCE_MILLISECONDS)
-        )
+        patience = {"lock_timeout": str(LOCK_PATIENCE_MILLISECONDS)}
+        engine = self._engine_with(self._lanes, patience, max_overflow=0)
         age = self._config.pool_recycle_seconds
         return ServerExpress([AsyncpgLane(engine, age) for _ in range(self._lanes)], engine)
 
@@ -107,7 +107,10 @@ class PostgreSQLDialect(Dialect):
         return lanes_of(self._config.pool_size) if fast else 0
 
     def _engine_with(
-        self, connections: int, *, max_overflow: int | None = None, **settings: str
+        self,
+        connections: int,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        **options: object,
     ) -> AsyncEngine:
         config = self._config
         driver = import_driver(config.driver, "postgresql")
@@ -124,9 +127,9 @@ class PostgreSQLDialect(Dialect):
                 database=config.database,
             ),
             connect_args=_CONNECT_ARGUMENTS[config.driver](
-                config, _session_settings(config) | settings
+                config, {**_session_settings(config), **settings}
             ),
-            **pool_options(config, connections, max_overflow),
+            **(pool_options(config, connections) | options),
         )
 
     def upsert(self, table: Table, kept: Collection[str]) -> Executable:

@@ -5,8 +5,9 @@ import logging
 import os
 import sqlite3
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Awaitable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -30,6 +31,7 @@ from sqlalchemy.pool import StaticPool
 
 from synthorg.persistence.config import SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
+from synthorg.persistence.sql.completion import Result, to_the_end
 from synthorg.persistence.sql.dialects.base import (
     APPEND_ONLY,
     BROKEN_CHECK,
@@ -48,10 +50,11 @@ from synthorg.persistence.sql.dialects.base import (
 from synthorg.persistence.sql.dialects.inspection import Inspection, SQLiteInspection
 from synthorg.persistence.sql.dialects.sqlite_express import (
     LANES,
+    SQLiteDirect,
     SQLiteExpress,
     ThreadConnection,
 )
-from synthorg.persistence.sql.express import Express
+from synthorg.persistence.sql.express import Direct, Express
 from synthorg.persistence.sql.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -122,6 +125,9 @@ class SQLiteDialect(Dialect):
             return None
         return SQLiteExpress(self._engine_with(**self._file_pool(LANES)), turns)
 
+    def direct(self) -> Direct | None:
+        return SQLiteDirect() if self._config.prepared_statements else None
+
     def _engine_with(self, **pool: Any) -> AsyncEngine:
         path = MEMORY if self._in_memory else str(_usable_path(self._config.path))
 
@@ -173,11 +179,10 @@ class SQLiteDialect(Dialect):
     def snapshot_options(self) -> Mapping[str, Any]:
         return self.begin_options(write=False)  # its first read fixes what it sees
 
-    async def interrupt(self, connection: AsyncConnection) -> None:
-        # The statement runs in a thread that knows nothing of asyncio's cancellation.
-        driver = (await connection.get_raw_connection()).driver_connection
-        if isinstance(driver, aiosqlite.Connection):
-            await driver.interrupt()
+    async def carry_out(self, connection: AsyncConnection, step: Awaitable[Result]) -> Result:
+        # SQLAlchemy drops a connection in the midst of which it is cancelled, and with it the whole
+        # database in memory; and the statement's thread knows nothing of asyncio's cancellation.
+        return await to_the_end(step, interrupt=partial(_interrupt, connection))
 
     @contextmanager
     def migration_transaction(self, connection: Connection) -> Iterator[None]:
@@ -271,6 +276,12 @@ class SQLiteDialect(Dialect):
             if row is None or row[0] != "wal":
                 logger.warning("the file system does not support WAL; readers wait for writers")
             return
+
+
+async def _interrupt(connection: AsyncConnection) -> None:
+    driver = (await connection.get_raw_connection()).driver_connection
+    if isinstance(driver, aiosqlite.Connection):
+        await driver.interrupt()
 
 
 def _begin(connection: Connection) -> None:

@@ -10,7 +10,7 @@ import aiosqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.sql.completion import to_the_end
-from synthorg.persistence.sql.express import DriverStatement, Express
+from synthorg.persistence.sql.express import Direct, DriverStatement, Express
 from synthorg.persistence.sql.lanes import Call, Lanes, Outcome
 from synthorg.persistence.sql.turns import Turns
 
@@ -110,9 +110,37 @@ class SQLiteExpress(Express):
     async def _connect(self) -> ThreadConnection:
         connection = await self._engine.connect()
         self._connections.append(connection)
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, ThreadConnection)
-        return driver
+        return await _thread_of(connection)
+
+
+class SQLiteDirect(Direct):
+    """Prepared statements on the thread of whichever connection a transaction has."""
+
+    async def fetch(
+        self, connection: AsyncConnection, statement: DriverStatement, values: Sequence[Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Run a statement that reads, as `Direct` says."""
+        thread = await _thread_of(connection)
+        outcomes = await thread.run(partial(_read_all, [Call(statement, values)]), stop=True)
+        return statement.decode(_result(outcomes))
+
+    async def execute(
+        self, connection: AsyncConnection, statement: DriverStatement, values: Sequence[Any]
+    ) -> int:
+        """Run a statement that writes, as `Direct` says."""
+        thread = await _thread_of(connection)
+        row_count: int = _result(await thread.run(partial(_write_one, Call(statement, values))))
+        return row_count
+
+    async def execute_many(
+        self,
+        connection: AsyncConnection,
+        statement: DriverStatement,
+        values: Sequence[Sequence[Any]],
+    ) -> None:
+        """Run a statement many times, as `Direct` says."""
+        thread = await _thread_of(connection)
+        await thread.run(lambda raw: raw.executemany(statement.sql, values))
 
 
 class ReadLane:
@@ -154,6 +182,19 @@ class WriteLane:
                 return [
                     (await self._connection.run(partial(_write_one, call)))[0] for call in calls
                 ]
+
+
+async def _thread_of(connection: AsyncConnection) -> ThreadConnection:
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, ThreadConnection)
+    return driver
+
+
+def _result(outcomes: Sequence[Outcome]) -> Any:
+    outcome = outcomes[0]
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def _nothing() -> None:
