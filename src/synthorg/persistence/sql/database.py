@@ -61,6 +61,7 @@ class Database:
         self._turns = Turns(dialect.patience_seconds)
         self._express = dialect.express(self._turns)
         self._home = (os.getpid(), asyncio.get_running_loop())
+        self._closed = False
 
     async def open(self) -> None:
         """Connect once, so that a wrong configuration shows now.
@@ -84,7 +85,8 @@ class Database:
         ) from cause
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Refuse new calls and close every connection; one in use as soon as it is free."""
+        self._closed = True
         if self._express is not None:
             await to_the_end(self._express.close())
         await to_the_end(self.engine.dispose())
@@ -250,9 +252,15 @@ class Database:
         """Give a connection in a transaction, committed when it wrote and nothing failed."""
         self._refuse_strangers()
         async with self._turn(write=write), _checked_out(engine) as connection:
-            yield connection
-            if write:
-                await self._commit(connection)
+            try:
+                self._refuse_strangers()  # it may have been closed while this waited
+                yield connection
+                if write:
+                    await self._commit(connection)
+            finally:
+                if self._closed:
+                    # Its pool is gone, and would be no place to give it back to.
+                    await to_the_end(connection.invalidate())
 
     async def _commit(self, connection: AsyncConnection) -> None:
         try:
@@ -272,6 +280,8 @@ class Database:
         return nullcontext()
 
     def _refuse_strangers(self) -> None:
+        if self._closed:
+            raise PersistenceConnectionError("not connected: this backend has been disconnected")
         process, loop = self._home
         if os.getpid() != process:
             raise PersistenceConnectionError(

@@ -26,7 +26,9 @@ class Prepared:
 
     __slots__ = (
         "_columns",
-        "_places",
+        "_constants",
+        "_conversions",
+        "_in_order",
         "found_by",
         "inserts",
         "reads",
@@ -42,9 +44,14 @@ class Prepared:
         self.scans = reads and statement.action != "get"
         self.inserts = statement.inserts or statement.replaces
         self.statement = statement
-        self._places = tuple(
-            (name, _bind_conversion(compiled.binds[name].type, compiled.dialect), constant)
-            for name, constant in _constants(compiled)
+        constants = compiled.construct_params(_check=False)
+        names = compiled.positiontup or ()
+        self._constants = tuple((name, constants[name]) for name in names)
+        self._in_order = tuple(names) == statement.parameters
+        self._conversions = tuple(
+            (place, convert)
+            for place, name in enumerate(names)
+            if (convert := _bind_conversion(compiled.binds[name].type, compiled.dialect))
         )
         self._columns = tuple(
             (place, conversion)
@@ -65,16 +72,15 @@ class Prepared:
             QueryError: If a value is one that some database could not hold exactly.
         """
         admitted = self.statement.admit(parameters)
-        return [
-            constant
-            if name not in admitted
-            else (
-                admitted[name]
-                if convert is None or admitted[name] is None
-                else convert(admitted[name])
-            )
-            for name, convert, constant in self._places
-        ]
+        values = list(
+            admitted.values()
+            if self._in_order
+            else (admitted.get(name, constant) for name, constant in self._constants)
+        )
+        for place, convert in self._conversions:
+            if values[place] is not None:
+                values[place] = convert(values[place])
+        return values
 
     def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Convert the columns of rows as the driver returned them.
@@ -109,12 +115,6 @@ def prepare(statement: Statement, expression: Executable, dialect: Dialect) -> P
     if not isinstance(compiled, SQLCompiler) or compiled.post_compile_params:
         return None
     return Prepared(statement, compiled, reads=expression.is_select)
-
-
-def _constants(compiled: SQLCompiler) -> list[tuple[str, Any]]:
-    """List the parameters by their places, each with its value where the expression has one."""
-    constants = compiled.construct_params(_check=False)
-    return [(name, constants[name]) for name in compiled.positiontup or ()]
 
 
 def _bind_conversion(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:

@@ -75,6 +75,11 @@ class Statement:
             (parameter.key, _admission(parameter)) for parameter in parameters
         )
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters, in the order of `admit`."""
+        return tuple(name for name, _ in self._admissions)
+
     def admit(self, parameters: Parameters) -> dict[str, object]:
         """Check and convert the values of one execution.
 

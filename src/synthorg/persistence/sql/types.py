@@ -54,7 +54,10 @@ class ShortText(TypeDecorator[str]):
 
     def admit(self, value: object) -> str:
         """Return the text to store, or raise ValueError with the reason against it."""
-        text = _admit_text(value)
+        # Nearly all values are plain ASCII, and this runs for each of every row.
+        plain = type(value) is str and value.isascii() and "\x00" not in value
+        text = value if plain else _admit_text(value)
+        assert isinstance(text, str)
         if len(text) > self.length:
             raise ValueError(f"must have at most {self.length} characters")
         return text

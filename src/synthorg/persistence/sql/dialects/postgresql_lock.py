@@ -20,11 +20,6 @@ _PROBE_IS_HELD: Final = text(
     "AND pid = pg_backend_pid() AND CAST(classid AS bigint) = :space"
 ).bindparams(space=PROBE_SPACE)
 
-_LOCKS: Final = (
-    "SELECT l.pid, a.usename, host(a.client_addr), a.application_name FROM pg_locks l "
-    "LEFT JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.granted AND l.pid <> pg_backend_pid() "
-)
-
 
 class MigrationLock(ABC):
     """A lock that ends with the transaction, and so also when its holder dies."""
@@ -61,7 +56,10 @@ class AdvisoryLock(MigrationLock):
 
     acquisition = text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=KEY)
     holder = text(
-        _LOCKS + "AND l.locktype = 'advisory' AND l.objsubid = 1 "
+        "SELECT l.pid, a.usename, host(a.client_addr), a.application_name FROM pg_locks l "
+        "LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
+        "WHERE l.granted AND l.pid <> pg_backend_pid() "
+        "AND l.locktype = 'advisory' AND l.objsubid = 1 "
         "AND CAST(l.classid AS bigint) = :high AND CAST(l.objid AS bigint) = :low "
         "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     ).bindparams(high=KEY >> 32, low=KEY & 0xFFFFFFFF)
@@ -75,7 +73,9 @@ class RowLock(MigrationLock):
 
     acquisition = text("SELECT id FROM synthorg_persistence_lock WHERE id = 1 FOR UPDATE")
     holder = text(
-        _LOCKS + "AND l.mode = 'RowShareLock' "
+        "SELECT l.pid, a.usename, host(a.client_addr), a.application_name FROM pg_locks l "
+        "LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
+        "WHERE l.granted AND l.pid <> pg_backend_pid() AND l.mode = 'RowShareLock' "
         "AND l.relation = CAST('synthorg_persistence_lock' AS regclass)"
     )
 

@@ -1,0 +1,5 @@
+"""`python -m synthorg.persistence.cli` is `synthorg-db`."""
+
+from synthorg.persistence.cli import main
+
+main()

@@ -1,0 +1,56 @@
+"""A database for the time of one command."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from synthorg.persistence.config import PersistenceConfig
+from synthorg.persistence.errors import PersistenceConnectionError, QueryError
+from synthorg.persistence.sql.database import Database
+from synthorg.persistence.sql.dialects.base import Dialect, Fault
+from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.failures import redacted
+from synthorg.persistence.sql.migration import find_schema_problem
+
+Result = TypeVar("Result")
+
+
+def dialect_of(url: str | None) -> Dialect:
+    """Make the dialect for a URL, or for the one in the environment."""
+    config = PersistenceConfig.from_env() if url is None else PersistenceConfig.from_url(url)
+    return create_dialect(config)
+
+
+def with_database(
+    dialect: Dialect, work: Callable[[Database], Coroutine[Any, Any, Result]]
+) -> Result:
+    """Open the database, do something with it, and close it."""
+
+    async def run() -> Result:
+        database = Database(dialect, find_schema_problem)
+        await database.open()
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def ask(dialect: Dialect, question: Callable[[Connection], Result]) -> Result:
+    """Ask an existing database something, and change nothing in it."""
+    dialect.refuse_absence()
+
+    async def run(database: Database) -> Result:
+        try:
+            async with database.engine.connect() as connection:
+                return await connection.run_sync(question)
+        except (SQLAlchemyError, OSError) as error:
+            diagnosis, cause = dialect.diagnose(error), redacted(error)
+        kind = PersistenceConnectionError if diagnosis.fault is Fault.CONNECTION else QueryError
+        raise kind(f"cannot read {dialect.description}: {diagnosis.reason}") from cause
+
+    return with_database(dialect, run)
