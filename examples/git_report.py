@@ -1,7 +1,7 @@
-"""Answers questions about an imported repository, asking the repositories of the database."""
+"""Answers questions about an imported repository, asking the stores of the database."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from synthorg.entities import LifecycleEventType, Project
-from synthorg.persistence import PersistenceBackend
+from synthorg.persistence import UnitOfWork
 
 ROWS: Final = 10
+METRICS_AT_ONCE: Final = 500
 WIDTH_OF_A_TIME: Final = len("2000-12-31 23:59")
 """Cells up to this width are never cut."""
 
@@ -25,6 +26,7 @@ class Activity:
     when: datetime
     who: str
     what: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,13 @@ class Report:
     It reads the records of one author at a time, since a whole history may not fit in memory.
 
     Args:
-        backend: A connected backend.
+        work: Where to read; a read-only unit of work, so that all answers are of one moment.
         project: The project.
         channel: Where its tasks were announced.
     """
 
-    def __init__(self, backend: PersistenceBackend, project: Project, channel: str) -> None:
-        self._backend = backend
+    def __init__(self, work: UnitOfWork, project: Project, channel: str) -> None:
+        self._work = work
         self._project = project
         self._channel = channel
         self._names: dict[str, str] = {}
@@ -61,12 +63,10 @@ class Report:
 
     async def tables(self) -> list[Table]:
         """Answer every question."""
-        hirings = await self._backend.lifecycle_events.list_events(
-            event_type=LifecycleEventType.HIRED
-        )
+        hirings = self._work.lifecycle_events.stream(event_type=LifecycleEventType.HIRED)
         self._names = {
             event.agent_id: event.agent_name
-            for event in hirings
+            async for event in hirings
             if event.metadata.get("project_id") == self._project.id
         }
         for agent_id in self._project.team:
@@ -82,30 +82,40 @@ class Report:
         return [table for table in tables if table.row_count]
 
     async def _read_author(self, agent_id: str) -> None:
-        name = self._names.get(agent_id, agent_id)
-        tasks = await self._backend.tasks.list_tasks(assigned_to=agent_id, project=self._project.id)
-        titles = {task.id: task.title for task in tasks}
-        for task in tasks:
-            self._reviews.update(task.reviewers)
-        artifacts = await self._backend.artifacts.list_artifacts(created_by=agent_id)
-        paths = [item.path for item in artifacts if item.project_id == self._project.id]
-        self._changes.update(paths)
-        metrics = [
-            metric
-            for metric in await self._backend.task_metrics.query(agent_id=agent_id)
-            if metric.task_id in titles
-        ]
-        if not metrics:
+        activities = [activity async for activity in self._activities(agent_id)]
+        if not activities:
             return
-        last, first = (
-            Activity(metric.completed_at, name, titles[metric.task_id])
-            for metric in (metrics[0], metrics[-1])
+        files = 0
+        async for artifact in self._work.artifacts.stream(created_by=agent_id):
+            if artifact.project_id == self._project.id:
+                self._changes[artifact.path] += 1
+                files += 1
+        last, first = activities[0], activities[-1]
+        duration = timedelta(seconds=median(activity.seconds for activity in activities))
+        self._authors.append(
+            AuthorSummary(first.who, len(activities), files, first, last, duration)
         )
-        duration = timedelta(seconds=median(metric.duration_seconds for metric in metrics))
-        self._authors.append(AuthorSummary(name, len(tasks), len(paths), first, last, duration))
+
+    async def _activities(self, agent_id: str) -> AsyncIterator[Activity]:
+        """Join the metrics of an author, newest first, with the tasks that they measure."""
+        cursor = None
+        while True:
+            page = await self._work.task_metrics.page(
+                agent_id=agent_id, limit=METRICS_AT_ONCE, after=cursor
+            )
+            tasks = await self._work.tasks.get_many(metric.task_id for metric in page.items)
+            for metric in page.items:
+                task = tasks.get(metric.task_id)
+                if task is not None and task.project == self._project.id:
+                    self._reviews.update(task.reviewers)
+                    who = self._name(agent_id)
+                    yield Activity(metric.completed_at, who, task.title, metric.duration_seconds)
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     async def _newest_messages(self) -> Table:
-        messages = await self._backend.messages.get_history(self._channel, limit=ROWS)
+        messages = await self._work.messages.get_history(self._channel, limit=ROWS)
         return _table(
             "Newest messages",
             ("When (UTC)", "Who", "What"),

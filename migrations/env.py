@@ -36,7 +36,6 @@ SETTINGS: dict[str, Any] = {
     # One transaction around them all is begun by the dialect, where DDL is transactional.
     "transaction_per_migration": True,
     "include_name": include_name,
-    "compare_server_default": True,
     "user_module_prefix": "types.",
     "render_item": render_item,
 }
@@ -84,7 +83,7 @@ def main() -> None:
     if connection is not None:
         environment.run(connection, config.attributes[DIALECT], SETTINGS)
         return
-    if config.config_file_name is not None:
+    if config.config_file_name is not None and config.file_config.has_section("loggers"):
         fileConfig(config.config_file_name, disable_existing_loggers=False)
     dialect = config.attributes.get(DIALECT)
     if dialect is None:

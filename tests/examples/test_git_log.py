@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from synthorg.entities import ArtifactType, Complexity
 from synthorg.entities.base import EARLIEST_TIME, LATEST_TIME, LONGEST_KEY
-from tests.examples.git_repositories import ANN, ISOLATED, GitRepository
+from tests.examples.git_repositories import ANN, GitRepository
 
 BYTES = st.binary(max_size=60).map(lambda raw: raw.replace(b"\0", b""))
 NAMES = st.one_of(BYTES, st.text(max_size=40).map(lambda text: text.encode(errors="ignore"))).map(
@@ -38,17 +38,6 @@ NASTY_MESSAGES = st.sampled_from(
         b"long " * 30_000,
     ]
 )
-
-
-@pytest.fixture(autouse=True)
-def _no_configuration_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in ISOLATED.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> GitRepository:
-    return GitRepository(tmp_path / "repository")
 
 
 @pytest.fixture(scope="module")

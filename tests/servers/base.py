@@ -36,4 +36,3 @@ class Server(ABC):
     async def migrate(self, backend: PersistenceBackend) -> None:
         """Bring the database of a connected backend to the head revision, if it is not there."""
         await backend.migrate()
-

@@ -1,0 +1,205 @@
+"""Streams: they are the list, hold little and keep nothing."""
+
+import asyncio
+import gc
+import os
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from random import Random
+from typing import Any, Final
+
+from synthorg.entities import Message
+from synthorg.persistence.transactions import TransactionalBackend
+from tests.conformance.cancelling import cancelled_at_each_wait
+from tests.conformance.kinds import LATER, MESSAGES, MOMENT, TASKS
+from tests.conformance.walks import Walk, walks
+from tests.conftest import checked_out_connections
+
+LITTLE: Final = 4 * 2**20
+MORE_THAN_ONE_READ: Final = 1203
+"""More records than a stream holds at a time."""
+
+MANY: Final = int(os.environ.get("SYNTHORG_TEST_MANY_RECORDS", "3000"))
+"""How many records are walked through; the memory that this takes must not depend on it."""
+
+
+@walks()
+async def test_a_stream_is_the_list(backend: TransactionalBackend, walk: Walk) -> None:
+    random = Random(str(walk))
+    records = walk.population(random)
+    await walk.kind.store(backend, *records)
+    for arguments in walk.calls(random, rounds=1):
+        streamed = [record async for record in walk.stream(backend, arguments)]
+        assert streamed == walk.expected(records, arguments), arguments
+
+
+@walks()
+async def test_a_stream_is_the_list_in_a_unit_of_work(
+    backend: TransactionalBackend, walk: Walk
+) -> None:
+    random = Random(str(walk))
+    records = walk.population(random)
+    async with backend.transaction() as unit:
+        await walk.kind.store(unit, *records)
+        for arguments in islice(walk.calls(random, rounds=1), 4):
+            streamed = [record async for record in walk.stream(unit, arguments)]
+            assert streamed == walk.expected(records, arguments), arguments
+
+
+async def test_a_long_stream_with_many_ties_is_the_list(backend: TransactionalBackend) -> None:
+    moments = [MOMENT, LATER, MOMENT]
+    messages = [
+        MESSAGES.altered(MESSAGES.keyed(str(number)), timestamp=moments[number % 3])
+        for number in range(MORE_THAN_ONE_READ)
+    ]
+    await backend.messages.save_many(messages)
+    history = await backend.messages.get_history("general")
+    assert len(history) == len(messages)
+    assert [message async for message in backend.messages.stream("general")] == list(history)
+
+
+async def test_a_stream_holds_no_connection_while_its_caller_works(
+    backend: TransactionalBackend,
+) -> None:
+    await TASKS.store(backend, *(TASKS.make(id=str(number)) for number in range(3)))
+    streams = [backend.tasks.stream() for _ in range(100)]  # more than there are connections
+    for stream in streams:
+        assert (await anext(stream)).id == "0"
+        assert checked_out_connections(backend) == 0
+    async for task in backend.tasks.stream():
+        await backend.tasks.save(TASKS.altered(task, title="done"))
+        async with backend.transaction() as unit:
+            await unit.tasks.delete(task.id)
+    assert await backend.tasks.list_tasks() == ()
+    for stream in streams:  # what they read at once, they have
+        assert [task.id async for task in stream] == ["1", "2"]
+
+
+async def test_a_stream_can_be_left_at_any_record(backend: TransactionalBackend) -> None:
+    numbers = range(MORE_THAN_ONE_READ)
+    await backend.tasks.save_many(TASKS.make(id=f"{number:05}") for number in numbers)
+    for place in (0, 1, 499, 500, 501, MORE_THAN_ONE_READ - 1):
+        stream = backend.tasks.stream()
+        async for task in stream:
+            if task.id == f"{place:05}":
+                break
+        assert checked_out_connections(backend) == 0
+        del stream  # collected as garbage
+        gc.collect()
+        await asyncio.sleep(0)
+    assert checked_out_connections(backend) == 0
+    assert await backend.tasks.get("00000") is not None
+
+
+async def test_a_stream_can_be_cancelled_at_any_wait(backend: TransactionalBackend) -> None:
+    numbers = range(MORE_THAN_ONE_READ)
+    await backend.tasks.save_many(TASKS.make(id=f"{number:05}") for number in numbers)
+
+    async def read(_: int) -> None:
+        assert len([task async for task in backend.tasks.stream()]) == MORE_THAN_ONE_READ
+
+    async for _ in cancelled_at_each_wait(read):
+        assert checked_out_connections(backend) == 0
+        assert len(await backend.tasks.list_tasks()) == MORE_THAN_ONE_READ
+
+
+async def test_a_stream_in_a_unit_of_work_goes_on_after_writes(
+    backend: TransactionalBackend,
+) -> None:
+    async with backend.transaction() as unit:
+        numbers = range(MORE_THAN_ONE_READ)
+        await unit.tasks.save_many(TASKS.make(id=f"{number:05}") for number in numbers)
+        async for task in unit.tasks.stream():
+            if task.id == "00000":
+                await unit.tasks.delete("00700")
+                await unit.tasks.save(TASKS.make(id="00700a"))
+            if task.id == "00800":
+                break
+    listed = [task.id for task in await backend.tasks.list_tasks()]
+    assert len(listed) == MORE_THAN_ONE_READ
+    assert "00700a" in listed
+
+
+async def test_a_stream_sees_what_is_added_beyond_where_it_is(
+    backend: TransactionalBackend,
+) -> None:
+    await backend.tasks.save_many(TASKS.make(id=f"{number:05}") for number in range(600))
+    seen = []
+    async for task in backend.tasks.stream():
+        if not seen:
+            await backend.tasks.save(TASKS.make(id="1"))
+            await backend.tasks.save(TASKS.make(id="/ before"))
+        seen.append(task.id)
+    assert len(seen) == 601
+    assert seen[-1] == "1"
+
+
+async def test_saving_and_walking_through_many_records_takes_little_memory(
+    backend: TransactionalBackend,
+) -> None:
+    await backend.messages.save_many(_messages(1000, "rehearsal"))  # fills the caches
+    assert await _by_stream(backend, "rehearsal") == await _by_page(backend, "rehearsal") == 1000
+    with _memory() as saving:
+        await backend.messages.save_many(_messages(MANY, "many"))
+    with _memory() as streaming:
+        assert await _by_stream(backend, "many") == MANY
+    with _memory() as paging:
+        assert await _by_page(backend, "many") == MANY
+    assert max(saving.peak, streaming.peak, paging.peak) < LITTLE
+    with _memory() as listing:
+        assert len(await backend.messages.get_history("many", limit=3000)) == 3000
+    assert listing.peak > LITTLE  # so it is measured
+
+
+def _messages(count: int, channel: str) -> Iterator[Message]:
+    for number in range(count):
+        yield Message.model_construct(
+            **{
+                **dict(MESSAGES.example),
+                "id": MESSAGES.key_for(f"{channel} {number}"),
+                "timestamp": MOMENT + timedelta(seconds=number // 10),
+                "channel": channel,
+            }
+        )
+
+
+async def _by_stream(backend: TransactionalBackend, channel: str) -> int:
+    return await _count(backend.messages.stream(channel))
+
+
+async def _by_page(backend: TransactionalBackend, channel: str) -> int:
+    page = await backend.messages.page(channel, limit=200)
+    count = len(page.items)
+    while page.next_cursor is not None:
+        page = await backend.messages.page(channel, limit=200, after=page.next_cursor)
+        count += len(page.items)
+    return count
+
+
+async def _count(records: AsyncIterator[Any]) -> int:
+    count = 0
+    async for _ in records:
+        count += 1
+    return count
+
+
+@dataclass
+class _Memory:
+    peak: int = 0
+
+
+@contextmanager
+def _memory() -> Iterator[_Memory]:
+    """Measure by how much the memory in use grows at most."""
+    memory = _Memory()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        yield memory
+        memory.peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

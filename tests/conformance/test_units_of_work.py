@@ -1,0 +1,681 @@
+"""Units of work: all or nothing, whatever happens in between."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from synthorg.entities import SYSTEM_USER_ID, HumanRole
+from synthorg.persistence import (
+    DuplicateRecordError,
+    PersistenceBackend,
+    PersistenceError,
+    QueryError,
+    VersionConflictError,
+)
+from synthorg.persistence.transactions import Stores, TransactionalBackend, UnitOfWork
+from tests.conformance.awkward import NAIVE_TIME
+from tests.conformance.cancelling import CancelledAt, cancelled_at_each_wait
+from tests.conformance.kind import Kind
+from tests.conformance.kinds import (
+    API_KEYS,
+    ARTIFACTS,
+    AUDIT_ENTRIES,
+    DEFINITIONS,
+    EXECUTIONS,
+    KINDS,
+    LIFECYCLE_EVENTS,
+    MESSAGES,
+    TASKS,
+    USERS,
+    kinds,
+)
+from tests.conftest import checked_out_connections
+
+PATIENCE_SECONDS: Final = 20
+"""How long something may take that must not hang; less than any wait for a lock."""
+
+
+class Mishap(Exception):  # noqa: N818 (it is no error)
+    """Something that goes wrong in a unit of work."""
+
+
+async def stored_kinds(stores: Stores) -> list[str]:
+    """Name the kinds whose example is stored."""
+    return [repr(kind) for kind in KINDS if await kind.stored(stores, kind.example)]
+
+
+ALL_KINDS: Final = [repr(kind) for kind in KINDS]
+
+
+async def test_leaving_a_unit_of_work_commits_what_it_wrote_to_all_tables(
+    backend: TransactionalBackend,
+) -> None:
+    async with backend.transaction() as unit:
+        for kind in KINDS:
+            await kind.store(unit, kind.example)
+        assert await stored_kinds(unit) == ALL_KINDS
+    assert await stored_kinds(backend) == ALL_KINDS
+
+
+@pytest.mark.parametrize("mishap", [Mishap(), asyncio.CancelledError(), KeyboardInterrupt()])
+async def test_an_exception_rolls_back_what_was_written_to_all_tables(
+    backend: TransactionalBackend, mishap: BaseException
+) -> None:
+    with pytest.raises(type(mishap)):
+        async with backend.transaction() as unit:
+            for kind in KINDS:
+                await kind.store(unit, kind.example)
+            raise mishap
+    assert await stored_kinds(backend) == []
+
+
+@kinds(lambda kind: kind.delete)
+async def test_changes_and_deletions_are_rolled_back_too(
+    backend: TransactionalBackend, kind: Kind
+) -> None:
+    other, changed = kind.keyed("other"), kind.make(**kind.changes)
+    await kind.store(backend, kind.example, other)
+    with pytest.raises(Mishap):
+        async with backend.transaction() as unit:
+            await kind.store(unit, changed)
+            assert await kind.stored(unit, changed) is not None
+            assert kind.delete is not None
+            assert await kind.delete(unit, other)
+            assert await kind.copies(unit, other) == []
+            raise Mishap
+    assert await kind.stored(backend, kind.example) == kind.example
+    assert await kind.stored(backend, other) == other
+
+
+async def test_nobody_else_sees_what_is_not_committed(backend: TransactionalBackend) -> None:
+    async def read() -> list[str]:
+        return [task.id for task in await backend.tasks.list_tasks()]
+
+    await backend.tasks.save(TASKS.make(id="before"))
+    async with backend.transaction() as unit:
+        await unit.tasks.save(TASKS.make(id="inside"))
+        await unit.tasks.delete("before")
+        # Where all share one connection, the reader waits for the end of the unit.
+        reader = asyncio.ensure_future(read())
+        await asyncio.wait([reader], timeout=0.2)
+        seen_inside = reader.result() if reader.done() else ["before"]
+    assert seen_inside == ["before"]
+    assert await reader in (["before"], ["inside"])
+    assert await read() == ["inside"]
+
+
+async def test_nobody_else_ever_sees_what_is_rolled_back(backend: TransactionalBackend) -> None:
+    with pytest.raises(Mishap):
+        async with backend.transaction() as unit:
+            await unit.tasks.save(TASKS.make(id="inside"))
+            reader = asyncio.ensure_future(backend.tasks.list_tasks())
+            await asyncio.wait([reader], timeout=0.2)
+            raise Mishap
+    assert await reader == ()
+
+
+async def test_a_part_that_fails_alone_undoes_what_was_done_inside_it(
+    backend: TransactionalBackend,
+) -> None:
+    async with backend.transaction() as unit:
+        await unit.tasks.save(TASKS.make(id="1", title="first"))
+        with pytest.raises(Mishap):
+            async with unit.transaction() as part:
+                await part.tasks.save(TASKS.make(id="1", title="changed"))
+                await unit.tasks.save(TASKS.make(id="2"))
+                await part.tasks.save_many([TASKS.make(id="3")])
+                raise Mishap
+        assert [task.title for task in await unit.tasks.list_tasks()] == ["first"]
+        async with unit.transaction() as part:
+            await part.tasks.save(TASKS.make(id="4"))
+    assert [task.id for task in await backend.tasks.list_tasks()] == ["1", "4"]
+    assert (await backend.tasks.list_tasks())[0].title == "first"
+
+
+async def test_parts_can_be_nested_and_each_undoes_what_is_in_it(
+    backend: TransactionalBackend,
+) -> None:
+    async with backend.transaction() as unit:
+        with pytest.raises(Mishap):
+            async with unit.transaction():
+                await unit.tasks.save(TASKS.make(id="undone 1"))
+                async with unit.transaction():
+                    await unit.tasks.save(TASKS.make(id="undone 2"))
+                raise Mishap
+        async with unit.transaction() as outer:
+            await outer.tasks.save(TASKS.make(id="1"))
+            with pytest.raises(Mishap):
+                async with outer.transaction() as inner:
+                    await inner.tasks.save(TASKS.make(id="undone 3"))
+                    raise Mishap
+            await outer.tasks.save(TASKS.make(id="2"))
+    assert [task.id for task in await backend.tasks.list_tasks()] == ["1", "2"]
+
+
+async def test_a_part_that_succeeded_goes_with_its_unit(backend: TransactionalBackend) -> None:
+    with pytest.raises(Mishap):
+        async with backend.transaction() as unit:
+            async with unit.transaction() as part:
+                await part.tasks.save(TASKS.example)
+            raise Mishap
+    assert await backend.tasks.list_tasks() == ()
+
+
+Act = Callable[[Stores], Awaitable[Any]]
+
+REFUSED: Final[Mapping[str, tuple[Act, type[PersistenceError]]]] = {
+    "an id that is taken": (
+        lambda stores: stores.messages.save(MESSAGES.example),
+        DuplicateRecordError,
+    ),
+    "an id of the audit trail that is taken": (
+        lambda stores: stores.audit_entries.save(AUDIT_ENTRIES.make(reason="other")),
+        DuplicateRecordError,
+    ),
+    "a username that is taken": (
+        lambda stores: stores.users.save(USERS.make(id="other")),
+        DuplicateRecordError,
+    ),
+    "a second ceo": (
+        lambda stores: stores.users.save(
+            USERS.make(id="other", username="other", role=HumanRole.CEO)
+        ),
+        DuplicateRecordError,
+    ),
+    "many with a username that is taken": (
+        lambda stores: stores.users.save_many(
+            [USERS.keyed("new 1"), USERS.make(id="other"), USERS.keyed("new 2")]
+        ),
+        DuplicateRecordError,
+    ),
+    "a user who is unknown": (
+        lambda stores: stores.api_keys.save(API_KEYS.keyed("other").model_copy(
+            update={"user_id": "unknown"}
+        )),
+        QueryError,
+    ),
+    "many with a user who is unknown": (
+        lambda stores: stores.api_keys.save_many(
+            [API_KEYS.keyed("a"), API_KEYS.altered(API_KEYS.keyed("b"), user_id="unknown")]
+        ),
+        QueryError,
+    ),
+    "a definition that has executions": (
+        lambda stores: stores.workflow_definitions.delete(DEFINITIONS.example.id),
+        QueryError,
+    ),
+    "many with a definition that has executions": (
+        lambda stores: stores.workflow_definitions.delete_many(["b", DEFINITIONS.example.id]),
+        QueryError,
+    ),
+    "a version that does not follow": (
+        lambda stores: stores.workflow_definitions.save(DEFINITIONS.make(version=3)),
+        VersionConflictError,
+    ),
+    "a first version again": (
+        lambda stores: stores.workflow_definitions.save(DEFINITIONS.example),
+        VersionConflictError,
+    ),
+    "many with a version that does not follow": (
+        lambda stores: stores.workflow_definitions.save_many(
+            [DEFINITIONS.make(version=2), DEFINITIONS.make(version=2)]
+        ),
+        VersionConflictError,
+    ),
+    "a text that cannot be stored": (
+        lambda stores: stores.tasks.save(TASKS.forged(TASKS.example, title="\x00")),
+        QueryError,
+    ),
+    "a time without a zone": (
+        lambda stores: stores.messages.save(
+            MESSAGES.forged(MESSAGES.keyed("new"), timestamp=NAIVE_TIME)
+        ),
+        QueryError,
+    ),
+    "a count below zero": (
+        lambda stores: stores.tasks.save(TASKS.forged(TASKS.example, max_retries=-1)),
+        QueryError,
+    ),
+    "a limit of zero": (lambda stores: stores.audit_entries.query(limit=0), QueryError),
+    "a cursor of nowhere": (lambda stores: stores.tasks.page(after="nowhere"), QueryError),
+    "the system user": (lambda stores: stores.users.delete(SYSTEM_USER_ID), QueryError),
+}
+"""Calls that fail, given the examples of all kinds and that their user is the ceo."""
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+async def test_a_call_that_fails_has_written_nothing_and_the_unit_goes_on(
+    backend: TransactionalBackend, refused: str
+) -> None:
+    act, error = REFUSED[refused]
+    for kind in KINDS:
+        await kind.store(backend, kind.example)
+    await backend.users.save(ceo := USERS.make(role=HumanRole.CEO))
+    await backend.workflow_definitions.save(DEFINITIONS.keyed("b"))
+    async with backend.transaction() as unit:
+        await unit.tasks.save(TASKS.make(id="before"))
+        with pytest.raises(error) as inside:
+            await act(unit)
+        await unit.tasks.save(TASKS.make(id="between"))
+        with pytest.raises(error):
+            async with unit.transaction() as part:
+                await part.tasks.save(TASKS.make(id="undone"))
+                await act(part)
+        await unit.tasks.save(TASKS.make(id="after"))
+    assert [task.id for task in await backend.tasks.list_tasks()] == sorted(
+        ["before", "between", "after", TASKS.example.id]
+    )
+    with pytest.raises(error) as outside:
+        await act(backend)
+    assert str(outside.value) == str(inside.value)
+    await backend.users.save(USERS.altered(ceo, role=USERS.example.role))
+    assert await stored_kinds(backend) == ALL_KINDS
+    assert await backend.users.count() == 1
+    assert len(await backend.workflow_definitions.list_definitions()) == 2
+    assert len(await backend.api_keys.list_by_user(USERS.example.id)) == 1
+
+
+async def test_a_compare_and_swap_that_fails_in_a_unit_is_false_and_the_unit_goes_on(
+    backend: TransactionalBackend,
+) -> None:
+    async with backend.transaction() as unit:
+        assert await unit.settings.set("n", "k", "1", "t1", expected_updated_at="")
+        assert not await unit.settings.set("n", "k", "2", "t2", expected_updated_at="")
+        assert not await unit.settings.set("n", "k", "2", "t2", expected_updated_at="t0")
+        assert await unit.settings.set("n", "k", "3", "t3", expected_updated_at="t1")
+    assert await backend.settings.get("n", "k") == ("3", "t3")
+
+
+USES: Final[Mapping[str, Act]] = {
+    "get": lambda stores: stores.tasks.get("1"),
+    "get_many": lambda stores: stores.tasks.get_many(["1"]),
+    "list": lambda stores: stores.tasks.list_tasks(),
+    "page": lambda stores: stores.tasks.page(),
+    "stream": lambda stores: anext(stores.tasks.stream()),
+    "count": lambda stores: stores.tasks.count_by_status(),
+    "totals": lambda stores: stores.cost_records.totals(["day"]),
+    "aggregate": lambda stores: stores.cost_records.aggregate(),
+}
+WRITING_USES: Final[Mapping[str, Act]] = {
+    "save": lambda stores: stores.tasks.save(TASKS.example),
+    "save_many": lambda stores: stores.tasks.save_many([TASKS.example]),
+    "save a version": lambda stores: stores.workflow_definitions.save(DEFINITIONS.example),
+    "append": lambda stores: stores.lifecycle_events.save(LIFECYCLE_EVENTS.example),
+    "delete": lambda stores: stores.tasks.delete("1"),
+    "delete_many": lambda stores: stores.tasks.delete_many(["1"]),
+    "set": lambda stores: stores.settings.set("n", "k", "v", "t"),
+    "compare and swap": lambda stores: stores.settings.set(
+        "n", "k", "v", "t", expected_updated_at=""
+    ),
+    "delete_namespace": lambda stores: stores.settings.delete_namespace("n"),
+}
+
+
+@pytest.mark.parametrize("ending", ["commit", "rollback"])
+async def test_a_unit_that_has_ended_refuses_every_use(
+    backend: TransactionalBackend, ending: str
+) -> None:
+    started = None
+    with pytest.raises(Mishap):
+        async with backend.transaction() as unit:
+            await unit.tasks.save_many(TASKS.make(id=f"{number:04}") for number in range(1001))
+            started = unit.tasks.stream()
+            await anext(started)
+            if ending == "rollback":
+                raise Mishap
+        raise Mishap
+    before = await backend.tasks.list_tasks()
+    for act in {**USES, **WRITING_USES}.values():
+        with pytest.raises(QueryError, match=r"unit of work has ended"):
+            await act(unit)
+    with pytest.raises(QueryError, match=r"unit of work has ended"):
+        async with unit.transaction():
+            pass
+    assert started is not None
+    with pytest.raises(QueryError, match=r"unit of work has ended"):
+        async for _ in started:
+            pass
+    assert await backend.tasks.list_tasks() == before
+
+
+async def test_two_tasks_that_use_one_unit_at_once_are_told_so(
+    backend: TransactionalBackend,
+) -> None:
+    async with backend.transaction() as unit:
+        saves = [unit.tasks.save(TASKS.make(id=str(number))) for number in range(3)]
+        outcomes = await asyncio.gather(*saves, return_exceptions=True)
+        assert outcomes[0] is None
+        for refusal in outcomes[1:]:
+            assert isinstance(refusal, QueryError)
+            assert "two tasks use the same unit of work at once" in str(refusal)
+        await unit.tasks.save(TASKS.make(id="after"))
+    assert [task.id for task in await backend.tasks.list_tasks()] == ["0", "after"]
+
+
+async def test_two_tasks_that_mix_parts_of_one_unit_are_told_so_and_nothing_is_stored(
+    backend: TransactionalBackend,
+) -> None:
+    unit: UnitOfWork
+
+    async def work(begin: asyncio.Event, end: asyncio.Event, mishap: Exception | None) -> None:
+        await begin.wait()
+        async with unit.transaction() as part:
+            await part.tasks.save(TASKS.make(id=str(id(begin))))
+            await end.wait()
+            if mishap is not None:
+                raise mishap
+
+    for mishaps in ((None, None), (Mishap(), None), (None, Mishap()), (Mishap(), Mishap())):
+        with pytest.raises(QueryError, match=r"two tasks use the same unit of work at once"):
+            async with backend.transaction() as unit:
+                begins, ends = [[asyncio.Event(), asyncio.Event()] for _ in range(2)]
+                tasks = [asyncio.create_task(work(*of)) for of in zip(begins, ends, mishaps)]
+                for event in (*begins, *ends):  # the first ends before the second that is in it
+                    event.set()
+                    await asyncio.sleep(0.1)
+                outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+                for outcome, mishap in zip(outcomes, mishaps, strict=True):
+                    assert isinstance(outcome, type(mishap) if mishap else QueryError)
+        assert await backend.tasks.list_tasks() == ()
+
+
+async def test_a_unit_may_be_handed_to_another_task(backend: TransactionalBackend) -> None:
+    async with backend.transaction() as unit:
+        await asyncio.create_task(unit.tasks.save(TASKS.make(id="1")))
+        await unit.tasks.save(TASKS.make(id="2"))
+        async with asyncio.timeout(PATIENCE_SECONDS), unit.transaction():
+            await unit.tasks.save(TASKS.make(id="3"))
+    assert len(await backend.tasks.list_tasks()) == 3
+
+
+@pytest.mark.parametrize("refused", WRITING_USES)
+async def test_a_read_only_unit_refuses_to_write_and_goes_on(
+    backend: TransactionalBackend, refused: str
+) -> None:
+    await backend.tasks.save(TASKS.make(id="1"))
+    async with backend.transaction(read_only=True) as unit:
+        with pytest.raises(QueryError, match=r"unit of work is read-only"):
+            await WRITING_USES[refused](unit)
+        for act in USES.values():
+            await act(unit)
+        async with unit.transaction() as part:
+            assert await part.tasks.get("1") is not None
+    assert len(await backend.tasks.list_tasks()) == 1
+    assert await stored_kinds(backend) == []
+
+
+async def test_a_read_only_unit_sees_one_state_while_others_write(
+    backend: TransactionalBackend,
+) -> None:
+    async def write() -> None:
+        await backend.tasks.save(TASKS.make(id="1", title="changed"))
+        await backend.tasks.delete("2")
+        async with backend.transaction() as unit:
+            await unit.tasks.save(TASKS.make(id="3"))
+            await unit.artifacts.save(ARTIFACTS.example)
+
+    await TASKS.store(backend, TASKS.make(id="1"), TASKS.make(id="2"))
+    async with backend.transaction(read_only=True) as unit:
+        before = await unit.tasks.list_tasks()
+        writer = asyncio.ensure_future(write())
+        # Where all share one connection, the writer waits for the end of the unit.
+        await asyncio.wait([writer], timeout=0.3)
+        assert await unit.tasks.list_tasks() == before
+        assert [await unit.tasks.get(id_) for id_ in ("1", "2", "3")] == [*before, None]
+        assert await unit.artifacts.list_artifacts() == ()
+        assert [task async for task in unit.tasks.stream()] == list(before)
+        assert sum((await unit.tasks.count_by_status()).values()) == 2
+    await writer
+    assert [task.id for task in await backend.tasks.list_tasks()] == ["1", "3"]
+
+
+CALLERS_OWN: Final = (
+    OSError("no such file"),
+    ConnectionResetError("by somebody else"),
+    ValueError("no number"),
+    OverflowError("too much"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"),
+    SQLAlchemyError("of another database"),
+    OperationalError("SELECT 1", {}, Exception("of another database")),
+    PersistenceError("of another library"),
+    StopAsyncIteration(),
+    GeneratorExit(),
+    TimeoutError(),
+    KeyError("name"),
+)
+
+
+@pytest.mark.parametrize("own", CALLERS_OWN, ids=repr)
+async def test_the_callers_own_exceptions_come_out_unchanged(
+    backend: TransactionalBackend, own: BaseException
+) -> None:
+    text, arguments, cause = str(own), own.args, own.__cause__
+
+    async def fail(unit: UnitOfWork) -> None:
+        await unit.tasks.save(TASKS.example)
+        async with unit.transaction() as part:
+            await part.tasks.save(TASKS.make(id="2"))
+            raise own
+
+    for read_only in (False, True):
+        caught = None
+        try:
+            async with backend.transaction(read_only=read_only):
+                raise own
+        except BaseException as error:  # noqa: BLE001 (whatever it is)
+            caught = error
+        assert caught is own
+    if not isinstance(own, StopAsyncIteration):  # no coroutine can raise it
+        for run in (_run_in_unit, _run_in_transaction):
+            caught = None
+            try:
+                await run(backend, fail)
+            except BaseException as error:  # noqa: BLE001 (whatever it is)
+                caught = error
+            assert caught is own
+    assert (str(own), own.args, own.__cause__) == (text, arguments, cause)
+    assert await backend.tasks.list_tasks() == ()
+
+
+async def _run_in_unit(backend: TransactionalBackend, work: Callable[[UnitOfWork], Any]) -> None:
+    async with backend.transaction() as unit:
+        await work(unit)
+
+
+async def _run_in_transaction(
+    backend: TransactionalBackend, work: Callable[[UnitOfWork], Any]
+) -> None:
+    await backend.run_in_transaction(work)
+
+
+async def test_an_exception_of_the_caller_in_a_unit_that_failed_comes_out_unchanged(
+    backend: TransactionalBackend,
+) -> None:
+    await backend.messages.save(MESSAGES.example)
+    own = OSError("no such file")
+    with pytest.raises(OSError, match=r"no such file") as raised:
+        async with backend.transaction() as unit:
+            try:
+                await unit.messages.save(MESSAGES.example)
+            except DuplicateRecordError:
+                raise own from None
+    assert raised.value is own
+
+
+Alone = Callable[[TransactionalBackend], Awaitable[Any]]
+
+OUTSIDE_OF_THE_UNIT: Final[Mapping[str, Alone]] = {
+    "save": lambda backend: backend.tasks.save(TASKS.make(id="outside")),
+    "save_many": lambda backend: backend.tasks.save_many([TASKS.make(id="outside")]),
+    "unit": lambda backend: _run_in_unit(
+        backend, lambda unit: unit.tasks.save(TASKS.make(id="outside"))
+    ),
+    "run_in_transaction": lambda backend: backend.run_in_transaction(
+        lambda unit: unit.tasks.save(TASKS.make(id="outside"))
+    ),
+}
+
+
+@pytest.mark.parametrize("outside", OUTSIDE_OF_THE_UNIT)
+async def test_writing_beside_ones_own_unit_works_or_is_a_clear_error_and_never_hangs(
+    backend: TransactionalBackend, outside: str
+) -> None:
+    refused = False
+    async with asyncio.timeout(PATIENCE_SECONDS), backend.transaction() as unit:
+        await unit.tasks.save(TASKS.make(id="inside 1"))
+        try:
+            await OUTSIDE_OF_THE_UNIT[outside](backend)
+        except PersistenceError as error:
+            assert "this task has a transaction open" in str(error)  # noqa: PT017 (one of two ways)
+            refused = True
+        await unit.tasks.save(TASKS.make(id="inside 2"))
+    expected = ["inside 1", "inside 2"] + ["outside"] * (not refused)
+    assert [task.id for task in await backend.tasks.list_tasks()] == expected
+    await backend.tasks.save(TASKS.make(id="later"))
+
+
+async def test_a_unit_that_is_cancelled_at_any_wait_is_all_or_nothing(
+    backend: TransactionalBackend,
+) -> None:
+    async def work(number: int) -> None:
+        async with backend.transaction() as unit:
+            await unit.tasks.save(TASKS.make(id=str(number)))
+            assert await unit.artifacts.get("artifact") is None
+            async with unit.transaction():
+                await unit.artifacts.save(ARTIFACTS.make(id=str(number)))
+            await unit.tasks.save_many(TASKS.make(id=f"{number}-{copy}") for copy in range(3))
+
+    number = -1
+    async for number in cancelled_at_each_wait(work):
+        assert checked_out_connections(backend) == 0
+        tasks = await backend.tasks.get_many([str(number), *(f"{number}-{i}" for i in range(3))])
+        artifact = await backend.artifacts.get(str(number))
+        assert (len(tasks), artifact is not None) in ((0, False), (4, True)), number
+    assert number > 0
+    assert await backend.tasks.get(str(number)) is not None
+
+
+@pytest.mark.parametrize("call", ["save", "save_many", "list", "delete", "part", "failure"])
+async def test_a_call_that_is_cancelled_never_splits_the_unit_around_it(
+    backend: TransactionalBackend, call: str
+) -> None:
+    async def part(unit: UnitOfWork) -> None:
+        async with unit.transaction():
+            await unit.tasks.save(TASKS.make(id="in the part"))
+
+    async def failure(unit: UnitOfWork) -> None:
+        with pytest.raises(DuplicateRecordError):
+            await unit.messages.save(MESSAGES.example)
+
+    calls: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
+        "save": lambda unit: unit.tasks.save(TASKS.make(id="cancelled")),
+        "save_many": lambda unit: unit.tasks.save_many(
+            TASKS.make(id=f"cancelled {number}") for number in range(700)
+        ),
+        "list": lambda unit: unit.tasks.list_tasks(),
+        "delete": lambda unit: unit.tasks.delete("cancelled"),
+        "part": part,
+        "failure": failure,
+    }
+    await backend.messages.save(MESSAGES.example)
+    for place in range(1000):
+        before, after = f"{place} before", f"{place} after"
+        cancelled = None
+        try:
+            async with backend.transaction() as unit:
+                await unit.tasks.save(TASKS.make(id=before))
+                cancelled = CancelledAt(calls[call](unit), place)
+                try:
+                    await cancelled
+                except asyncio.CancelledError:
+                    _forget_the_cancellation()
+                try:
+                    await unit.tasks.save(TASKS.make(id=after))
+                except QueryError as refusal:
+                    assert "unit of work failed" in str(refusal)  # noqa: PT017 (one of two ways)
+        except PersistenceError:
+            expected = 0
+        else:
+            expected = 2
+        assert len(await backend.tasks.get_many([before, after])) == expected, place
+        assert checked_out_connections(backend) == 0
+        if cancelled is None or not cancelled.reached:
+            assert expected == 2
+            return
+
+
+def _forget_the_cancellation() -> None:
+    """Do what `asyncio.timeout` does with a cancellation of its own."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.uncancel()
+
+
+async def test_a_timeout_inside_a_unit_leaves_the_backend_usable(
+    backend: TransactionalBackend,
+) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), backend.transaction() as unit:
+            await unit.tasks.save(TASKS.example)
+            await asyncio.sleep(PATIENCE_SECONDS)
+    assert await backend.tasks.list_tasks() == ()
+    await backend.tasks.save(TASKS.example)
+
+
+async def test_units_of_many_tasks_at_once_are_all_carried_out(
+    backend: TransactionalBackend,
+) -> None:
+    async def work(number: int) -> None:
+        async def save(unit: UnitOfWork) -> None:
+            await unit.tasks.save(TASKS.make(id=f"{number:02}"))
+            await unit.artifacts.save(ARTIFACTS.make(id=f"{number:02}"))
+            if number % 3 == 0:
+                raise Mishap
+
+        await backend.run_in_transaction(save)
+
+    outcomes = await asyncio.gather(*map(work, range(40)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [
+        type(None) if number % 3 else Mishap for number in range(40)
+    ]
+    saved = [f"{number:02}" for number in range(40) if number % 3]
+    assert [task.id for task in await backend.tasks.list_tasks()] == saved
+    assert [artifact.id for artifact in await backend.artifacts.list_artifacts()] == saved
+
+
+async def test_the_backend_and_its_units_are_what_the_protocols_say(
+    backend: TransactionalBackend,
+) -> None:
+    async with backend.transaction() as unit:
+        assert isinstance(unit, UnitOfWork)
+        assert not isinstance(unit, PersistenceBackend)
+    for connected in (True, False):
+        assert backend.is_connected == connected
+        assert isinstance(backend, PersistenceBackend)
+        assert isinstance(backend, TransactionalBackend)
+        await backend.disconnect()
+    await backend.connect()
+
+
+def test_a_backend_of_the_plain_protocol_alone_is_not_transactional() -> None:
+    names = [name for name in dir(PersistenceBackend) if not name.startswith("_")]
+    plain = type("PlainBackend", (), dict.fromkeys(names, object()))()
+    assert isinstance(plain, PersistenceBackend)
+    assert not isinstance(plain, TransactionalBackend)
+    assert not isinstance(plain, UnitOfWork)
+    added = dict.fromkeys(("transaction", "run_in_transaction"), object())
+    assert isinstance(type("Backend", (type(plain),), added)(), TransactionalBackend)
+
+
+async def test_an_unconnected_backend_begins_no_unit(backend: TransactionalBackend) -> None:
+    await backend.disconnect()
+    with pytest.raises(PersistenceError, match=r"not connected"):
+        async with backend.transaction():
+            pass
+    with pytest.raises(PersistenceError, match=r"not connected"):
+        await backend.run_in_transaction(lambda unit: unit.tasks.list_tasks())
+    assert datetime.now(UTC)

@@ -1,0 +1,63 @@
+"""Scripts that `alembic upgrade head --sql` writes, for an operator to run."""
+
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection
+
+from synthorg.persistence import PersistenceConfig
+from synthorg.persistence.config import DATABASE_URL_VARIABLE
+from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.migration import alembic_config
+from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
+from tests.migrations.support import Site, alembic
+
+TRANSACTION = re.compile("(BEGIN|COMMIT)")
+
+URLS = (
+    "sqlite:///x.db",
+    "postgresql://localhost/x",
+    "mariadb://localhost/x",
+    "mysql://localhost/x",
+)
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_script_is_written_without_a_database(url: str, tmp_path: Path) -> None:
+    dialect = create_dialect(PersistenceConfig.from_url(url))
+
+    script = alembic("upgrade", "head", "--sql", folder=tmp_path, url=url)
+
+    created = set(re.findall(r'CREATE (?:TABLE|INDEX) "?(\w+)', script))
+    assert created == {
+        VERSION_TABLE,
+        *metadata.tables,
+        *(str(index.name) for table in metadata.tables.values() for index in table.indexes),
+    }
+    assert all(trigger in script for trigger in dialect.append_only_triggers("audit_entries"))
+    assert re.search(rf"INSERT INTO {VERSION_TABLE} .*VALUES \('\w+'\)", script)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_running_the_script_is_as_good_as_migrating(
+    empty_site: Site, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATABASE_URL_VARIABLE, empty_site.url)
+    script = StringIO()
+    config = alembic_config()
+    config.output_buffer = script
+    command.upgrade(config, "head", sql=True)
+
+    def run_script(connection: Connection) -> None:
+        for statement in script.getvalue().split(";\n\n"):
+            if statement.strip() and not TRANSACTION.fullmatch(statement.strip()):
+                connection.exec_driver_sql(statement)
+
+    await empty_site.run(run_script)
+
+    assert await empty_site.schema() == await site.schema()
+    assert await empty_site.versions() == await site.versions()
+    await empty_site.backend.migrate()

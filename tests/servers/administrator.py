@@ -1,0 +1,98 @@
+"""A connection that makes and drops databases, whether or not a loop runs in the test's thread."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.servers.base import Unavailable
+
+Result = TypeVar("Result")
+
+CONNECT_SECONDS = 10
+
+
+class Administrator:
+    """Runs statements, each committed by itself, on a loop in a thread of its own.
+
+    Args:
+        url: The server's address, with an asynchronous driver of SQLAlchemy.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._address = str(url)
+        self._engine = create_async_engine(
+            url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=0
+        ).execution_options(no_parameters=True)
+        self._runner = asyncio.Runner()
+        self._thread = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.run(self._engine.dispose())
+        self._thread.submit(self._runner.close).result()
+        self._thread.shutdown()
+
+    def connect(self, is_starting: Callable[[], bool]) -> None:
+        """Open the connection.
+
+        Args:
+            is_starting: Whether a refusal may only mean that the server is not up yet.
+
+        Raises:
+            Unavailable: If the server cannot be reached or refuses the user.
+        """
+        while True:
+            try:
+                with refusals_of(self._address):
+                    self.run(asyncio.wait_for(self._execute("SELECT 1"), CONNECT_SECONDS))
+            except Unavailable:
+                if not is_starting():
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    def execute(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements in one session, and give the rows of the last one."""
+        return self.run(self._execute(*statements))
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Wait for a coroutine that runs on the administrator's loop."""
+        return self._thread.submit(self._runner.run, coroutine).result()
+
+    async def _execute(self, *statements: str) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        async with self._engine.connect() as connection:
+            for statement in statements:
+                result = await connection.exec_driver_sql(statement)
+                rows = [tuple(row) for row in result] if result.returns_rows else []
+        return rows
+
+
+@contextmanager
+def refusals_of(server: object) -> Iterator[None]:
+    """Turn a refusal into `Unavailable`, in the words of the driver.
+
+    Args:
+        server: The server to name.
+    """
+    try:
+        yield
+    except (OSError, SQLAlchemyError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise Unavailable(f"{server}: {type(cause).__name__}: {cause}") from None

@@ -1,0 +1,163 @@
+"""MariaDB: a given server, a local one through its port or socket, or a private one."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import ClassVar, Self
+
+from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from synthorg.persistence.sql.tables import VERSION_TABLE
+from tests.servers.administrator import Administrator, refusals_of
+from tests.servers.base import Unavailable
+from tests.servers.network import LOOPBACK, NetworkServer, user_name
+from tests.servers.private import PrivateServer, find_program
+
+SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
+PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec")
+
+# A private server lives shorter than any crash would matter; "loose" for what other versions lack.
+CARELESS = (
+    "--innodb-flush-log-at-trx-commit=0",
+    "--loose-innodb-flush-method=nosync",
+    "--loose-innodb-doublewrite=OFF",
+    "--loose-innodb-file-per-table=OFF",
+    "--loose-debug-no-sync",
+    "--skip-log-bin",
+)
+
+
+class MariaDB(NetworkServer):
+    """A MariaDB server."""
+
+    name: ClassVar[str] = "mariadb"
+    driver: ClassVar[str] = "asyncmy"
+    url_variable: ClassVar[str] = "TEST_MARIADB_URL"
+    usual_port: ClassVar[int] = 3306
+    advice: ClassVar[str] = (
+        "`apt-get install --no-install-recommends mariadb-server-core mariadb-client-core galera-4`"
+    )
+
+    def __init__(self, url: URL, administrator: Administrator, stack: ExitStack) -> None:
+        super().__init__(url, administrator, stack)
+        self._schema: list[str] = []
+
+    @classmethod
+    def local_ways(cls) -> Iterator[AbstractContextManager[Self]]:
+        """Go in without a password, at the usual port or else through a socket."""
+        yield cls.at(URL.create("", "root", host=LOOPBACK, port=cls.usual_port))
+        for socket in filter(Path.exists, map(Path, SOCKETS)):
+            yield cls.through_socket(socket)
+
+    @classmethod
+    def private_ways(cls) -> Iterator[AbstractContextManager[Self]]:
+        """Start the programs of the system."""
+        install = find_program(("mariadb-install-db",), ())
+        server = find_program(("mariadbd", "mysqld"), PROGRAM_FOLDERS)
+        if install is not None and server is not None:
+            yield cls.private(install, server)
+
+    @classmethod
+    @contextmanager
+    def through_socket(cls, socket: Path) -> Iterator[Self]:
+        """Make an account for the library on a server that knows us by our system account.
+
+        Args:
+            socket: The server's socket.
+        """
+        entrance = URL.create(
+            f"{cls.name}+{cls.driver}", user_name(), query={"unix_socket": str(socket)}
+        )
+        user, password = f"synthorg_test_{secrets.token_hex(4)}", secrets.token_hex(16)
+        account = f"{user}@'{LOOPBACK}'"
+        with Administrator(entrance) as owner, ExitStack() as stack:
+            owner.connect(is_starting=lambda: False)
+            ((port, is_unreachable),) = owner.execute("SELECT @@port, @@skip_networking")
+            if is_unreachable:
+                raise Unavailable(f"{socket}: the server listens at no port")
+            with refusals_of(socket):
+                owner.execute(f"CREATE USER {account} IDENTIFIED BY '{password}'")
+                stack.callback(owner.execute, f"DROP USER {account}")
+                owner.execute(f"GRANT ALL ON `synthorg\\_test\\_%`.* TO {account}")
+            url = URL.create("", user, password, LOOPBACK, port)
+            yield stack.enter_context(cls.at(url, administrator_url=entrance))
+
+    @classmethod
+    @contextmanager
+    def private(cls, install: Path, program: Path) -> Iterator[Self]:
+        """Start a server.
+
+        Args:
+            install: The program that makes a data folder.
+            program: The server.
+        """
+        server = PrivateServer()
+        data, accounts = server.folder / "data", server.folder / "accounts.sql"
+        user = f"{server.url.username}@'{LOOPBACK}'"
+        accounts.write_text(
+            f"CREATE USER {user} IDENTIFIED BY '{server.url.password}';\n"
+            f"GRANT ALL ON *.* TO {user} WITH GRANT OPTION;\n"
+        )
+        initialise: list[str | Path] = [
+            install,
+            "--no-defaults",
+            f"--datadir={data}",
+            "--skip-test-db",
+        ]
+        serve: list[str | Path] = [
+            program,
+            "--no-defaults",
+            f"--datadir={data}",
+            f"--init-file={accounts}",
+            f"--bind-address={LOOPBACK}",
+            f"--port={server.url.port}",
+            f"--socket={server.folder / 'socket'}",
+            "--skip-name-resolve",
+            *CARELESS,
+        ]
+        with (
+            server.running("mysql", initialise, serve) as is_starting,
+            cls.at(server.url, is_starting=is_starting) as started,
+        ):
+            yield started
+
+    def _create(self, name: str, template: str | None) -> None:
+        # A default that suits nothing, so that every table has to state its own.
+        create = f"CREATE DATABASE {name} CHARACTER SET latin1 COLLATE latin1_swedish_ci"
+        if template is None:
+            self.administrator.execute(create)
+            return
+        self.administrator.execute(
+            create,
+            f"USE {name}",
+            "SET foreign_key_checks = 0",
+            *self._schema,
+            f"INSERT INTO {VERSION_TABLE} SELECT * FROM {template}.{VERSION_TABLE}",
+        )
+
+    def _prepare_template(self, name: str) -> None:
+        run = self.administrator.execute
+        schema: list[str] = []
+        for (table,) in run(f"SHOW TABLES FROM {name}"):
+            schema.append(run(f"SHOW CREATE TABLE {name}.{table}")[0][1])
+        for trigger, *_ in run(f"SHOW TRIGGERS FROM {name}"):
+            mode, statement = run(f"SHOW CREATE TRIGGER {name}.{trigger}")[0][1:3]
+            schema += [f"SET sql_mode = '{mode}'", statement]
+        self._schema = schema
+
+    def _drop(self, name: str) -> None:
+        run = self.administrator.execute
+        for (session,) in run(f"SELECT id {self._others_in(name)}"):
+            with suppress(SQLAlchemyError):  # it may have ended meanwhile
+                run(f"KILL CONNECTION {session}")
+        run(f"DROP DATABASE {name}")
+
+    def _connections(self, name: str) -> list[str]:
+        rows = self.administrator.execute(f"SELECT user, command, info {self._others_in(name)}")
+        return [f"{user} ({command}): {query}" for user, command, query in rows]
+
+    def _others_in(self, name: str) -> str:
+        processes = "FROM information_schema.processlist"
+        return f"{processes} WHERE db = '{name}' AND id <> CONNECTION_ID()"

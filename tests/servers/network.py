@@ -1,0 +1,210 @@
+"""What servers have in common that are reached over the network: PostgreSQL, MariaDB."""
+
+import getpass
+import os
+import secrets
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import count
+from typing import ClassVar, Self
+
+from sqlalchemy import URL, make_url
+
+from synthorg.persistence import PersistenceConfig, create_backend
+from tests.servers.administrator import Administrator, refusals_of
+from tests.servers.base import Server, Unavailable
+
+LOOPBACK = "127.0.0.1"
+GRACE_SECONDS = 2
+
+
+class NetworkServer(Server):
+    """A server on which each test gets a database, dropped after it.
+
+    Args:
+        url: Where and as whom the library connects.
+        administrator: Who makes and drops the databases.
+        stack: What ends with the session.
+    """
+
+    driver: ClassVar[str]
+    """SQLAlchemy's name of the driver that administers the server."""
+
+    url_variable: ClassVar[str]
+    """The environment variable that names a server to use instead of any other."""
+
+    usual_port: ClassVar[int]
+
+    advice: ClassVar[str]
+    """How to get a server, when there is none."""
+
+    def __init__(self, url: URL, administrator: Administrator, stack: ExitStack) -> None:
+        self.url = url
+        self.administrator = administrator
+        self._stack = stack
+        self._numbers = count()
+        self._template: str | None = None
+
+    @classmethod
+    @contextmanager
+    def start(cls) -> Iterator[Self]:
+        given = os.environ.get(cls.url_variable, "")
+        ways = cls.ways() if given == "" else iter([cls.given(given)])
+        refusals = []
+        for way in ways:
+            with ExitStack() as stack:
+                try:
+                    server = stack.enter_context(way)
+                except Unavailable as refusal:
+                    refusals.append(f"\n- {refusal}")
+                    continue
+                yield server
+                return
+        raise Unavailable(
+            f"set {cls.url_variable}={cls.name}://user:password@host:port/database, or {cls.advice}"
+            f"; tried:{''.join(refusals)}"
+        )
+
+    @contextmanager
+    def empty_database(self) -> Iterator[str]:
+        with self._database(template=None) as name:
+            yield self._url_of(name)
+
+    @contextmanager
+    def migrated_database(self) -> Iterator[str]:
+        if self._template is None:
+            name = self._stack.enter_context(self._database(template=None))
+            self.administrator.run(migrate(self._url_of(name)))
+            self._refuse_open_connections(name)
+            self._prepare_template(name)
+            self._template = name
+        with self._database(template=self._template) as name:
+            yield self._url_of(name)
+
+    @classmethod
+    def ways(cls) -> Iterator[AbstractContextManager[Self]]:
+        """Give the ways to a server in the order in which to try them."""
+        yield from cls.local_ways()
+        yield from cls.private_ways()
+
+    @classmethod
+    @abstractmethod
+    def local_ways(cls) -> Iterator[AbstractContextManager[Self]]:
+        """Give the ways to a server that runs on this machine and lets us in."""
+
+    @classmethod
+    @abstractmethod
+    def private_ways(cls) -> Iterator[AbstractContextManager[Self]]:
+        """Give the ways to start a server of our own."""
+
+    @abstractmethod
+    def _create(self, name: str, template: str | None) -> None:
+        """Make a database: empty, or as the template is."""
+
+    def _prepare_template(self, name: str) -> None:
+        """Get ready to copy a migrated database."""
+
+    @abstractmethod
+    def _drop(self, name: str) -> None:
+        """Drop a database, also under the connections of others."""
+
+    @abstractmethod
+    def _connections(self, name: str) -> list[str]:
+        """Describe the connections to a database."""
+
+    @classmethod
+    @contextmanager
+    def at(
+        cls,
+        url: URL,
+        *,
+        administrator_url: URL | None = None,
+        is_starting: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Self]:
+        """Use a server, after a proof that databases can be made there.
+
+        Args:
+            url: The server and the user that the library is to be; the scheme is of no account.
+            administrator_url: Where the administrator connects, if not there.
+            is_starting: Whether a refusal may only mean that the server is not up yet.
+
+        Raises:
+            Unavailable: If it refuses the user, or to make databases.
+        """
+        url = url.set(drivername=cls.name)
+        entrance = url.set(query={}) if administrator_url is None else administrator_url
+        with (
+            Administrator(entrance.set(drivername=f"{cls.name}+{cls.driver}")) as administrator,
+            ExitStack() as stack,
+        ):
+            administrator.connect(is_starting)
+            with refusals_of(url):
+                server = cls(url, administrator, stack)
+                with server.empty_database():
+                    pass
+            yield server
+
+    @classmethod
+    @contextmanager
+    def given(cls, url: str) -> Iterator[Self]:
+        """Use the server that the environment names, without which to go on would be a surprise.
+
+        Args:
+            url: The server, its user and a database to connect to.
+
+        Raises:
+            RuntimeError: If it cannot be used.
+        """
+        backend = PersistenceConfig.from_url(url).backend
+        assert backend == cls.name, f"{cls.url_variable} must begin with {cls.name}://"
+        with ExitStack() as stack:
+            try:
+                server = stack.enter_context(cls.at(make_url(url)))
+            except Unavailable as refusal:
+                raise RuntimeError(f"{cls.url_variable} is of no use: {refusal}") from None
+            yield server
+
+    @contextmanager
+    def _database(self, template: str | None) -> Iterator[str]:
+        # Unique among the processes and machines that may share the server.
+        name = f"synthorg_test_{os.getpid()}_{next(self._numbers)}_{secrets.token_hex(4)}"
+        self._create(name, template)
+        try:
+            yield name
+            self._refuse_open_connections(name)
+        finally:
+            self._drop(name)
+
+    def _refuse_open_connections(self, name: str) -> None:
+        deadline = time.monotonic() + GRACE_SECONDS  # servers notice a moment later
+        while left := self._connections(name):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"connections to {name} were left open: {'; '.join(left)}")
+            time.sleep(0.005)
+
+    def _url_of(self, database: str) -> str:
+        return self.url.set(database=database).render_as_string(hide_password=False)
+
+
+def user_name() -> str:
+    """Name the user who runs the tests, as far as the system knows one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+async def migrate(url: str) -> None:
+    """Bring a database to the head revision.
+
+    Args:
+        url: The database.
+    """
+    backend = create_backend(PersistenceConfig.from_url(url))
+    await backend.connect()
+    try:
+        await backend.migrate()
+    finally:
+        await backend.disconnect()

