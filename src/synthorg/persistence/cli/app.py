@@ -65,7 +65,7 @@ def migrate(
         if sql:
             _write_script(dialect, to)
             return
-        with_database(dialect, lambda opened: migration.upgrade(opened, to, _show_progress))
+        with_database(dialect, lambda opened: migration.upgrade(opened, to, _Progress()))
         _say("nothing more to do")
 
 
@@ -127,7 +127,7 @@ def downgrade(
         if not yes:
             lost = "ALL of its data" if revision == BASE else f"what {revision} cannot hold"
             typer.confirm(f"Delete {lost} from {dialect.description}?", abort=True, err=True)
-        with_database(dialect, lambda opened: migration.downgrade(opened, revision, _show_progress))
+        with_database(dialect, lambda opened: migration.downgrade(opened, revision, _Progress()))
         _say("nothing more to do")
 
 
@@ -145,8 +145,15 @@ def _write_script(dialect: Dialect, revision: str) -> None:
     migration.write_script(dialect, start, revision, sys.stdout)
 
 
-def _show_progress(name: str, finished: int, total: int) -> None:
-    _say(f"[{finished}/{total}] {name}")
+class _Progress:
+    """Shows the beginning and the end of what goes on in many small steps."""
+
+    _shown = ""
+
+    def __call__(self, name: str, finished: int, total: int) -> None:
+        if name != self._shown or finished == total:
+            _say(f"[{finished}/{total}] {name}")
+        self._shown = name
 
 
 def _say(message: str) -> None:

@@ -5,21 +5,17 @@ import logging
 import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from synthorg.persistence.errors import (
-    PersistenceConnectionError,
-    PersistenceError,
-    TransactionConflictError,
-)
+from synthorg.persistence.errors import PersistenceConnectionError, TransactionConflictError
 from synthorg.persistence.sql.completion import to_the_end
-from synthorg.persistence.sql.dialects.base import Diagnosis, Dialect, Fault, Sharing
+from synthorg.persistence.sql.dialects.base import Dialect, Fault, Sharing
 from synthorg.persistence.sql.executor import Executor, Result, Rows
-from synthorg.persistence.sql.failures import failure, redacted
+from synthorg.persistence.sql.failures import failure, redacted, transaction_failure
 from synthorg.persistence.sql.preparation import FindSchemaProblem, Preparation
 from synthorg.persistence.sql.statements import Parameters, Statement
 from synthorg.persistence.sql.transaction import Transaction
@@ -87,9 +83,16 @@ class Database:
     async def close(self) -> None:
         """Refuse new calls and close every connection; one in use as soon as it is free."""
         self._closed = True
+        await to_the_end(self._close())
+
+    async def _close(self) -> None:
         if self._express is not None:
-            await to_the_end(self._express.close())
-        await to_the_end(self.engine.dispose())
+            await self._express.close()
+        with suppress(PersistenceConnectionError):  # who keeps it for too long loses it
+            # The pool of a database in memory closes its one connection even while it is in use.
+            async with self._turn(write=True):
+                pass
+        await self.engine.dispose()
 
     async def ping(self) -> None:
         """Ask the database for an answer.
@@ -202,7 +205,7 @@ class Database:
             cause = redacted(error)
         else:
             return
-        raise _transaction_error(diagnosis) from cause
+        raise transaction_failure(diagnosis) from cause
 
     @asynccontextmanager
     async def migration_connection(self) -> AsyncIterator[AsyncConnection]:
@@ -223,6 +226,8 @@ class Database:
         """
         self._refuse_strangers()
         duplicates_to_pass = 1 if statement.replaces and self.dialect.duplicate_may_pass else 0
+        time = asyncio.get_running_loop().time
+        deadline = time() + self.dialect.patience_seconds
         for delay in _delays(STATEMENT_ATTEMPTS):
             try:
                 return await attempt()
@@ -231,6 +236,10 @@ class Database:
                 cause = redacted(error)
             if diagnosis.fault is Fault.DUPLICATE and duplicates_to_pass:
                 duplicates_to_pass -= 1
+            elif diagnosis.fault is Fault.CONNECTION:
+                # A kept connection was lost; the other route asks whether its own are alive.
+                if attempt is again or not statement.repeatable:
+                    break
             elif diagnosis.fault is not Fault.TRANSIENT:
                 break
             if delay is not None:
@@ -325,12 +334,6 @@ async def _checked_out(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     finally:
         # Rolls back what was not committed; a cancelled caller must not leave that undone.
         await to_the_end(connection.close())
-
-
-def _transaction_error(diagnosis: Diagnosis) -> PersistenceError:
-    if diagnosis.fault is Fault.TRANSIENT:
-        return TransactionConflictError(f"the transaction was rolled back: {diagnosis.reason}")
-    return PersistenceConnectionError(f"the transaction failed: {diagnosis.reason}")
 
 
 def _delays(attempts: int) -> Iterator[float | None]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.sql import adoption
-from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.dialects.base import Dialect, Sharing
 from synthorg.persistence.sql.revisions import PROGRESS, REVISION
 from synthorg.persistence.sql.schema_state import NOT_OURS, Condition, SchemaState, read_state
 from synthorg.persistence.sql.unfinished import Unfinished, marked, remove_mark
@@ -59,7 +59,7 @@ def run(connection: Connection, dialect: Dialect, settings: Settings) -> None:
         if stamps:
             _run(connection, settings)
         elif work.state.condition is Condition.PREDECESSOR and work.is_upgrade:
-            _adopt(connection, work, settings)
+            _adopt(connection, dialect, work, settings)
         elif work.is_needed:
             _migrate(connection, dialect, work, settings)
 
@@ -110,7 +110,13 @@ def _migrate(connection: Connection, dialect: Dialect, work: _Work, settings: Se
         _run(connection, {**settings, "on_version_apply": report})
 
 
-def _adopt(connection: Connection, work: _Work, settings: Settings) -> None:
+def _adopt(connection: Connection, dialect: Dialect, work: _Work, settings: Settings) -> None:
+    if dialect.sharing is not Sharing.ONE:
+        # Beside the transaction, which a backup cannot be part of, yet under its lock: of many
+        # processes that migrate at once, one makes a backup, and of the old state.
+        with connection.engine.connect() as beside:
+            adoption.back_up(beside)
+
     def create_schema(connection: Connection) -> None:
         with _reporting(work.steps) as report:
             _run(connection, {**settings, "on_version_apply": report})

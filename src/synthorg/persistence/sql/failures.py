@@ -42,6 +42,17 @@ def failure(diagnosis: Diagnosis, statement: Statement, parameters: Parameters) 
     return _ERRORS[fault](f"cannot {statement.action} {statement.subject(parameters)}: {reason}")
 
 
+def transaction_failure(diagnosis: Diagnosis) -> PersistenceError:
+    """Make the error for a transaction of which nothing is stored.
+
+    Args:
+        diagnosis: What the dialect found when it, or a part of it, should begin or end.
+    """
+    if diagnosis.fault is Fault.TRANSIENT:
+        return TransactionConflictError(f"the transaction was rolled back: {diagnosis.reason}")
+    return PersistenceConnectionError(f"the transaction failed: {diagnosis.reason}")
+
+
 def redacted(error: BaseException) -> BaseException:
     """Strip an error of the values in it, so that it can be chained and printed.
 

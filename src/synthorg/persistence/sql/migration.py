@@ -153,8 +153,8 @@ async def _migrate(
     config = alembic_config(**{DIALECT: database.dialect, PROGRESS: progress})
     try:
         async with database.migration_connection() as connection:
-            # Stopped halfway, SQLite would keep its lock for as long as anything refers to a cursor,
-            # such as the traceback of the cancellation.
+            # Stopped halfway, SQLite would keep its lock for as long as anything refers to a
+            # cursor, such as the traceback of the cancellation.
             if revision == HEAD and await to_the_end(
                 connection.run_sync(_is_current, database.dialect)
             ):

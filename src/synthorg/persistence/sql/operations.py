@@ -3,11 +3,13 @@
 Where DDL cannot be rolled back, a stopped upgrade leaves what it had done, so these look first.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Literal
 
 from alembic import context, op
-from sqlalchemy import inspect
+from alembic.operations import BatchOperations
+from sqlalchemy import CheckConstraint, Column, Computed, MetaData, Table, inspect
 from sqlalchemy.schema import SchemaItem
 
 from synthorg.persistence.sql.dialects.base import Dialect
@@ -47,6 +49,45 @@ def drop_table(name: str) -> None:
         name: The table.
     """
     op.drop_table(name, if_exists=True)
+
+
+@contextmanager
+def change_table(name: str) -> Iterator[BatchOperations]:
+    """Change a table in ways for which SQLite has to build it anew, with all that belongs to it.
+
+    Args:
+        name: The table.
+
+    Yields:
+        What changes the table, as from Alembic's `batch_alter_table`.
+    """
+    if not _dialect().rebuilds_tables:
+        with op.batch_alter_table(name) as batch:
+            yield batch
+        return
+    # Alembic copies the rows into a new table and drops the old one. Of itself it would forget the
+    # CHECK constraints, which it does not read, and the triggers, which go with the old table; and
+    # it would copy generated columns, which cannot be written.
+    connection = op.get_bind()
+    table = Table(name, MetaData(), autoload_with=connection)
+    for check in inspect(connection).get_check_constraints(name):
+        table.append_constraint(CheckConstraint(check["sqltext"], name=op.f(str(check["name"]))))
+    triggers = _dialect().inspection.trigger_definitions(connection, name)
+    with op.batch_alter_table(name, copy_from=table, recreate="always") as batch:
+        before: str | None = None
+        for column in table.columns:
+            if column.computed is not None:
+                generated = Column(
+                    column.name,
+                    column.type,
+                    Computed(column.computed.sqltext, persisted=column.computed.persisted),
+                )
+                batch.drop_column(column.name)
+                batch.add_column(generated, insert_after=before)
+            before = column.name
+        yield batch
+    for statement in triggers:
+        connection.exec_driver_sql(statement)
 
 
 def make_append_only(table: str) -> None:

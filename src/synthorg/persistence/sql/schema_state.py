@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 
-from synthorg.persistence.sql.adoption.recognition import is_predecessor
+from synthorg.persistence.sql.adoption.recognition import explain_mismatch, is_predecessor
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from synthorg.persistence.sql.unfinished import Unfinished, read_mark
@@ -66,6 +66,7 @@ class SchemaState:
         head: The revision that this version of the library needs.
         tables: The tables that are the matter: those found, or for INCOMPLETE those missing.
         unfinished: The migration that left it INTERRUPTED.
+        resemblance: What keeps FOREIGN tables from being the predecessor's, if they look like it.
     """
 
     condition: Condition
@@ -73,6 +74,7 @@ class SchemaState:
     head: str
     tables: tuple[str, ...] = ()
     unfinished: Unfinished | None = None
+    resemblance: str | None = None
 
     def admits(self, *, upgrade: bool | None) -> bool:
         """Tell whether it may be migrated.
@@ -90,7 +92,7 @@ class SchemaState:
     @property
     def description(self) -> str:
         """The state in a sentence that ends with what to do, if there is anything to do."""
-        return _DESCRIPTIONS[self.condition].format(
+        description = _DESCRIPTIONS[self.condition].format(
             version=", ".join(self.applied),
             rows=len(self.applied),
             head=self.head,
@@ -98,6 +100,7 @@ class SchemaState:
             unfinished="" if self.unfinished is None else self.unfinished.mark,
             how_to_finish="" if self.unfinished is None else _how_to_finish(self.unfinished),
         )
+        return description if self.resemblance is None else f"{description}; {self.resemblance}"
 
 
 _DESCRIPTIONS: Final = {
@@ -157,9 +160,8 @@ def read_state(
     head = known.get_current_head()
     assert head is not None
 
-    def is_predecessors() -> bool:
-        return dialect is not None and dialect.adopts_predecessors and is_predecessor(connection)
-
+    may_be_adopted = dialect is not None and dialect.adopts_predecessors
+    resemblance = None
     tables = ours
     if any(_is_unknown(known, revision) for revision in applied):
         condition = Condition.AHEAD
@@ -174,9 +176,12 @@ def read_state(
         condition = Condition.BEHIND
     elif not ours:
         condition = Condition.EMPTY
+    elif may_be_adopted and is_predecessor(connection):
+        condition = Condition.PREDECESSOR
     else:
-        condition = Condition.PREDECESSOR if is_predecessors() else Condition.FOREIGN
-    return SchemaState(condition, applied, head, tables, unfinished)
+        condition = Condition.FOREIGN
+        resemblance = explain_mismatch(connection) if may_be_adopted else None
+    return SchemaState(condition, applied, head, tables, unfinished, resemblance)
 
 
 def _applied(connection: Connection, existing: Collection[str]) -> tuple[str, ...]:

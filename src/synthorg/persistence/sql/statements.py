@@ -24,6 +24,9 @@ from synthorg.persistence.sql.types import admission
 EXISTING: Final = "existing_"
 """The prefix of a parameter that selects the row to change, beside the one with its new value."""
 
+READING: Final = frozenset({"count", "get", "list", "sum"})
+"""The actions that change nothing."""
+
 KEYS: Final = "keys"
 """The parameter that holds any number of keys."""
 
@@ -74,6 +77,11 @@ class Statement:
         self._admissions: Admissions = tuple(
             (parameter.key, _admission(parameter)) for parameter in parameters
         )
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether running it twice has the effect and the result of running it once."""
+        return self.replaces or self.action in READING
 
     @property
     def parameters(self) -> tuple[str, ...]:

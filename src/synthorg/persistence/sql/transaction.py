@@ -1,16 +1,17 @@
 """One transaction on one connection, as an executor for repositories."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction
 
-from synthorg.persistence.errors import PersistenceError, QueryError
+from synthorg.persistence.errors import PersistenceError, QueryError, TransactionConflictError
 from synthorg.persistence.sql.dialects.base import Diagnosis, Fault
 from synthorg.persistence.sql.executor import Executor, Result, Rows
 from synthorg.persistence.sql.express import Direct
-from synthorg.persistence.sql.failures import failure, redacted
+from synthorg.persistence.sql.failures import failure, redacted, transaction_failure
 from synthorg.persistence.sql.preparation import Preparation
 from synthorg.persistence.sql.prepared import Prepared
 from synthorg.persistence.sql.statements import Parameters, Statement
@@ -20,12 +21,14 @@ NO_ROW: Final[Parameters] = {}
 FATAL: Final = (Fault.TRANSIENT, Fault.CONNECTION, Fault.SCHEMA)
 """The faults after which a database may have rolled back all, so that going on would lose data."""
 
+TWO_TASKS: Final = "two tasks use the same unit of work at once; give each task its own"
+
 
 class Transaction:
     """Statements that are committed together.
 
     A statement that fails has written nothing, and the transaction goes on; only after a
-    conflict or a lost connection nothing but its rollback is left.
+    conflict, a cancelled call or a lost connection nothing but its rollback is left.
 
     Args:
         connection: The connection, which this alone uses.
@@ -41,6 +44,7 @@ class Transaction:
         self._read_only = read_only
         self._busy = False
         self._ended = False
+        self._parts: list[AsyncTransaction] = []
         self.doom: PersistenceError | None = None
         """The error after which nothing but a rollback is left."""
 
@@ -79,15 +83,36 @@ class Transaction:
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what is done inside when it raises, and nothing else."""
         with self._use():
-            savepoint = await self._carried_out(self._savepoint())
+            part = await self._carried_out(self._controlled(self._connection.begin_nested()))
+            self._parts.append(part)
         try:
             yield
         except BaseException:
-            if self.doom is None and savepoint.is_active:
-                await self._carried_out(savepoint.rollback())
+            self._close(part)
+            if self.doom is None and not self._ended:
+                with suppress(PersistenceError):  # the whole is doomed then, and the error goes on
+                    await self._carried_out(self._controlled(part.rollback()))
             raise
+        self._close(part)
         with self._use():
-            await self._carried_out(savepoint.commit())
+            await self._carried_out(self._controlled(part.commit()))
+
+    def _close(self, part: AsyncTransaction) -> None:
+        """Take a part off the open ones, of which it has to be the innermost."""
+        if self.doom is None and (self._busy or self._parts.pop() is not part):
+            self.doom = QueryError(TWO_TASKS)
+
+    @asynccontextmanager
+    async def _part(self) -> AsyncIterator[None]:
+        """Undo what one call did when it raises."""
+        part = await self._controlled(self._connection.begin_nested())
+        try:
+            yield
+        except BaseException:
+            if self.doom is None:  # some conflicts have undone all, the savepoint included
+                await self._controlled(part.rollback())
+            raise
+        await self._controlled(part.commit())
 
     async def _rows(self, statement: Statement, parameters: Parameters) -> Rows:
         direct, prepared = self._prepared(statement)
@@ -108,7 +133,7 @@ class Transaction:
         named = self._preparation.values(statement, parameters)
         if not self._preparation.dialect.failure_ends_transaction:
             return (await self._connection.execute(expression, named)).rowcount
-        async with self._savepoint():
+        async with self._part():
             return (await self._connection.execute(expression, named)).rowcount
 
     async def _write_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
@@ -122,13 +147,13 @@ class Transaction:
 
     async def _write_all(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         try:
-            async with self._savepoint():
+            async with self._part():
                 await self._guarded(statement, parameters, self._write_many)
         except PersistenceError:
             if self.doom is not None:
                 raise
             # A driver does not say which of many failed: the first one to fail alone did.
-            async with self._savepoint():
+            async with self._part():
                 for each in parameters:
                     await self._guarded(statement, each, self._write)
 
@@ -136,11 +161,23 @@ class Transaction:
         direct = self._preparation.direct
         return direct, None if direct is None else self._preparation.prepared(statement)
 
-    def _savepoint(self) -> AsyncTransaction:
-        return self._connection.begin_nested()
-
     async def _carried_out(self, step: Awaitable[Result]) -> Result:
-        return await self._preparation.dialect.carry_out(self._connection, step)
+        try:
+            return await self._preparation.dialect.carry_out(self._connection, step)
+        except asyncio.CancelledError:
+            # Whether the statement, nothing or everything is undone differs.
+            self.doom = QueryError("a call in it was cancelled")
+            raise
+
+    async def _controlled(self, step: Awaitable[Result]) -> Result:
+        """Begin or end a part; when that fails, nothing but a rollback of the whole is left."""
+        try:
+            return await step
+        except self._preparation.foreign_errors as error:
+            diagnosis = self._preparation.dialect.diagnose(error)
+            cause = redacted(error)
+        self.doom = transaction_failure(diagnosis)
+        raise self.doom from cause
 
     async def _guarded(
         self,
@@ -161,23 +198,29 @@ class Transaction:
         self, diagnosis: Diagnosis, statement: Statement, values: Parameters
     ) -> PersistenceError:
         error = failure(diagnosis, statement, values)
-        if diagnosis.fault in FATAL:
+        if diagnosis.fault in FATAL or self._has_no_way_back(statement):
             if diagnosis.fault is Fault.SCHEMA:
                 await self._connection.rollback()
                 error = await self._preparation.schema_error(self._connection, error)
             self.doom = error
         return error
 
+    def _has_no_way_back(self, statement: Statement) -> bool:
+        """Tell whether the failure of a statement ended the transaction; reads have no part."""
+        reads = self._preparation.expression(statement).is_select
+        return reads and self._preparation.dialect.failure_ends_transaction
+
     @contextmanager
     def _use(self, *, write: bool = False) -> Iterator[None]:
         if self._ended:
             raise QueryError("this unit of work has ended; begin a new one")
         if self.doom is not None:
-            raise QueryError(
+            is_conflict = isinstance(self.doom, TransactionConflictError)  # so run it again
+            raise (TransactionConflictError if is_conflict else QueryError)(
                 f"this unit of work failed and can only be left: {self.doom}"
             ) from self.doom
         if self._busy:
-            raise QueryError("two tasks use the same unit of work at once; give each task its own")
+            raise QueryError(TWO_TASKS)
         if write and self._read_only:
             raise QueryError("this unit of work is read-only")
         self._busy = True

@@ -99,6 +99,10 @@ class JsonDocument(TypeDecorator[object]):
             return value  # text where structure belongs: the entity refuses it, naming the field
 
 
+NOT_A_TIME: Final = object()
+"""Read instead of nonsense: the entity refuses it, but might take a text of digits for a time."""
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC to the microsecond; this one for databases that store time zones."""
 
@@ -130,7 +134,7 @@ class UtcDateTimeText(UtcDateTime):
         try:
             return None if value is None else datetime.fromisoformat(value)
         except (TypeError, ValueError):
-            return value  # not a time: the entity refuses it, naming the field
+            return NOT_A_TIME
 
 
 class UtcDateTimeNaive(UtcDateTime):

@@ -32,12 +32,12 @@ class Conversion:
     """
 
     def __init__(self, repository: type[Repository[Any]]) -> None:
-        self.table = repository.table
+        table = repository.table
         self.fields = field_names(repository.record)
-        self._new = NEW_FIELDS.get(self.table.name, {})
+        self._new = NEW_FIELDS.get(table.name, {})
         self.columns = tuple(name for name in self.fields if name not in self._new)
-        self._read = {name: _reading(self.table.columns[name].type) for name in self.columns}
-        self._insertion = insertion(self.table)
+        self._read = {name: _reading(table.columns[name].type) for name in self.columns}
+        self._insertion = insertion(table)
         self._adapter: TypeAdapter[Any] = TypeAdapter(repository.record)
 
     def convert(self, row: RowMapping) -> Any:
@@ -60,12 +60,7 @@ class Conversion:
             return self._adapter.validate_python(values)
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise ValueError(
-            "; ".join(
-                f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}"
-                for fault in faults
-            )
-        )
+        raise ValueError("; ".join(f"{_place(fault['loc'])}: {fault['msg']}" for fault in faults))
 
     def to_row(self, record: Any) -> dict[str, object]:
         """Give the values to insert for a record.
@@ -93,6 +88,14 @@ class Conversion:
         except ValidationError:
             return False
         return bool(stored == record)
+
+
+def _place(location: Sequence[str | int]) -> str:
+    """Say where a fault is, without the names inside a document, as they are its content."""
+    if not location:
+        return "the whole"
+    column, *inside = location
+    return ".".join([str(column), *(str(step) for step in inside if isinstance(step, int))])
 
 
 def _reading(type_: TypeEngine[Any]) -> Callable[[Any], object]:

@@ -84,7 +84,7 @@ def adopt(
         MigrationError: If it is none, or a row of it cannot be adopted.
     """
     if not is_predecessor(connection):
-        raise MigrationError("cannot adopt the database: it is none of the predecessor")
+        raise MigrationError("cannot adopt the database: it is not one of the predecessor")
     sessions = _ddl_of_sessions(connection)
     transfers = [Transfer(connection, repository) for repository in ADOPTED]
     with _references_kept(connection):
@@ -98,7 +98,7 @@ def adopt(
     create_schema(connection)
     with _any_text_readable(connection):
         _refuse([fault for transfer in transfers for fault in transfer.copy(progress)])
-    _refuse([fault for transfer in transfers for fault in transfer.count()])
+    _refuse([fault for transfer in transfers for fault in transfer.recount()])
     for transfer in transfers:
         transfer.drop()
     _refuse(_dangling(connection))

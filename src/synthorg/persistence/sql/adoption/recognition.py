@@ -37,7 +37,7 @@ def explain_mismatch(connection: Connection) -> str | None:
 
     Returns:
         The reason; None for a database of the predecessor, for one of this library, and for one
-        that has less than half of the predecessor's tables.
+        that has tables of less than half of the predecessor's names.
     """
     found = _found_shape(connection)
     tables = {name for name in _expected_shape() if name[0] == "table"}
@@ -61,7 +61,7 @@ def _differences(connection: Connection, found: Shape) -> Iterator[str]:
         if present is None:
             yield f"the {kind} {name} is missing"
         elif wanted is None:
-            yield f"the {kind} {name} is none of the predecessor's"
+            yield f"the {kind} {name} is not the predecessor's"
         elif wanted != present:
             yield f"the {kind} {name} {_difference(wanted, present)}"
 

@@ -92,8 +92,8 @@ class Transfer:
                 progress(self._name, done, total)
         return []
 
-    def count(self) -> list[str]:
-        """Count the rows.
+    def recount(self) -> list[str]:
+        """Count the rows once more.
 
         Returns:
             What is wrong if the two tables have not the same number of them.

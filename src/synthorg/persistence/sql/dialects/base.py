@@ -220,6 +220,9 @@ class Dialect(ABC):
     transactional_ddl: ClassVar[bool] = True
     """Whether a migration is one transaction, so that nothing of it remains when it fails."""
 
+    rebuilds_tables: ClassVar[bool] = False
+    """Whether most changes of a table mean to build it anew, for want of an ALTER TABLE."""
+
     adopts_predecessors: ClassVar[bool] = False
     """Whether the predecessor could keep its data in such a database."""
 

@@ -22,9 +22,9 @@ class Inspection(ABC):
     def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
         """Let the database look for damage in its own storage, and say what it finds."""
 
-    def triggers_lost_by_rebuilding(self, connection: Connection, table: str) -> tuple[str, ...]:  # noqa: ARG002 (used where tables are rebuilt)
-        """Give the DDL of the triggers that disappear when Alembic makes a table anew."""
-        return ()
+    def trigger_definitions(self, connection: Connection, table: str) -> tuple[str, ...]:
+        """Give the DDL of a table's triggers, where they are lost when it is built anew."""
+        raise NotImplementedError
 
 
 class SQLiteInspection(Inspection):
@@ -34,13 +34,13 @@ class SQLiteInspection(Inspection):
         owners = connection.execute(
             text("SELECT name, tbl_name FROM sqlite_master WHERE type IN ('table', 'index')")
         )
-        tables: dict[str, str] = dict(owners.tuples().all())
+        tables: dict[str, str] = {name: table for name, table in owners}  # noqa: C416 (rows are no pairs to mypy)
         try:
             pages = connection.execute(text("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
         except DBAPIError:  # a virtual table that not every build of SQLite has
             return dict.fromkeys(tables.values())
         sizes = dict.fromkeys(tables.values(), 0)
-        for name, size in pages.tuples():
+        for name, size in pages:
             if name in tables:
                 sizes[tables[name]] += size
         return sizes
@@ -54,7 +54,7 @@ class SQLiteInspection(Inspection):
         found = connection.scalars(text("PRAGMA integrity_check")).all()
         return () if found == ["ok"] else tuple(found)
 
-    def triggers_lost_by_rebuilding(self, connection: Connection, table: str) -> tuple[str, ...]:
+    def trigger_definitions(self, connection: Connection, table: str) -> tuple[str, ...]:
         return tuple(
             connection.scalars(
                 text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"),
@@ -74,7 +74,7 @@ class PostgreSQLInspection(Inspection):
                 "WHERE c.relkind = 'r' AND n.nspname = current_schema()"
             )
         )
-        return dict(sizes.tuples().all())
+        return {name: int(size) for name, size in sizes}
 
     def active_triggers(self, connection: Connection) -> Collection[str]:
         return connection.scalars(
@@ -99,7 +99,7 @@ class PostgreSQLInspection(Inspection):
                 "WHERE NOT k.convalidated AND n.nspname = current_schema()"
             )
         )
-        return tuple(f"{table}: {what}" for table, what in problems.tuples() if table in tables)
+        return tuple(f"{table}: {what}" for table, what in problems if table in tables)
 
 
 class MySQLInspection(Inspection):
@@ -112,7 +112,7 @@ class MySQLInspection(Inspection):
                 "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
             )
         )
-        return {name: None if size is None else int(size) for name, size in sizes.tuples()}
+        return {name: None if size is None else int(size) for name, size in sizes}
 
     def active_triggers(self, connection: Connection) -> Collection[str]:
         return connection.scalars(
@@ -126,6 +126,6 @@ class MySQLInspection(Inspection):
         return tuple(
             f"{table}: {message}"
             for table in tables
-            for _, _, kind, message in connection.execute(text(f"CHECK TABLE `{table}`")).tuples()
+            for _, _, kind, message in connection.execute(text(f"CHECK TABLE `{table}`"))
             if kind.lower() in ("error", "warning")
         )

@@ -19,8 +19,9 @@ LOCK_PATIENCE_MILLISECONDS: Final = 100
 """How long a kept connection waits for a row: others wait behind it. Who fails for that is run
 again on a connection of its own, which may wait for long."""
 
-IDLE_SECONDS: Final = 1.0
-"""How long a connection may have been idle without being asked whether it is still alive."""
+IDLE_SECONDS: Final = 0.005
+"""How long a connection may have been idle without being asked whether it is still alive: a loop
+of calls never is, and to all others the trip does not matter."""
 
 Driver = TypeVar("Driver")
 

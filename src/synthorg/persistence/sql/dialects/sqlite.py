@@ -96,6 +96,7 @@ class SQLiteDialect(Dialect):
 
     backend_name: ClassVar[str] = "sqlite"
     inspection: ClassVar[Inspection] = SQLiteInspection()
+    rebuilds_tables: ClassVar[bool] = True
     adopts_predecessors: ClassVar[bool] = True
     driver_errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 

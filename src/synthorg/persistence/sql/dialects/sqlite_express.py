@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import aiosqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from synthorg.persistence.sql.completion import to_the_end
+from synthorg.persistence.sql.completion import SECONDS_BETWEEN_INTERRUPTS, to_the_end
 from synthorg.persistence.sql.express import Direct, DriverStatement, Express
 from synthorg.persistence.sql.lanes import Call, Lanes, Outcome
 from synthorg.persistence.sql.turns import Turns
@@ -41,10 +41,16 @@ class ThreadConnection(aiosqlite.Connection):
         try:
             return await self._on_thread(function, self._conn)
         except asyncio.CancelledError:
-            if stop:
-                await self.interrupt()
-            await to_the_end(self._on_thread(_nothing))  # the thread works in order
+            await to_the_end(self._finish(stop=stop))
             raise
+
+    async def _finish(self, *, stop: bool) -> None:
+        """Wait until the thread, which works in order, has done what it was given."""
+        finished = asyncio.ensure_future(self._on_thread(_nothing))
+        while not finished.done():
+            if stop:
+                await self.interrupt()  # again, since the statement may not have begun
+            await asyncio.wait([finished], timeout=SECONDS_BETWEEN_INTERRUPTS)
 
     async def _on_thread(self, function: Callable[..., Result], *values: Any) -> Result:
         result: Result = await self._execute(function, *values)
