@@ -10,9 +10,11 @@ from synthorg.persistence import PersistenceConfig
 from synthorg.persistence.factory import create_backend
 from synthorg.persistence.protocol import PersistenceBackend
 from tests.servers.base import Server, Unavailable
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
 from tests.servers.sqlite import SQLiteFiles, SQLiteMemory
 
-SERVERS: tuple[type[Server], ...] = (SQLiteFiles, SQLiteMemory)
+SERVERS: tuple[type[Server], ...] = (SQLiteFiles, SQLiteMemory, PostgreSQL, MariaDB)
 
 
 class ServerPool:

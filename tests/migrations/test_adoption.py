@@ -81,12 +81,12 @@ async def test_white_space_in_the_ddl_does_not_matter(tmp_path: Path) -> None:
         ("ALTER TABLE messages DROP COLUMN content", "messages lacks `content TEXT NOT NULL`"),
         ("ALTER TABLE sessions RENAME TO visits", "the table sessions is missing"),
         ("DROP TABLE heartbeats", "the table heartbeats is missing"),
-        ("CREATE TABLE notes (id)", "the table notes is none of the predecessor's"),
-        ("CREATE TABLE alembic_version (version_num)", "the table alembic_version is none of"),
+        ("CREATE TABLE notes (id)", "the table notes is not the predecessor's"),
+        ("CREATE TABLE alembic_version (version_num)", "the table alembic_version is not the"),
         ("DROP INDEX idx_single_ceo", "the index idx_single_ceo is missing"),
-        ("CREATE INDEX mine ON tasks (title)", "the index mine is none of"),
-        ("CREATE VIEW open AS SELECT * FROM tasks", "the view open is none of"),
-        ("CREATE TRIGGER t DELETE ON tasks BEGIN SELECT 1; END", "the trigger t is none of"),
+        ("CREATE INDEX mine ON tasks (title)", "the index mine is not the"),
+        ("CREATE VIEW open AS SELECT * FROM tasks", "the view open is not the"),
+        ("CREATE TRIGGER t DELETE ON tasks BEGIN SELECT 1; END", "the trigger t is not the"),
         ("PRAGMA user_version = 3", "its user_version is 3 instead of 0"),
     ],
 )
@@ -101,7 +101,7 @@ async def test_a_database_that_differs_is_refused_with_the_difference(
     assert not recognised
     assert explanation is not None
     assert reason in explanation
-    with pytest.raises(MigrationError, match="none of the predecessor"):
+    with pytest.raises(MigrationError, match="not one of the predecessor"):
         await adopt_database(database)
     assert dump(database) == before
 

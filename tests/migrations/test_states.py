@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -13,7 +14,8 @@ from synthorg.persistence.sql.schema_state import Condition, SchemaState
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from synthorg.persistence.sql.unfinished import Unfinished, marked
 from tests.migrations.conftest import Revisions
-from tests.migrations.support import Site, contents
+from tests.migrations.predecessor import example
+from tests.migrations.support import Site, contents, site_at
 
 
 @pytest.fixture
@@ -223,3 +225,38 @@ async def test_a_mark_that_outlived_its_migration_is_removed(final_site: Site) -
     await final_site.backend.migrate()
 
     assert (await state_of(final_site)).unfinished is None
+
+
+def make_predecessor(folder: Path) -> str:
+    path = folder / "synthorg.db"
+    path.write_bytes(example())
+    return f"sqlite:///{path}"
+
+
+def backups(folder: Path) -> list[Path]:
+    return [*folder.glob("*.before-adoption-*")]
+
+
+async def test_a_database_of_the_predecessor_is_backed_up_and_adopted(tmp_path: Path) -> None:
+    url = make_predecessor(tmp_path)
+    async with site_at(url) as site:
+        assert (await state_of(site)).condition is Condition.PREDECESSOR
+
+        await site.backend.migrate()
+
+        assert (await state_of(site)).condition is Condition.CURRENT
+    (backup,) = backups(tmp_path)
+    async with site_at(f"sqlite:///{backup}") as site:
+        assert (await state_of(site)).condition is Condition.PREDECESSOR
+
+
+async def test_a_database_that_resembles_the_predecessors_is_refused_with_the_difference(
+    tmp_path: Path,
+) -> None:
+    url = make_predecessor(tmp_path)
+    async with site_at(url) as site:
+        await execute(site, "DROP TABLE heartbeats")
+
+        await assert_refuses(site, "resembles a database of the predecessor", "heartbeats")
+
+    assert not backups(tmp_path)

@@ -12,9 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from tests.servers.administrator import Administrator, refusals_of
 from tests.servers.base import Unavailable
-from tests.servers.network import LOOPBACK, NetworkServer, user_name
+from tests.servers.network import LOOPBACK, PREFIX, NetworkServer, user_name
 from tests.servers.private import PrivateServer, find_program
 
+PREFIX_PATTERN = PREFIX.replace("_", r"\_") + "%"
+OPEN_TO_ALL = "information_schema"
 SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
 PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec")
 
@@ -47,7 +49,7 @@ class MariaDB(NetworkServer):
     @classmethod
     def local_ways(cls) -> Iterator[AbstractContextManager[Self]]:
         """Go in without a password, at the usual port or else through a socket."""
-        yield cls.at(URL.create("", "root", host=LOOPBACK, port=cls.usual_port))
+        yield cls.at(URL.create("", "root", None, LOOPBACK, cls.usual_port, OPEN_TO_ALL))
         for socket in filter(Path.exists, map(Path, SOCKETS)):
             yield cls.through_socket(socket)
 
@@ -70,7 +72,7 @@ class MariaDB(NetworkServer):
         entrance = URL.create(
             f"{cls.name}+{cls.driver}", user_name(), query={"unix_socket": str(socket)}
         )
-        user, password = f"synthorg_test_{secrets.token_hex(4)}", secrets.token_hex(16)
+        user, password = f"{PREFIX}_{secrets.token_hex(4)}", secrets.token_hex(16)
         account = f"{user}@'{LOOPBACK}'"
         with Administrator(entrance) as owner, ExitStack() as stack:
             owner.connect(is_starting=lambda: False)
@@ -80,8 +82,8 @@ class MariaDB(NetworkServer):
             with refusals_of(socket):
                 owner.execute(f"CREATE USER {account} IDENTIFIED BY '{password}'")
                 stack.callback(owner.execute, f"DROP USER {account}")
-                owner.execute(f"GRANT ALL ON `synthorg\\_test\\_%`.* TO {account}")
-            url = URL.create("", user, password, LOOPBACK, port)
+                owner.execute(f"GRANT ALL ON `{PREFIX_PATTERN}`.* TO {account}")
+            url = URL.create("", user, password, LOOPBACK, port, OPEN_TO_ALL)
             yield stack.enter_context(cls.at(url, administrator_url=entrance))
 
     @classmethod
@@ -119,9 +121,19 @@ class MariaDB(NetworkServer):
         ]
         with (
             server.running("mysql", initialise, serve) as is_starting,
-            cls.at(server.url, is_starting=is_starting) as started,
+            cls.at(server.url.set(database=OPEN_TO_ALL), is_starting=is_starting) as started,
         ):
             yield started
+
+    def _sign(self, session: str) -> None:
+        self.administrator.execute(f"SELECT GET_LOCK('{session}', 0)")
+
+    def _is_alive(self, session: str) -> bool:
+        return self.administrator.execute(f"SELECT IS_USED_LOCK('{session}')") != [(None,)]
+
+    def _databases(self) -> list[str]:
+        databases = f"SHOW DATABASES LIKE '{PREFIX_PATTERN}'"
+        return [name for (name,) in self.administrator.execute(databases)]
 
     def _create(self, name: str, template: str | None) -> None:
         # A default that suits nothing, so that every table has to state its own.

@@ -6,11 +6,12 @@ import secrets
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import count
 from typing import ClassVar, Self
 
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from synthorg.persistence import PersistenceConfig, create_backend
 from tests.servers.administrator import Administrator, refusals_of
@@ -18,6 +19,7 @@ from tests.servers.base import Server, Unavailable
 
 LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 2
+PREFIX = "synthorg_testing"
 
 
 class NetworkServer(Server):
@@ -44,8 +46,11 @@ class NetworkServer(Server):
         self.url = url
         self.administrator = administrator
         self._stack = stack
+        # Unique among the processes and machines that may share the server.
+        self._session = f"{PREFIX}_{os.getpid()}_{secrets.token_hex(4)}"
         self._numbers = count()
         self._template: str | None = None
+        self._sign(self._session)
 
     @classmethod
     @contextmanager
@@ -100,6 +105,18 @@ class NetworkServer(Server):
         """Give the ways to start a server of our own."""
 
     @abstractmethod
+    def _sign(self, session: str) -> None:
+        """Mark the administrator's connection as that of a session."""
+
+    @abstractmethod
+    def _is_alive(self, session: str) -> bool:
+        """Tell whether a connection is marked as that of a session."""
+
+    @abstractmethod
+    def _databases(self) -> list[str]:
+        """Name the databases of all sessions."""
+
+    @abstractmethod
     def _create(self, name: str, template: str | None) -> None:
         """Make a database: empty, or as the template is."""
 
@@ -142,6 +159,7 @@ class NetworkServer(Server):
             administrator.connect(is_starting)
             with refusals_of(url):
                 server = cls(url, administrator, stack)
+                server.sweep()
                 with server.empty_database():
                     pass
             yield server
@@ -166,10 +184,16 @@ class NetworkServer(Server):
                 raise RuntimeError(f"{cls.url_variable} is of no use: {refusal}") from None
             yield server
 
+    def sweep(self) -> None:
+        """Drop the databases of sessions that were killed before they could do so."""
+        for name in self._databases():
+            if not self._is_alive(name.rpartition("_")[0]):
+                with suppress(SQLAlchemyError):  # another session may sweep at the same time
+                    self._drop(name)
+
     @contextmanager
     def _database(self, template: str | None) -> Iterator[str]:
-        # Unique among the processes and machines that may share the server.
-        name = f"synthorg_test_{os.getpid()}_{next(self._numbers)}_{secrets.token_hex(4)}"
+        name = f"{self._session}_{next(self._numbers)}"
         self._create(name, template)
         try:
             yield name

