@@ -100,8 +100,8 @@ class Importer:
             if known is None or commit.authored_at <= known.timestamp:
                 self._hirings[author] = self._records.hiring(commit)
 
-    # What may run again counts from zero each time, so that nothing is counted twice.
     async def _save_commits(self, batch: Sequence[Commit], work: UnitOfWork) -> Tally:
+        """Save what is missing; may run again, so it counts for itself."""
         tasks = [self._records.task(commit) for commit in batch]
         stored = await work.tasks.get_many(task.id for task in tasks)
         unsaved = [task for task in tasks if stored.get(task.id) != task]
@@ -126,12 +126,12 @@ class Importer:
         lead = max(self._commits, key=self._commits.__getitem__, default=None)
         team = tuple(dict.fromkeys((*stored.team, *self._commits)))
         project = self._records.project(team, lead)
-        if project != stored:
-            await work.projects.save(project)
+        changed = [project] if project != stored else []
+        await work.projects.save_many(changed)
         tally = Tally()
-        tally.count("projects", int(project != stored), of=1)
-        hirings_written = await _append(work.lifecycle_events, hirings)
-        tally.count("agents hired", hirings_written, of=len(self._hirings))
+        tally.count("projects", len(changed), of=1)
+        written = await _append(work.lifecycle_events, hirings)
+        tally.count("agents hired", written, of=len(self._hirings))
         return project, tally
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from synthorg.entities import LifecycleEventType, Project
+from synthorg.entities import LifecycleEventType, Project, Task, TaskMetricRecord
 from synthorg.persistence import UnitOfWork
 
 ROWS: Final = 10
@@ -82,7 +82,13 @@ class Report:
         return [table for table in tables if table.row_count]
 
     async def _read_author(self, agent_id: str) -> None:
-        activities = [activity async for activity in self._activities(agent_id)]
+        name = self._name(agent_id)
+        activities: list[Activity] = []
+        async for metric, task in self._finished_tasks(agent_id):
+            activities.append(
+                Activity(metric.completed_at, name, task.title, metric.duration_seconds)
+            )
+            self._reviews.update(task.reviewers)
         if not activities:
             return
         files = 0
@@ -92,12 +98,10 @@ class Report:
                 files += 1
         last, first = activities[0], activities[-1]
         duration = timedelta(seconds=median(activity.seconds for activity in activities))
-        self._authors.append(
-            AuthorSummary(first.who, len(activities), files, first, last, duration)
-        )
+        self._authors.append(AuthorSummary(name, len(activities), files, first, last, duration))
 
-    async def _activities(self, agent_id: str) -> AsyncIterator[Activity]:
-        """Join the metrics of an author, newest first, with the tasks that they measure."""
+    async def _finished_tasks(self, agent_id: str) -> AsyncIterator[tuple[TaskMetricRecord, Task]]:
+        """Join the metrics of an agent, newest first, with the tasks of the project."""
         cursor = None
         while True:
             page = await self._work.task_metrics.page(
@@ -107,9 +111,7 @@ class Report:
             for metric in page.items:
                 task = tasks.get(metric.task_id)
                 if task is not None and task.project == self._project.id:
-                    self._reviews.update(task.reviewers)
-                    who = self._name(agent_id)
-                    yield Activity(metric.completed_at, who, task.title, metric.duration_seconds)
+                    yield metric, task
             cursor = page.next_cursor
             if cursor is None:
                 return

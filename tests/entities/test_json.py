@@ -105,7 +105,7 @@ def test_only_a_checkpoint_needs_an_object(text: str) -> None:
         ({None: "a"}, "must have text as its keys"),
         ({1}, "must be JSON, which has no set"),
         (b"a", "must be JSON, which has no bytes"),
-        (object(), "must be JSON, which has no object"),
+        (Ellipsis, "must be JSON, which has no ellipsis"),
     ],
     ids=repr,
 )

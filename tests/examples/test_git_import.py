@@ -21,11 +21,15 @@ from synthorg.persistence import (
     create_backend,
 )
 from tests.examples.git_repositories import ANN, BOB, GitRepository
+from tests.servers.sqlite import SQLiteMemory
 
 KINDS = ("tasks", "messages", "metrics", "artifacts")
 """Of each of these, a commit that `commit_many` makes becomes one record."""
 
 RECORDS_OF_TEN_COMMITS = 10 * len(KINDS)
+
+ON_ONE_DATABASE = pytest.mark.parametrize("server", [SQLiteMemory], indirect=True)
+"""For what no kind of database makes different."""
 
 TEXT_OF_EVERY_KIND = {
     "empty": (b"", b" <> 1 +0000"),
@@ -290,6 +294,7 @@ async def test_a_task_that_was_changed_in_the_database_is_put_right(
     assert await stored(backend, records) == made(*await read(repository))
 
 
+@ON_ONE_DATABASE
 async def test_a_unit_of_work_that_met_another_is_done_again_and_counted_once(
     repository: GitRepository, backend: TransactionalBackend
 ) -> None:
@@ -329,6 +334,7 @@ async def test_two_imports_at_once_store_and_count_everything_once(
     assert await stored(backend, records) == made(*await read(repository))
 
 
+@ON_ONE_DATABASE
 async def test_two_repositories_with_the_same_commits_are_two_projects(
     repository: GitRepository, backend: TransactionalBackend, tmp_path: Path
 ) -> None:
@@ -345,6 +351,7 @@ async def test_two_repositories_with_the_same_commits_are_two_projects(
         assert len(await backend.tasks.list_tasks(project=project.id)) == 3
 
 
+@ON_ONE_DATABASE
 async def test_the_history_is_read_as_it_is_saved(
     repository: GitRepository, backend: TransactionalBackend
 ) -> None:

@@ -26,6 +26,7 @@ from tests.servers.base import Server
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 BUSY_SECONDS: Final = 60
+"""The longest that anything may take on a machine that has much else to do."""
 
 NOTES: Final = (f"table {VERSION_TABLE}",)
 

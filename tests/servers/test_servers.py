@@ -224,7 +224,6 @@ def test_the_databases_of_a_killed_session_are_dropped_by_the_next(
         return not exists(network_server, left_behind)
 
     with network_server.empty_database() as alive:
-        assert exists(network_server, left_behind)
         assert eventually(is_swept_away)
         assert exists(network_server, alive)
 
