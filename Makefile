@@ -5,7 +5,7 @@ VENV := .venv
 INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint clean
+.PHONY: help demo test test-all lint bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -34,6 +34,9 @@ lint: $(VENV)/lint,test.installed  ## Check style, format and types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+bench: $(VENV)/bench.installed  ## Compare the speed with other ways; BENCH=--quick takes two minutes
+	$(VENV)/bin/python -m benchmarks $(BENCH)
 
 clean:  ## Remove the virtual environments and what tools left
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist demo.db*

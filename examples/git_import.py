@@ -15,7 +15,7 @@ from synthorg.persistence.stores import BulkSaving
 
 Record = TypeVar("Record")
 
-RECORDS_AT_ONCE: Final = 1000
+RECORDS_AT_ONCE: Final = 2000
 """Where a unit of work ends: larger ones are hardly faster, and lose more when interrupted."""
 
 

@@ -151,6 +151,18 @@ def test_check_lists_each_difference(command: Command, url: str, change: str, sa
     assert "problems found: 1" in result.stderr
 
 
+def test_check_finds_a_constraint_that_was_dropped(command: Command, url: str) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite cannot drop a constraint")
+    command("migrate")
+    execute(url, "ALTER TABLE tasks DROP CONSTRAINT ck_tasks_max_retries")
+
+    result = command("check")
+
+    assert result.exit_code == 1
+    assert result.stdout == "the table tasks has lost its constraint ck_tasks_max_retries\n"
+
+
 def test_check_finds_rows_whose_record_is_gone(command: Command, url: str) -> None:
     command("migrate")
     if url.startswith("postgresql"):

@@ -240,8 +240,8 @@ class Database:
                 # A kept connection was lost; the other route asks whether its own are alive.
                 if attempt is again or not statement.repeatable:
                     break
-            elif diagnosis.fault is not Fault.TRANSIENT:
-                break
+            elif diagnosis.fault is not Fault.TRANSIENT or time() >= deadline:
+                break  # on SQLite, one attempt may have waited that long
             if delay is not None:
                 logger.info("running a statement again", extra={"table": statement.table.name})
                 await asyncio.sleep(delay)

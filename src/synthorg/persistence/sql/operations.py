@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from alembic import context, op
 from alembic.operations import BatchOperations
-from sqlalchemy import CheckConstraint, Column, Computed, MetaData, Table, inspect
+from sqlalchemy import Column, Computed, MetaData, Table, inspect
 from sqlalchemy.schema import SchemaItem
 
 from synthorg.persistence.sql.dialects.base import Dialect
@@ -65,13 +65,10 @@ def change_table(name: str) -> Iterator[BatchOperations]:
         with op.batch_alter_table(name) as batch:
             yield batch
         return
-    # Alembic copies the rows into a new table and drops the old one. Of itself it would forget the
-    # CHECK constraints, which it does not read, and the triggers, which go with the old table; and
-    # it would copy generated columns, which cannot be written.
+    # Alembic copies the rows into a new table and drops the old one. Of itself it would lose the
+    # triggers, which go with the old table, and copy generated columns, which cannot be written.
     connection = op.get_bind()
     table = Table(name, MetaData(), autoload_with=connection)
-    for check in inspect(connection).get_check_constraints(name):
-        table.append_constraint(CheckConstraint(check["sqltext"], name=op.f(str(check["name"]))))
     triggers = _dialect().inspection.trigger_definitions(connection, name)
     with op.batch_alter_table(name, copy_from=table, recreate="always") as batch:
         before: str | None = None

@@ -1,0 +1,1 @@
+"""Tests of the benchmarks: that every contender does the same work."""

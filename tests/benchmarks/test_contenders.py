@@ -1,0 +1,84 @@
+"""Every contender does the same work, for otherwise it would be no comparison."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from benchmarks.contenders import CONTENDERS, REFERENCES, CannotRun, competing, find
+from benchmarks.contenders.rows import COSTS, MESSAGES, TASKS
+from benchmarks.data import Volume
+from benchmarks.databases import fill
+from benchmarks.worker import Order, perform
+from benchmarks.workloads import WORKLOADS
+from synthorg.persistence import PersistenceConfig, create_backend
+from tests.conftest import ServerPool
+from tests.servers.base import Server
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.sqlite import SQLiteFiles
+
+VOLUME = Volume(rows=100)
+UNITS = 10
+KEYS = {TASKS: "id", MESSAGES: "id", COSTS: "sequence_number"}
+
+
+@pytest.fixture(params=[SQLiteFiles, PostgreSQL, MariaDB], ids=lambda kind: kind.name)
+def server(request: pytest.FixtureRequest, server_pool: ServerPool) -> Server:
+    return server_pool.get(request.param)
+
+
+# Not of this library: Advanced Alchemy uses a decorator that SQLAlchemy 2.1 gives up.
+@pytest.mark.filterwarnings("ignore:The declarative_mixin decorator")
+async def test_all_contenders_read_and_store_the_same_records(server: Server) -> None:
+    read: dict[str, dict[str, str]] = {}
+    stored: dict[str, list[Any]] = {}
+    for name in competing(CONTENDERS, server.name):
+        with server.migrated_database() as url:
+            await fill(url, VOLUME)
+            try:
+                read[name] = await everything_read_by(name, url)
+            except CannotRun:
+                continue
+            stored[name] = await everything_stored_at(url)
+
+    assert {"synthorg", "synthorg-public", REFERENCES[server.name], "core"} <= read.keys()
+    for name, fingerprints in read.items():
+        assert fingerprints == read["synthorg"], f"{name} has read other records"
+        assert stored[name] == stored["synthorg"], f"{name} has stored other rows"
+
+
+async def everything_read_by(name: str, url: str) -> dict[str, str]:
+    """Do a little of each workload, and give what was read, condensed."""
+    contender = find(name)(PersistenceConfig.from_url(url))
+    await contender.open()
+    try:
+        return {
+            workload: (await perform(contender, VOLUME, Order(workload, UNITS, 0))).fingerprint
+            for workload in WORKLOADS
+        }
+    finally:
+        await contender.close()
+
+
+async def everything_stored_at(url: str) -> list[Any]:
+    """Read all rows as they are, but for the white space in JSON."""
+    backend = create_backend(PersistenceConfig.from_url(url))
+    await backend.connect()
+    try:
+        engine = backend.get_db()
+        return [row for layout in KEYS for row in await rows_of(engine, layout)]
+    finally:
+        await backend.disconnect()
+
+
+async def rows_of(engine: AsyncEngine, layout: Any) -> list[dict[str, Any]]:
+    """Read the rows of a table in a fixed order."""
+    statement = text(f"SELECT * FROM {layout.table} ORDER BY {KEYS[layout]}")
+    async with engine.connect() as connection:
+        rows = [dict(row) for row in (await connection.execute(statement)).mappings()]
+    for row in rows:
+        row.update({name: json.loads(row[name]) for name in layout.json_columns})
+    return rows
