@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from benchmarks.contenders.base import Contender, changed, sqlite_pragmas
-from benchmarks.contenders.rows import AS_TEXT, COSTS, MESSAGES, TASKS, FastMapper
+from benchmarks.contenders.rows import AS_TEXT, COSTS, MESSAGES, TASKS, FastMapper, Row
 from benchmarks.contenders.sql import sqlite_sql
 from benchmarks.data import Job
 from synthorg.entities import CostRecord, Message, Task
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class Store:
-    """The operations on one connection, blocking; the caller begins and ends transactions.
+    """One connection, blocking, and how entities lie in its tables.
 
     Args:
         config: The database.
@@ -32,57 +32,40 @@ class Store:
         )
         for pragma, value in sqlite_pragmas(config.sqlite).items():
             self.connection.execute(f"PRAGMA {pragma}={value}")
-        self._sql = sqlite_sql()
-        self._tasks = FastMapper(TASKS, AS_TEXT)
-        self._messages = FastMapper(MESSAGES, AS_TEXT)
-        self._costs = FastMapper(COSTS, AS_TEXT)
+        self.sql = sqlite_sql()
+        self.tasks = FastMapper(TASKS, AS_TEXT)
+        self.messages = FastMapper(MESSAGES, AS_TEXT)
+        self.costs = FastMapper(COSTS, AS_TEXT)
 
-    def save(self, task: Task) -> None:
-        """Insert or replace a task."""
-        self.connection.execute(self._sql.save_task, self._tasks.row(task))
+    def execute(self, statement: str, row: Row) -> None:
+        """Run a statement that returns nothing."""
+        self.connection.execute(statement, row)
 
-    def get(self, task_id: str) -> Task | None:
-        """Read a task."""
-        row = self.connection.execute(self._sql.get_task, (task_id,)).fetchone()
-        return None if row is None else self._tasks.entity(row)
+    def one(self, statement: str, key: str) -> Row | None:
+        """Read the first row."""
+        row: Row | None = self.connection.execute(statement, (key,)).fetchone()
+        return row
 
-    def list_project(self, project: str) -> Sequence[Task]:
-        """Read the tasks of a project."""
-        rows = self.connection.execute(self._sql.list_tasks, (project,)).fetchall()
-        return [self._tasks.entity(row) for row in rows]
-
-    def newest(self, channel: str) -> Sequence[Message]:
-        """Read the newest messages of a channel."""
-        rows = self.connection.execute(self._sql.newest, (channel,)).fetchall()
-        return [self._messages.entity(row) for row in rows]
-
-    def spent(self, agent_id: str) -> float:
-        """Add up the costs of an agent."""
-        row = self.connection.execute(self._sql.spent, (agent_id,)).fetchone()
-        return float(row[0])
+    def every(self, statement: str, key: str) -> Sequence[Row]:
+        """Read all rows."""
+        return self.connection.execute(statement, (key,)).fetchall()
 
     def save_many(self, tasks: Sequence[Task]) -> None:
         """Insert or replace tasks in one transaction."""
-        rows = map(self._tasks.row, tasks)
-        self.in_transaction(lambda: self.connection.executemany(self._sql.save_task, rows))
+        rows = map(self.tasks.row, tasks)
+        self.in_transaction(lambda: self.connection.executemany(self.sql.save_task, rows))
 
     def work(self, job: Job) -> None:
         """Do a unit of work in one transaction."""
 
         def steps() -> None:
-            self.save(changed(self.get(job.task_id), job))
-            self.add_message(job.message)
-            self.add_cost(job.cost)
+            row = self.one(self.sql.get_task, job.task_id)
+            task = changed(None if row is None else self.tasks.entity(row), job)
+            self.execute(self.sql.save_task, self.tasks.row(task))
+            self.execute(self.sql.add_message, self.messages.row(job.message))
+            self.execute(self.sql.add_cost, self.costs.row(job.cost))
 
         self.in_transaction(steps)
-
-    def add_message(self, message: Message) -> None:
-        """Append a message."""
-        self.connection.execute(self._sql.add_message, self._messages.row(message))
-
-    def add_cost(self, cost: CostRecord) -> None:
-        """Append a cost."""
-        self.connection.execute(self._sql.add_cost, self._costs.row(cost))
 
     def in_transaction(self, steps: Callable[[], Any]) -> None:
         """Run steps of which all or none are stored."""
@@ -105,19 +88,23 @@ class InProcess(Contender):
         self._store.connection.close()
 
     async def save(self, task: Task) -> None:
-        self._store.save(task)
+        self._store.execute(self._store.sql.save_task, self._store.tasks.row(task))
 
     async def get(self, task_id: str) -> Task | None:
-        return self._store.get(task_id)
+        row = self._store.one(self._store.sql.get_task, task_id)
+        return None if row is None else self._store.tasks.entity(row)
 
     async def list_project(self, project: str) -> Sequence[Task]:
-        return self._store.list_project(project)
+        rows = self._store.every(self._store.sql.list_tasks, project)
+        return [self._store.tasks.entity(row) for row in rows]
 
     async def newest(self, channel: str) -> Sequence[Message]:
-        return self._store.newest(channel)
+        rows = self._store.every(self._store.sql.newest, channel)
+        return [self._store.messages.entity(row) for row in rows]
 
     async def spent(self, agent_id: str) -> float:
-        return self._store.spent(agent_id)
+        (row,) = self._store.every(self._store.sql.spent, agent_id)
+        return float(row[0])
 
     async def save_many(self, tasks: Sequence[Task]) -> None:
         self._store.save_many(tasks)
@@ -126,10 +113,10 @@ class InProcess(Contender):
         self._store.work(job)
 
     async def add_message(self, message: Message) -> None:
-        self._store.add_message(message)
+        self._store.execute(self._store.sql.add_message, self._store.messages.row(message))
 
     async def add_cost(self, cost: CostRecord) -> None:
-        self._store.add_cost(cost)
+        self._store.execute(self._store.sql.add_cost, self._store.costs.row(cost))
 
 
 Waiting = tuple[Callable[[], Any], "asyncio.Future[Any]"]
@@ -152,8 +139,8 @@ class OneHop(Contender):
     """The practical limit: one thread, one trip to it for all calls that wait.
 
     Calls that wait while the thread works make the next trip together, and those among them that
-    write share one transaction, so that one sync makes all of them durable. A call that fails
-    fails its whole trip.
+    write share one transaction, so that one sync makes all of them durable. Entities are converted
+    on the event loop, while the thread is busy with SQLite. A call that fails fails its whole trip.
     """
 
     async def open(self) -> None:
@@ -172,19 +159,24 @@ class OneHop(Contender):
         self._store.connection.close()
 
     async def save(self, task: Task) -> None:
-        await self._go(self._writes, lambda: self._store.save(task))
+        await self._write(self._store.sql.save_task, self._store.tasks.row(task))
 
     async def get(self, task_id: str) -> Task | None:
-        return await self._go(self._others, lambda: self._store.get(task_id))
+        statement = self._store.sql.get_task
+        row = await self._go(self._others, lambda: self._store.one(statement, task_id))
+        return None if row is None else self._store.tasks.entity(row)
 
     async def list_project(self, project: str) -> Sequence[Task]:
-        return await self._go(self._others, lambda: self._store.list_project(project))
+        rows = await self._read(self._store.sql.list_tasks, project)
+        return [self._store.tasks.entity(row) for row in rows]
 
     async def newest(self, channel: str) -> Sequence[Message]:
-        return await self._go(self._others, lambda: self._store.newest(channel))
+        rows = await self._read(self._store.sql.newest, channel)
+        return [self._store.messages.entity(row) for row in rows]
 
     async def spent(self, agent_id: str) -> float:
-        return await self._go(self._others, lambda: self._store.spent(agent_id))
+        (row,) = await self._read(self._store.sql.spent, agent_id)
+        return float(row[0])
 
     async def save_many(self, tasks: Sequence[Task]) -> None:
         await self._go(self._others, lambda: self._store.save_many(tasks))
@@ -193,10 +185,16 @@ class OneHop(Contender):
         await self._go(self._others, lambda: self._store.work(job))
 
     async def add_message(self, message: Message) -> None:
-        await self._go(self._writes, lambda: self._store.add_message(message))
+        await self._write(self._store.sql.add_message, self._store.messages.row(message))
 
     async def add_cost(self, cost: CostRecord) -> None:
-        await self._go(self._writes, lambda: self._store.add_cost(cost))
+        await self._write(self._store.sql.add_cost, self._store.costs.row(cost))
+
+    async def _write(self, statement: str, row: Row) -> None:
+        await self._go(self._writes, lambda: self._store.execute(statement, row))
+
+    async def _read(self, statement: str, key: str) -> Sequence[Row]:
+        return await self._go(self._others, lambda: self._store.every(statement, key))
 
     async def _go(self, waiting: list[Waiting], call: Callable[[], Result]) -> Result:
         answer: asyncio.Future[Result] = self._loop.create_future()

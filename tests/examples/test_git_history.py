@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import git_history
+import git_report
 import pytest
 from git_history import main
 
@@ -53,6 +54,11 @@ def test_the_script_answers_from_the_database_and_adds_nothing_when_run_again(
         check=False,
     )
     first = script.stdout
+    namesake = GitRepository(tmp_path / "other")
+    namesake.commit(author=b"Namesake <ann@example.org> 1 +0000", files={b"file0.py": b""})
+    assert main([str(namesake.folder), "--database", "sqlite:///git-history.db"]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(git_report, "METRICS_AT_ONCE", 30)
     exit_code = main([str(repository.folder), "--database", "sqlite:///git-history.db"])
     second, complaints = capsys.readouterr()
 

@@ -111,13 +111,14 @@ async def test_a_migration_whose_caller_is_cancelled_ends_well(
 
 
 async def test_the_logging_of_the_host_is_left_alone(
-    empty_site: Site, capfd: pytest.CaptureFixture[str]
+    empty_site: Site, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    host, root = logging.getLogger("host.application"), logging.getLogger()
-    alembic = logging.getLogger("alembic")
-    before = (host.disabled, host.level, root.level, [*root.handlers], alembic.level)
+    loggers = [logging.getLogger(name) for name in ("", "alembic", "sqlalchemy", "host")]
+    for logger in loggers:
+        monkeypatch.setattr(logger, "level", logging.CRITICAL - 1)
+    before = [(logger.disabled, logger.level, [*logger.handlers]) for logger in loggers]
 
     await empty_site.backend.migrate()
 
-    assert (host.disabled, host.level, root.level, [*root.handlers], alembic.level) == before
+    assert [(logger.disabled, logger.level, [*logger.handlers]) for logger in loggers] == before
     assert capfd.readouterr() == ("", "")

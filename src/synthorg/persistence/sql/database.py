@@ -4,9 +4,9 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -27,6 +27,9 @@ STATEMENT_ATTEMPTS: Final = 5
 UNIT_ATTEMPTS: Final = 20
 FIRST_DELAY_SECONDS: Final = 0.02
 LONGEST_DELAY_SECONDS: Final = 1.0
+
+Options = Mapping[str, Any]
+"""SQLAlchemy's execution options of a connection."""
 
 COMMIT_UNKNOWN: Final = (
     "the connection was lost while committing, so that the changes may or may not be stored; "
@@ -49,10 +52,8 @@ class Database:
     def __init__(self, dialect: Dialect, find_schema_problem: FindSchemaProblem) -> None:
         self.dialect = dialect
         self.engine = dialect.create_engine()
-        self._readers = self.engine.execution_options(**dialect.begin_options(write=False))
-        self._writers = self.engine.execution_options(**dialect.begin_options(write=True))
-        self._units = self.engine.execution_options(**dialect.unit_options())
-        self._snapshots = self.engine.execution_options(**dialect.snapshot_options())
+        self._reading = dialect.begin_options(write=False)
+        self._writing = dialect.begin_options(write=True)
         self._preparation = Preparation(dialect, self.engine.dialect, find_schema_problem)
         self._turns = Turns(dialect.patience_seconds)
         self._express = dialect.express(self._turns)
@@ -66,7 +67,7 @@ class Database:
             PersistenceConnectionError: If the database cannot be used.
         """
         try:
-            async with self._connection(self._readers, write=False) as connection:
+            async with self._connection(self._reading, write=False) as connection:
                 await self.dialect.inspect_server(connection)
             if self._express is not None:
                 await self._express.open()
@@ -100,7 +101,7 @@ class Database:
         Raises:
             Exception: If it gives none.
         """
-        async with self._connection(self._readers, write=False) as connection:
+        async with self._connection(self._reading, write=False) as connection:
             await self.dialect.carry_out(connection, connection.execute(text("SELECT 1")))
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
@@ -109,7 +110,7 @@ class Database:
         async def read() -> Rows:
             values = self._preparation.values(statement, parameters)
             expression = self._preparation.expression(statement)
-            async with self._connection(self._readers, write=False) as connection:
+            async with self._connection(self._reading, write=False) as connection:
                 step = connection.execute(expression, values)
                 return (await self.dialect.carry_out(connection, step)).all()
 
@@ -128,7 +129,7 @@ class Database:
         async def write() -> int:
             values = self._preparation.values(statement, parameters)
             expression = self._preparation.expression(statement)
-            async with self._connection(self._writers, write=True) as connection:
+            async with self._connection(self._writing, write=True) as connection:
                 step = connection.execute(expression, values)
                 return (await self.dialect.carry_out(connection, step)).rowcount
 
@@ -155,7 +156,7 @@ class Database:
         """Do several things in one transaction, as `Executor` says."""
 
         async def attempt() -> Result:
-            async with self._transaction(self._writers) as transaction:
+            async with self._transaction(self._writing) as transaction:
                 return await work(transaction)
 
         return await (run_again_on_conflict(attempt) if repeatable else attempt())
@@ -166,16 +167,18 @@ class Database:
         Args:
             read_only: Whether to read one state of the database and refuse writes.
         """
-        return self._transaction(self._snapshots if read_only else self._units, read_only=read_only)
+        dialect = self.dialect
+        options = dialect.snapshot_options() if read_only else dialect.unit_options()
+        return self._transaction(options, read_only=read_only)
 
     @asynccontextmanager
     async def _transaction(
-        self, engine: AsyncEngine, *, read_only: bool = False
+        self, options: Options, *, read_only: bool = False
     ) -> AsyncIterator[Transaction]:
         """Begin a transaction; leaving commits it, and an exception rolls it back.
 
         Args:
-            engine: Where, and how isolated from others.
+            options: How it begins, and how isolated it is from others.
             read_only: Whether writes are refused.
 
         Raises:
@@ -184,7 +187,7 @@ class Database:
         """
         callers_error: BaseException | None = None
         try:
-            async with self._connection(engine, write=not read_only) as connection:
+            async with self._connection(options, write=not read_only) as connection:
                 if self._preparation.direct is not None:
                     # What goes past SQLAlchemy does not begin it.
                     await self.dialect.carry_out(connection, connection.begin())
@@ -210,7 +213,7 @@ class Database:
     @asynccontextmanager
     async def migration_connection(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection with no transaction begun, while nobody else changes data."""
-        async with self._turn(write=True), _checked_out(self.engine) as connection:
+        async with self._turn(write=True), _checked_out(self.engine, {}) as connection:
             yield connection
 
     async def _alone(
@@ -248,19 +251,17 @@ class Database:
                 attempt = again
         error_for_caller = failure(diagnosis, statement, parameters)
         if diagnosis.fault is Fault.SCHEMA:
-            async with _checked_out(self._readers) as connection:
+            async with _checked_out(self.engine, self._reading) as connection:
                 error_for_caller = await self._preparation.schema_error(
                     connection, error_for_caller
                 )
         raise error_for_caller from cause
 
     @asynccontextmanager
-    async def _connection(
-        self, engine: AsyncEngine, *, write: bool
-    ) -> AsyncIterator[AsyncConnection]:
+    async def _connection(self, options: Options, *, write: bool) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction, committed when it wrote and nothing failed."""
         self._refuse_strangers()
-        async with self._turn(write=write), _checked_out(engine) as connection:
+        async with self._turn(write=write), _checked_out(self.engine, options) as connection:
             try:
                 self._refuse_strangers()  # it may have been closed while this waited
                 yield connection
@@ -326,11 +327,13 @@ async def run_again_on_conflict(attempt: Callable[[], Awaitable[Result]]) -> Res
 
 
 @asynccontextmanager
-async def _checked_out(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def _checked_out(engine: AsyncEngine, options: Options) -> AsyncIterator[AsyncConnection]:
     connection = engine.connect()
     await connection.start()
     try:
-        yield connection
+        # As options of the engine, they would be sent to the server before there is something to
+        # close, so that a cancellation meanwhile would leave the connection checked out.
+        yield await connection.execution_options(**options)
     finally:
         # Rolls back what was not committed; a cancelled caller must not leave that undone.
         await to_the_end(connection.close())

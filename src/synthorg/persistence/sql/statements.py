@@ -114,7 +114,7 @@ class Statement:
     def is_complete(self, parameters: Parameters) -> bool:
         """Tell whether each column that needs a value is given one."""
         return all(
-            parameters[name] is not None
+            parameters.get(name) is not None
             for name, _ in self._admissions
             if name in self.table.columns and not self.table.columns[name].nullable
         )
