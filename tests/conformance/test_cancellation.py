@@ -7,7 +7,11 @@ from typing import Any, Final
 
 import pytest
 
-from synthorg.persistence import PersistenceBackend, TransactionalBackend
+from synthorg.persistence import (
+    PersistenceBackend,
+    TransactionalBackend,
+    TransactionConflictError,
+)
 from tests.conformance.cancelling import cancelled_at_each_wait
 from tests.conformance.kind import Kind
 from tests.conformance.kinds import CHECKPOINTS, TASKS, kinds
@@ -33,7 +37,7 @@ async def test_a_cancelled_save_is_there_as_a_whole_or_not_at_all(
             assert stored == record if result is None else stored in (record, None)
             finished += result is None
         assert checked_out_connections(backend) == 0
-    assert 0 < finished < ROUNDS * CALLS, "the delays must hit before, within and after the calls"
+    assert finished < ROUNDS * CALLS, "no call has been cancelled at all"
 
 
 @kinds()
@@ -45,7 +49,8 @@ async def test_a_save_cancelled_at_any_of_its_waits_is_there_as_a_whole_or_not_a
     saved = [kind.keyed(f"{kind.repository} {number}") for number in range(50)]
     async for number in cancelled_at_each_wait(lambda number: kind.save(backend, saved[number])):
         assert checked_out_connections(backend) == 0
-        assert await kind.stored(backend, saved[number]) in (saved[number], None)
+        for copy in await kind.copies(backend, saved[number]):
+            assert copy == saved[number]
     assert await kind.stored(backend, saved[number]) == saved[number]
 
 
@@ -141,5 +146,11 @@ async def cancelled(
         await asyncio.sleep(random.uniform(0, LONGEST_DELAY))
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {type(result) for result in results} <= {type(None), bool, asyncio.CancelledError}
+    unexpected = [
+        result
+        for result in results
+        if isinstance(result, BaseException)
+        and not isinstance(result, asyncio.CancelledError | TransactionConflictError)
+    ]
+    assert unexpected == []
     return results

@@ -12,10 +12,8 @@ from synthorg.persistence.errors import TransactionConflictError
 from synthorg.persistence.sql import database
 from synthorg.persistence.transactions import TransactionalBackend, UnitOfWork
 from tests.conformance.kinds import ARTIFACTS, TASKS, USERS
-from tests.conformance.test_units_of_work import Mishap
-from tests.conftest import connected
+from tests.conformance.units import Mishap, neighbour_of
 from tests.servers.base import Server
-from tests.servers.sqlite import SQLiteMemory
 
 ROUNDS: Final = int(os.environ.get("SYNTHORG_TEST_ROUNDS", "15"))
 """How often units meet; a conflict takes a server up to a second to notice."""
@@ -29,12 +27,9 @@ Work = Callable[[UnitOfWork], Awaitable[None]]
 async def neighbour(
     server: Server, migrated_url: str, backend: TransactionalBackend
 ) -> AsyncIterator[TransactionalBackend]:
-    """Another backend on the same database, or the same one where there can be only one."""
-    if isinstance(server, SQLiteMemory):
-        yield backend
-    else:
-        async with connected(migrated_url) as neighbour:
-            yield neighbour
+    """Another backend on the same database, or the same one where there can be one only."""
+    async with neighbour_of(backend, server, migrated_url) as neighbour:
+        yield neighbour
 
 
 async def number(unit: UnitOfWork, name: str) -> int:

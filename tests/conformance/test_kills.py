@@ -2,10 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from random import Random
 from typing import Final
 
@@ -24,6 +24,8 @@ TABLES: Final = 5
 PATIENCE_SECONDS: Final = 60
 
 BEGUN, COMMITTED = "begun", "committed"
+Event = tuple[str, str]
+"""One of the two, and the name of a unit."""
 
 shared_databases = pytest.mark.parametrize(
     "server",
@@ -56,17 +58,17 @@ async def found(backend: PersistenceBackend, name: str) -> list[int]:
     ]
 
 
-def carry_out_units(url: str, name: str, parent: "Connection[tuple[str, str], object]") -> None:
+def carry_out_units(url: str, name: str, tell: Callable[[Event], None]) -> None:
     """Carry out one unit after the other, telling the parent, until killed."""
 
     async def carry_out() -> None:
         backend = create_backend(PersistenceConfig.from_url(url))
         await backend.connect()
         for number in count():
-            parent.send((BEGUN, f"{name} {number}"))
+            tell((BEGUN, f"{name} {number}"))
             async with backend.transaction() as unit:
                 await write(unit, f"{name} {number}")
-            parent.send((COMMITTED, f"{name} {number}"))
+            tell((COMMITTED, f"{name} {number}"))
 
     asyncio.run(carry_out())
 
@@ -89,31 +91,32 @@ def test_a_unit_whose_process_is_killed_is_stored_as_a_whole_or_not_at_all(
     assert set(committed) <= set(complete)
 
 
-def _events_until_killed(url: str, name: str, random: Random) -> list[tuple[str, str]]:
+def _events_until_killed(url: str, name: str, random: Random) -> list[Event]:
     """Start a process that carries out units, and kill it at a random moment."""
     fresh = get_context("forkserver")  # imports once, and shares nothing with this process
     fresh.set_forkserver_preload([__name__])
     receiver, sender = fresh.Pipe(duplex=False)
-    process = fresh.Process(target=carry_out_units, args=(url, name, sender))
+    process = fresh.Process(target=carry_out_units, args=(url, name, sender.send))
     process.start()
     sender.close()
     with receiver:
-        events = [_receive(receiver)]
+
+        def heard() -> Event:
+            assert receiver.poll(PATIENCE_SECONDS)
+            event: Event = receiver.recv()
+            return event
+
+        events = [heard()]
         begun = time.monotonic()
-        events.append(_receive(receiver))
+        events.append(heard())
         unit_seconds = time.monotonic() - begun
         time.sleep(random.uniform(0, 2 * unit_seconds))
         process.kill()
         process.join(PATIENCE_SECONDS)
         with suppress(EOFError):
             while True:
-                events.append(_receive(receiver))
+                events.append(heard())
     return events
-
-
-def _receive(receiver: "Connection[object, tuple[str, str]]") -> tuple[str, str]:
-    assert receiver.poll(PATIENCE_SECONDS)
-    return receiver.recv()
 
 
 async def _complete_units(url: str, begun: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ from synthorg.persistence.sql.cursors import write_cursor
 from synthorg.persistence.transactions import TransactionalBackend
 from tests.conformance.awkward import TIMES
 from tests.conformance.kinds import TASKS
+from tests.conformance.units import repositories
 from tests.conformance.walks import LIMITS, WALKS, Walk, walks
 
 NO_CURSOR: Final = r"after is not a cursor of this list with these filters"
@@ -47,7 +48,7 @@ async def test_pages_are_the_same_in_a_unit_of_work(
     random = Random(str(walk))
     records = walk.population(random)
     async with backend.transaction() as unit:
-        await walk.kind.store(unit, *records)
+        await walk.kind.store(repositories(unit), *records)
         for arguments in list(walk.calls(random, rounds=1))[:4]:
             pages = [page.items async for page in walk.pages(unit, arguments, limit=7)]
             assert sum(pages, ()) == tuple(walk.expected(records, arguments))

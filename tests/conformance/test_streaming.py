@@ -16,6 +16,7 @@ from synthorg.entities import Message
 from synthorg.persistence.transactions import TransactionalBackend
 from tests.conformance.cancelling import cancelled_at_each_wait
 from tests.conformance.kinds import LATER, MESSAGES, MOMENT, TASKS
+from tests.conformance.units import repositories
 from tests.conformance.walks import Walk, walks
 from tests.conftest import checked_out_connections
 
@@ -44,7 +45,7 @@ async def test_a_stream_is_the_list_in_a_unit_of_work(
     random = Random(str(walk))
     records = walk.population(random)
     async with backend.transaction() as unit:
-        await walk.kind.store(unit, *records)
+        await walk.kind.store(repositories(unit), *records)
         for arguments in islice(walk.calls(random, rounds=1), 4):
             streamed = [record async for record in walk.stream(unit, arguments)]
             assert streamed == walk.expected(records, arguments), arguments
@@ -128,7 +129,7 @@ async def test_a_stream_sees_what_is_added_beyond_where_it_is(
     backend: TransactionalBackend,
 ) -> None:
     await backend.tasks.save_many(TASKS.make(id=f"{number:05}") for number in range(600))
-    seen = []
+    seen: list[str] = []
     async for task in backend.tasks.stream():
         if not seen:
             await backend.tasks.save(TASKS.make(id="1"))

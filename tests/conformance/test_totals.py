@@ -143,9 +143,7 @@ async def test_totals_by_any_groups_and_filters_are_what_python_adds_up(
 ) -> None:
     await refill(backend, records)
     chosen = narrowed(records, given_filters)
-    assert_equal(
-        await backend.cost_records.totals(by, **given_filters), list(totals(chosen, by))
-    )
+    assert_equal(await backend.cost_records.totals(by, **given_filters), list(totals(chosen, by)))
     assert isclose(
         await backend.cost_records.aggregate(**given_filters),
         fsum(record.cost_usd for record in chosen),
@@ -204,7 +202,7 @@ async def test_ranges_include_both_ends_and_go_by_time_and_not_by_the_clock(
     times = [FIRST_TIME_ROUND, SECOND_TIME_ROUND]
     await refill(backend, [COST_RECORDS.make(timestamp=time, cost_usd=1.0) for time in times])
     store = backend.cost_records
-    whole = {"since": FIRST_TIME_ROUND, "until": SECOND_TIME_ROUND}
+    whole: dict[str, Any] = {"since": FIRST_TIME_ROUND, "until": SECOND_TIME_ROUND}
     assert await store.aggregate(**whole) == 2.0
     assert await store.aggregate(since=times[0], until=times[0]) == 1.0
     assert [total.records for total in await store.totals(["model"], **whole)] == [2]
@@ -224,7 +222,10 @@ async def test_the_sum_of_many_small_amounts_is_right(backend: TransactionalBack
     amounts = [1e6, *[1e-6] * 3000, 1e6]
     await refill(
         backend,
-        [COST_RECORDS.make(cost_usd=amount, agent_id=f"{i % 2}") for i, amount in enumerate(amounts)],
+        [
+            COST_RECORDS.make(cost_usd=amount, agent_id=f"{i % 2}")
+            for i, amount in enumerate(amounts)
+        ],
     )
     assert isclose(await backend.cost_records.aggregate(), fsum(amounts), rel_tol=PRECISION)
     by_agent = await backend.cost_records.totals(["agent_id"])

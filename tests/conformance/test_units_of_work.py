@@ -1,8 +1,8 @@
 """Units of work: all or nothing, whatever happens in between."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import product
 from typing import Any, Final
 
 import pytest
@@ -25,7 +25,6 @@ from tests.conformance.kinds import (
     ARTIFACTS,
     AUDIT_ENTRIES,
     DEFINITIONS,
-    EXECUTIONS,
     KINDS,
     LIFECYCLE_EVENTS,
     MESSAGES,
@@ -33,19 +32,17 @@ from tests.conformance.kinds import (
     USERS,
     kinds,
 )
+from tests.conformance.units import Mishap, repositories, rolled_back
 from tests.conftest import checked_out_connections
 
 PATIENCE_SECONDS: Final = 20
 """How long something may take that must not hang; less than any wait for a lock."""
 
 
-class Mishap(Exception):  # noqa: N818 (it is no error)
-    """Something that goes wrong in a unit of work."""
-
-
 async def stored_kinds(stores: Stores) -> list[str]:
     """Name the kinds whose example is stored."""
-    return [repr(kind) for kind in KINDS if await kind.stored(stores, kind.example)]
+    backend = repositories(stores)
+    return [repr(kind) for kind in KINDS if await kind.stored(backend, kind.example)]
 
 
 ALL_KINDS: Final = [repr(kind) for kind in KINDS]
@@ -56,7 +53,7 @@ async def test_leaving_a_unit_of_work_commits_what_it_wrote_to_all_tables(
 ) -> None:
     async with backend.transaction() as unit:
         for kind in KINDS:
-            await kind.store(unit, kind.example)
+            await kind.store(repositories(unit), kind.example)
         assert await stored_kinds(unit) == ALL_KINDS
     assert await stored_kinds(backend) == ALL_KINDS
 
@@ -65,11 +62,13 @@ async def test_leaving_a_unit_of_work_commits_what_it_wrote_to_all_tables(
 async def test_an_exception_rolls_back_what_was_written_to_all_tables(
     backend: TransactionalBackend, mishap: BaseException
 ) -> None:
+    async def work(unit: UnitOfWork) -> None:
+        for kind in KINDS:
+            await kind.store(repositories(unit), kind.example)
+        raise mishap
+
     with pytest.raises(type(mishap)):
-        async with backend.transaction() as unit:
-            for kind in KINDS:
-                await kind.store(unit, kind.example)
-            raise mishap
+        await _run_in_unit(backend, work)
     assert await stored_kinds(backend) == []
 
 
@@ -79,14 +78,12 @@ async def test_changes_and_deletions_are_rolled_back_too(
 ) -> None:
     other, changed = kind.keyed("other"), kind.make(**kind.changes)
     await kind.store(backend, kind.example, other)
-    with pytest.raises(Mishap):
-        async with backend.transaction() as unit:
-            await kind.store(unit, changed)
-            assert await kind.stored(unit, changed) is not None
-            assert kind.delete is not None
-            assert await kind.delete(unit, other)
-            assert await kind.copies(unit, other) == []
-            raise Mishap
+    async with rolled_back(backend) as unit:
+        await kind.store(repositories(unit), changed)
+        assert await kind.stored(repositories(unit), changed) is not None
+        assert kind.delete is not None
+        assert await kind.delete(repositories(unit), other)
+        assert await kind.copies(repositories(unit), other) == []
     assert await kind.stored(backend, kind.example) == kind.example
     assert await kind.stored(backend, other) == other
 
@@ -109,12 +106,10 @@ async def test_nobody_else_sees_what_is_not_committed(backend: TransactionalBack
 
 
 async def test_nobody_else_ever_sees_what_is_rolled_back(backend: TransactionalBackend) -> None:
-    with pytest.raises(Mishap):
-        async with backend.transaction() as unit:
-            await unit.tasks.save(TASKS.make(id="inside"))
-            reader = asyncio.ensure_future(backend.tasks.list_tasks())
-            await asyncio.wait([reader], timeout=0.2)
-            raise Mishap
+    async with rolled_back(backend) as unit:
+        await unit.tasks.save(TASKS.make(id="inside"))
+        reader = asyncio.ensure_future(backend.tasks.list_tasks())
+        await asyncio.wait([reader], timeout=0.2)
     assert await reader == ()
 
 
@@ -123,12 +118,10 @@ async def test_a_part_that_fails_alone_undoes_what_was_done_inside_it(
 ) -> None:
     async with backend.transaction() as unit:
         await unit.tasks.save(TASKS.make(id="1", title="first"))
-        with pytest.raises(Mishap):
-            async with unit.transaction() as part:
-                await part.tasks.save(TASKS.make(id="1", title="changed"))
-                await unit.tasks.save(TASKS.make(id="2"))
-                await part.tasks.save_many([TASKS.make(id="3")])
-                raise Mishap
+        async with rolled_back(unit) as part:
+            await part.tasks.save(TASKS.make(id="1", title="changed"))
+            await unit.tasks.save(TASKS.make(id="2"))
+            await part.tasks.save_many([TASKS.make(id="3")])
         assert [task.title for task in await unit.tasks.list_tasks()] == ["first"]
         async with unit.transaction() as part:
             await part.tasks.save(TASKS.make(id="4"))
@@ -140,28 +133,21 @@ async def test_parts_can_be_nested_and_each_undoes_what_is_in_it(
     backend: TransactionalBackend,
 ) -> None:
     async with backend.transaction() as unit:
-        with pytest.raises(Mishap):
+        async with rolled_back(unit):
+            await unit.tasks.save(TASKS.make(id="undone 1"))
             async with unit.transaction():
-                await unit.tasks.save(TASKS.make(id="undone 1"))
-                async with unit.transaction():
-                    await unit.tasks.save(TASKS.make(id="undone 2"))
-                raise Mishap
+                await unit.tasks.save(TASKS.make(id="undone 2"))
         async with unit.transaction() as outer:
             await outer.tasks.save(TASKS.make(id="1"))
-            with pytest.raises(Mishap):
-                async with outer.transaction() as inner:
-                    await inner.tasks.save(TASKS.make(id="undone 3"))
-                    raise Mishap
+            async with rolled_back(outer) as inner:
+                await inner.tasks.save(TASKS.make(id="undone 3"))
             await outer.tasks.save(TASKS.make(id="2"))
     assert [task.id for task in await backend.tasks.list_tasks()] == ["1", "2"]
 
 
 async def test_a_part_that_succeeded_goes_with_its_unit(backend: TransactionalBackend) -> None:
-    with pytest.raises(Mishap):
-        async with backend.transaction() as unit:
-            async with unit.transaction() as part:
-                await part.tasks.save(TASKS.example)
-            raise Mishap
+    async with rolled_back(backend) as unit, unit.transaction() as part:
+        await part.tasks.save(TASKS.example)
     assert await backend.tasks.list_tasks() == ()
 
 
@@ -193,9 +179,9 @@ REFUSED: Final[Mapping[str, tuple[Act, type[PersistenceError]]]] = {
         DuplicateRecordError,
     ),
     "a user who is unknown": (
-        lambda stores: stores.api_keys.save(API_KEYS.keyed("other").model_copy(
-            update={"user_id": "unknown"}
-        )),
+        lambda stores: stores.api_keys.save(
+            API_KEYS.keyed("other").model_copy(update={"user_id": "unknown"})
+        ),
         QueryError,
     ),
     "many with a user who is unknown": (
@@ -261,10 +247,11 @@ async def test_a_call_that_fails_has_written_nothing_and_the_unit_goes_on(
         with pytest.raises(error) as inside:
             await act(unit)
         await unit.tasks.save(TASKS.make(id="between"))
-        with pytest.raises(error):
-            async with unit.transaction() as part:
-                await part.tasks.save(TASKS.make(id="undone"))
+        async with rolled_back(unit) as part:
+            await part.tasks.save(TASKS.make(id="undone"))
+            with pytest.raises(error):
                 await act(part)
+            await part.tasks.save(TASKS.make(id="undone too"))
         await unit.tasks.save(TASKS.make(id="after"))
     assert [task.id for task in await backend.tasks.list_tasks()] == sorted(
         ["before", "between", "after", TASKS.example.id]
@@ -315,19 +302,14 @@ WRITING_USES: Final[Mapping[str, Act]] = {
 }
 
 
-@pytest.mark.parametrize("ending", ["commit", "rollback"])
+@pytest.mark.parametrize("fails", [False, True], ids=["committed", "rolled back"])
 async def test_a_unit_that_has_ended_refuses_every_use(
-    backend: TransactionalBackend, ending: str
+    backend: TransactionalBackend, *, fails: bool
 ) -> None:
-    started = None
-    with pytest.raises(Mishap):
-        async with backend.transaction() as unit:
-            await unit.tasks.save_many(TASKS.make(id=f"{number:04}") for number in range(1001))
-            started = unit.tasks.stream()
-            await anext(started)
-            if ending == "rollback":
-                raise Mishap
-        raise Mishap
+    async with rolled_back(backend) if fails else backend.transaction() as unit:
+        await unit.tasks.save_many(TASKS.make(id=f"{number:04}") for number in range(1001))
+        started = unit.tasks.stream()
+        await anext(started)
     before = await backend.tasks.list_tasks()
     for act in {**USES, **WRITING_USES}.values():
         with pytest.raises(QueryError, match=r"unit of work has ended"):
@@ -335,10 +317,8 @@ async def test_a_unit_that_has_ended_refuses_every_use(
     with pytest.raises(QueryError, match=r"unit of work has ended"):
         async with unit.transaction():
             pass
-    assert started is not None
     with pytest.raises(QueryError, match=r"unit of work has ended"):
-        async for _ in started:
-            pass
+        assert [task async for task in started]
     assert await backend.tasks.list_tasks() == before
 
 
@@ -356,12 +336,13 @@ async def test_two_tasks_that_use_one_unit_at_once_are_told_so(
     assert [task.id for task in await backend.tasks.list_tasks()] == ["0", "after"]
 
 
+@pytest.mark.parametrize("mishaps", list(product((None, Mishap()), repeat=2)))
 async def test_two_tasks_that_mix_parts_of_one_unit_are_told_so_and_nothing_is_stored(
-    backend: TransactionalBackend,
+    backend: TransactionalBackend, mishaps: Sequence[Exception | None]
 ) -> None:
-    unit: UnitOfWork
-
-    async def work(begin: asyncio.Event, end: asyncio.Event, mishap: Exception | None) -> None:
+    async def part(
+        unit: UnitOfWork, begin: asyncio.Event, end: asyncio.Event, mishap: Exception | None
+    ) -> None:
         await begin.wait()
         async with unit.transaction() as part:
             await part.tasks.save(TASKS.make(id=str(id(begin))))
@@ -369,18 +350,20 @@ async def test_two_tasks_that_mix_parts_of_one_unit_are_told_so_and_nothing_is_s
             if mishap is not None:
                 raise mishap
 
-    for mishaps in ((None, None), (Mishap(), None), (None, Mishap()), (Mishap(), Mishap())):
-        with pytest.raises(QueryError, match=r"two tasks use the same unit of work at once"):
-            async with backend.transaction() as unit:
-                begins, ends = [[asyncio.Event(), asyncio.Event()] for _ in range(2)]
-                tasks = [asyncio.create_task(work(*of)) for of in zip(begins, ends, mishaps)]
-                for event in (*begins, *ends):  # the first ends before the second that is in it
-                    event.set()
-                    await asyncio.sleep(0.1)
-                outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-                for outcome, mishap in zip(outcomes, mishaps, strict=True):
-                    assert isinstance(outcome, type(mishap) if mishap else QueryError)
-        assert await backend.tasks.list_tasks() == ()
+    async def work(unit: UnitOfWork) -> None:
+        begins, ends = [[asyncio.Event(), asyncio.Event()] for _ in range(2)]
+        parts = zip(begins, ends, mishaps, strict=True)
+        tasks = [asyncio.create_task(part(unit, *each)) for each in parts]
+        for event in (*begins, *ends):  # the first ends before the second, which is in it
+            event.set()
+            await asyncio.sleep(0.1)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        expected = [QueryError if mishap is None else Mishap for mishap in mishaps]
+        assert [type(outcome) for outcome in outcomes] == expected
+
+    with pytest.raises(QueryError, match=r"two tasks use the same unit of work at once"):
+        await _run_in_unit(backend, work)
+    assert await backend.tasks.list_tasks() == ()
 
 
 async def test_a_unit_may_be_handed_to_another_task(backend: TransactionalBackend) -> None:
@@ -442,8 +425,6 @@ CALLERS_OWN: Final = (
     SQLAlchemyError("of another database"),
     OperationalError("SELECT 1", {}, Exception("of another database")),
     PersistenceError("of another library"),
-    StopAsyncIteration(),
-    GeneratorExit(),
     TimeoutError(),
     KeyError("name"),
 )
@@ -461,24 +442,18 @@ async def test_the_callers_own_exceptions_come_out_unchanged(
             await part.tasks.save(TASKS.make(id="2"))
             raise own
 
-    for read_only in (False, True):
-        caught = None
-        try:
-            async with backend.transaction(read_only=read_only):
-                raise own
-        except BaseException as error:  # noqa: BLE001 (whatever it is)
-            caught = error
-        assert caught is own
-    if not isinstance(own, StopAsyncIteration):  # no coroutine can raise it
-        for run in (_run_in_unit, _run_in_transaction):
-            caught = None
-            try:
-                await run(backend, fail)
-            except BaseException as error:  # noqa: BLE001 (whatever it is)
-                caught = error
-            assert caught is own
+    for run in (_run_in_unit, _run_in_transaction):
+        assert await _raised_by(run(backend, fail)) is own
     assert (str(own), own.args, own.__cause__) == (text, arguments, cause)
     assert await backend.tasks.list_tasks() == ()
+
+
+async def _raised_by(work: Awaitable[None]) -> BaseException | None:
+    try:
+        await work
+    except BaseException as error:  # noqa: BLE001 (whatever it is)
+        return error
+    return None
 
 
 async def _run_in_unit(backend: TransactionalBackend, work: Callable[[UnitOfWork], Any]) -> None:
@@ -497,13 +472,14 @@ async def test_an_exception_of_the_caller_in_a_unit_that_failed_comes_out_unchan
 ) -> None:
     await backend.messages.save(MESSAGES.example)
     own = OSError("no such file")
-    with pytest.raises(OSError, match=r"no such file") as raised:
-        async with backend.transaction() as unit:
-            try:
-                await unit.messages.save(MESSAGES.example)
-            except DuplicateRecordError:
-                raise own from None
-    assert raised.value is own
+
+    async def fail(unit: UnitOfWork) -> None:
+        try:
+            await unit.messages.save(MESSAGES.example)
+        except DuplicateRecordError:
+            raise own from None
+
+    assert await _raised_by(_run_in_unit(backend, fail)) is own
 
 
 Alone = Callable[[TransactionalBackend], Awaitable[Any]]
@@ -618,10 +594,13 @@ def _forget_the_cancellation() -> None:
 async def test_a_timeout_inside_a_unit_leaves_the_backend_usable(
     backend: TransactionalBackend,
 ) -> None:
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1), backend.transaction() as unit:
+    async def dawdle(unit: UnitOfWork) -> None:
+        async with asyncio.timeout(0.1):
             await unit.tasks.save(TASKS.example)
             await asyncio.sleep(PATIENCE_SECONDS)
+
+    with pytest.raises(TimeoutError):
+        await _run_in_unit(backend, dawdle)
     assert await backend.tasks.list_tasks() == ()
     await backend.tasks.save(TASKS.example)
 
@@ -678,4 +657,3 @@ async def test_an_unconnected_backend_begins_no_unit(backend: TransactionalBacke
             pass
     with pytest.raises(PersistenceError, match=r"not connected"):
         await backend.run_in_transaction(lambda unit: unit.tasks.list_tasks())
-    assert datetime.now(UTC)

@@ -1,13 +1,13 @@
 """What tests of units of work share: units in place of backends, mishaps, a second backend."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 from sqlalchemy import func, select
 
 from synthorg.persistence import PersistenceBackend, PersistenceConfig, create_backend
-from synthorg.persistence.transactions import Stores, TransactionalBackend
+from synthorg.persistence.transactions import Stores, TransactionalBackend, UnitOfWork
 from tests.conformance.kind import Kind
 from tests.conftest import checked_out_connections
 from tests.servers.base import Server
@@ -16,6 +16,16 @@ from tests.servers.sqlite import SQLiteMemory
 
 class Mishap(Exception):  # noqa: N818 (it is no error)
     """Something that goes wrong in a unit of work."""
+
+
+@asynccontextmanager
+async def rolled_back(stores: TransactionalBackend | UnitOfWork) -> AsyncIterator[UnitOfWork]:
+    """Begin a unit of work, or a part of one, at the end of which a mishap happens."""
+    with suppress(Mishap):
+        async with stores.transaction() as unit:
+            yield unit
+            raise Mishap
+        raise AssertionError("the mishap did not come out")
 
 
 def repositories(stores: Stores) -> PersistenceBackend:

@@ -137,8 +137,8 @@ class UnitOfWork(Stores, Protocol):
 
     Reads see what the unit has written. A call that fails has written nothing, and the unit goes
     on; only after a conflict with another transaction, when a call was cancelled, or when the
-    connection is lost, every further call is a QueryError. A unit is for one task at a time, and ends with its block: using
-    it otherwise is a QueryError.
+    connection is lost, every further call is a QueryError. A unit is for one task at a time, and
+    ends with its block: using it otherwise is a QueryError.
     """
 
     def transaction(self) -> AbstractAsyncContextManager[Self]:

@@ -16,6 +16,7 @@ from synthorg.persistence.sql.completion import to_the_end
 from synthorg.persistence.sql.dialects.base import Dialect, Fault, Sharing
 from synthorg.persistence.sql.executor import Executor, Result, Rows
 from synthorg.persistence.sql.failures import failure, redacted, transaction_failure
+from synthorg.persistence.sql.lanes import DISCONNECTED
 from synthorg.persistence.sql.preparation import FindSchemaProblem, Preparation
 from synthorg.persistence.sql.statements import Parameters, Statement
 from synthorg.persistence.sql.transaction import Transaction
@@ -291,7 +292,7 @@ class Database:
 
     def _refuse_strangers(self) -> None:
         if self._closed:
-            raise PersistenceConnectionError("not connected: this backend has been disconnected")
+            raise PersistenceConnectionError(DISCONNECTED)
         process, loop = self._home
         if os.getpid() != process:
             raise PersistenceConnectionError(

@@ -66,7 +66,9 @@ def redacted(error: BaseException) -> BaseException:
         error.orig = None
         error.detail.clear()
     else:
-        error.args = (_code(error),) if _code(error) else ()
+        code = _code(error)
+        vars(error).clear()  # where asyncpg keeps the detail that its text quotes
+        error.args = (code,) if code else ()
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
 

@@ -9,7 +9,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
+from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.sql.express import DriverStatement
+
+DISCONNECTED: Final = "not connected: this backend has been disconnected"
 
 CALLS_AT_ONCE: Final = 128
 """How many calls share a trip at most, so that the first is not kept waiting for the last."""
@@ -49,9 +52,12 @@ class Lanes:
     """
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
+        self._lanes = lanes
         self._idle = list(lanes)
         self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
         self._trips: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._freed = asyncio.Event()
 
     async def run(self, call: Call) -> Outcome:
         """Run a call as soon as a lane is free.
@@ -63,8 +69,11 @@ class Lanes:
             Its rows or its row count.
 
         Raises:
+            PersistenceConnectionError: If the lanes are closed before it began.
             Exception: What the driver raised.
         """
+        if self._closing:
+            raise PersistenceConnectionError(DISCONNECTED)
         if self._idle:
             lane = self._idle.pop()
             try:
@@ -80,18 +89,25 @@ class Lanes:
         return outcome
 
     async def finish(self) -> None:
-        """Wait for the trips under way."""
-        while self._trips:
-            await asyncio.wait(self._trips)
+        """Refuse the calls that have not begun, and wait for those that have."""
+        self._closing = True
+        while self._waiting:
+            _, future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(PersistenceConnectionError(DISCONNECTED))
+        while len(self._idle) < len(self._lanes):
+            self._freed.clear()
+            await self._freed.wait()
 
     def _free(self, lane: Lane) -> None:
         batch = self._next_batch()
         if not batch:
             self._idle.append(lane)
+            self._freed.set()
             return
         # A task of its own: no caller's cancellation may end a trip that others share.
         trip = asyncio.get_running_loop().create_task(self._share(lane, batch))
-        self._trips.add(trip)
+        self._trips.add(trip)  # the loop itself would not keep it
         trip.add_done_callback(self._trips.discard)
 
     async def _share(
