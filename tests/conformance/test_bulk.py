@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from random import Random
 from typing import Any, Final
 
@@ -199,19 +200,18 @@ async def test_of_several_records_that_are_refused_the_first_is_named(
     assert await backend.users.count() == 1
 
 
-@pytest.mark.parametrize("place", [0, 3, CHUNK, CHUNK + 3])
 @pytest.mark.parametrize("form", [iter, asynchronously], ids=["plain", "asynchronous"])
 async def test_an_error_of_the_source_comes_out_unchanged_and_nothing_is_saved(
-    backend: TransactionalBackend, form: Callable[[Iterable[Any]], Any], place: int
+    backend: TransactionalBackend, form: Callable[[Iterable[Any]], Any]
 ) -> None:
-    def records() -> Iterator[Any]:
+    def records(place: int, own: Exception) -> Iterator[Any]:
         for number in range(place):
             yield TASKS.make(id=str(number))
         raise own
 
-    for own in (Mishap(), OSError("no such file")):
+    for place, own in product((0, 3, CHUNK + 3), (Mishap(), OSError("no such file"))):
         with pytest.raises(type(own)) as raised:
-            await backend.tasks.save_many(form(records()))
+            await backend.tasks.save_many(form(records(place, own)))
         assert raised.value is own
         assert await backend.tasks.list_tasks() == ()
 
@@ -298,12 +298,12 @@ async def test_thousands_of_keys_are_read_and_deleted(backend: TransactionalBack
     assert [task.id for task in await backend.tasks.list_tasks()] == keys[2000::2]
 
 
-@pytest.mark.parametrize("key", [*UNSTORABLE_TEXTS, "x" * 256])
 async def test_a_key_that_cannot_be_stored_is_refused_among_many(
-    backend: TransactionalBackend, key: str
+    backend: TransactionalBackend,
 ) -> None:
     await backend.tasks.save(TASKS.example)
-    for keys in ([key], [TASKS.example.id] * CHUNK + [str(n) for n in range(CHUNK)] + [key]):
+    others = [TASKS.example.id, *map(str, range(CHUNK))]
+    for keys in ([*others, key] for key in (*UNSTORABLE_TEXTS, "x" * 256)):
         with pytest.raises(QueryError, match=r"tasks"):
             await backend.tasks.get_many(keys)
         with pytest.raises(QueryError, match=r"tasks"):
@@ -321,18 +321,18 @@ async def test_the_system_user_is_not_deleted_among_many_and_neither_is_anybody(
     assert len(await backend.users.get_many(["1", SYSTEM_USER_ID, "2"])) == 3
 
 
-@pytest.mark.parametrize("place", [0, 1, CHUNK + 3])
 async def test_a_record_that_others_refer_to_keeps_all_from_being_deleted(
-    backend: TransactionalBackend, place: int
+    backend: TransactionalBackend,
 ) -> None:
     keys = [f"{number:04}" for number in range(CHUNK + 4)]
-    some = {keys[0], keys[1], keys[-1]}
+    some = (keys[0], keys[1], keys[-1])
     await backend.workflow_definitions.save_many(DEFINITIONS.make(id=key) for key in some)
-    await backend.workflow_executions.save(EXECUTIONS.make(definition_id=keys[place]))
-    with pytest.raises(QueryError, match=r"workflow_definitions"):
-        await backend.workflow_definitions.delete_many(keys)
-    assert len(await backend.workflow_definitions.list_definitions()) == len(some)
-    await backend.workflow_executions.delete_many([EXECUTIONS.example.id])
+    for key in some:
+        await backend.workflow_executions.save(EXECUTIONS.make(definition_id=key))
+        with pytest.raises(QueryError, match=r"workflow_definitions"):
+            await backend.workflow_definitions.delete_many(keys)
+        assert len(await backend.workflow_definitions.list_definitions()) == len(some)
+        await backend.workflow_executions.delete_many([EXECUTIONS.example.id])
     assert await backend.workflow_definitions.delete_many(keys) == len(some)
 
 

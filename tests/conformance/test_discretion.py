@@ -86,7 +86,8 @@ MISHAPS: Final[dict[str, Mishap]] = {
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """All that this library and the driver say, and the statements that SQLAlchemy sends."""
-    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.INFO, "sqlalchemy.engine"):
+    # The last of them also sets the level of the handler.
+    with caplog.at_level(logging.INFO, "sqlalchemy.engine"), caplog.at_level(logging.DEBUG):
         yield caplog
 
 

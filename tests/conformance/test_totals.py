@@ -237,10 +237,11 @@ async def test_totals_of_nothing_are_none(backend: TransactionalBackend) -> None
     assert await backend.cost_records.aggregate(since=MOMENT) == 0.0
 
 
-@pytest.mark.parametrize("by", [(), [], ["colour"], ["day", "colour"], ["timestamp"], "day"])
-async def test_unknown_groups_are_refused(backend: TransactionalBackend, by: Any) -> None:
-    with pytest.raises(QueryError, match=r"cost_records: by must be one or more of agent_id"):
-        await backend.cost_records.totals(by)
+async def test_unknown_groups_are_refused(backend: TransactionalBackend) -> None:
+    unknown: list[Any] = [(), [], ["colour"], ["day", "colour"], ["timestamp"], "day"]
+    for by in unknown:
+        with pytest.raises(QueryError, match=r"cost_records: by must be one or more of agent_id"):
+            await backend.cost_records.totals(by)
 
 
 @examples

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from tests.servers.base import Unavailable
 
@@ -71,9 +72,24 @@ class Administrator:
         """Run statements in one session, and give the rows of the last one."""
         return self.run(self._execute(*statements))
 
+    def execute_together(self, statements: Sequence[str]) -> None:
+        """Run statements at the same time, each in a session of its own."""
+        self.run(self._execute_together(statements))
+
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Wait for a coroutine that runs on the administrator's loop."""
         return self._thread.submit(self._runner.run, coroutine).result()
+
+    async def _execute_together(self, statements: Sequence[str]) -> None:
+        engine = create_async_engine(
+            self._engine.url, isolation_level="AUTOCOMMIT", poolclass=NullPool
+        )
+
+        async def execute(statement: str) -> None:
+            async with engine.connect() as connection:
+                await connection.exec_driver_sql(statement)
+
+        await asyncio.gather(*map(execute, statements))
 
     async def _execute(self, *statements: str) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []

@@ -127,6 +127,10 @@ class NetworkServer(Server):
     def _drop(self, name: str) -> None:
         """Drop a database, also under the connections of others."""
 
+    def _discard(self, name: str) -> None:
+        """Drop a database that no test needs any more, now or later."""
+        self._drop(name)
+
     @abstractmethod
     def _connections(self, name: str) -> list[str]:
         """Describe the connections to a database."""
@@ -198,8 +202,10 @@ class NetworkServer(Server):
         try:
             yield name
             self._refuse_open_connections(name)
-        finally:
+        except BaseException:
             self._drop(name)
+            raise
+        self._discard(name)
 
     def _refuse_open_connections(self, name: str) -> None:
         deadline = time.monotonic() + GRACE_SECONDS  # servers notice a moment later

