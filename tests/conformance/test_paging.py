@@ -14,7 +14,6 @@ from synthorg.persistence.sql.cursors import write_cursor
 from synthorg.persistence.transactions import TransactionalBackend
 from tests.conformance.awkward import TIMES
 from tests.conformance.kinds import TASKS
-from tests.conformance.units import repositories
 from tests.conformance.walks import LIMITS, WALKS, Walk, walks
 
 NO_CURSOR: Final = r"after is not a cursor of this list with these filters"
@@ -31,7 +30,7 @@ async def test_the_pages_of_a_list_together_are_the_list(
 ) -> None:
     random = Random(str(walk))
     records = walk.population(random)
-    await walk.kind.store(backend, *records)
+    await walk.fill(backend, records)
     for arguments in walk.calls(random, rounds=1):
         limit = random.choice(LIMITS)
         pages = [page.items async for page in walk.pages(backend, arguments, limit=limit)]
@@ -48,7 +47,7 @@ async def test_pages_are_the_same_in_a_unit_of_work(
     random = Random(str(walk))
     records = walk.population(random)
     async with backend.transaction() as unit:
-        await walk.kind.store(repositories(unit), *records)
+        await walk.fill(unit, records)
         for arguments in list(walk.calls(random, rounds=1))[:4]:
             pages = [page.items async for page in walk.pages(unit, arguments, limit=7)]
             assert sum(pages, ()) == tuple(walk.expected(records, arguments))
@@ -63,7 +62,7 @@ async def test_a_list_whose_length_is_a_multiple_of_the_limit_has_no_empty_page(
     arguments = walk.widest(random, records)
     while len(walk.expected(records, arguments)) % 2:
         records.pop()
-    await walk.kind.store(backend, *records)
+    await walk.fill(backend, records)
     length = len(walk.expected(records, arguments))
     assert length > 0
     for limit in (length, length // 2):
@@ -79,7 +78,7 @@ async def test_records_that_come_and_go_between_pages_move_no_others(
     coming = walk.population(random)
     arguments = walk.widest(random, coming)
     stored = [coming.pop() for _ in range(len(coming) // 2)]
-    await walk.kind.store(backend, *stored)
+    await walk.fill(backend, stored)
     rest, cursor = walk.expected(stored, arguments), None
     while True:
         limit = random.randint(1, 4)
@@ -135,7 +134,7 @@ async def _some_cursors(
 ) -> list[tuple[dict[str, Any], str]]:
     """Collect cursors to the second page, for as many filters as there are."""
     random = Random(str(walk))
-    await walk.kind.store(backend, *walk.population(random))
+    await walk.fill(backend, walk.population(random))
     cursors = []
     for arguments in walk.calls(random, rounds=3):
         page = await walk.page(backend, arguments, limit=1)

@@ -16,7 +16,6 @@ from synthorg.entities import Message
 from synthorg.persistence.transactions import TransactionalBackend
 from tests.conformance.cancelling import cancelled_at_each_wait
 from tests.conformance.kinds import LATER, MESSAGES, MOMENT, TASKS
-from tests.conformance.units import repositories
 from tests.conformance.walks import Walk, walks
 from tests.conftest import checked_out_connections
 
@@ -32,7 +31,7 @@ MANY: Final = int(os.environ.get("SYNTHORG_TEST_MANY_RECORDS", "3000"))
 async def test_a_stream_is_the_list(backend: TransactionalBackend, walk: Walk) -> None:
     random = Random(str(walk))
     records = walk.population(random)
-    await walk.kind.store(backend, *records)
+    await walk.fill(backend, records)
     for arguments in walk.calls(random, rounds=1):
         streamed = [record async for record in walk.stream(backend, arguments)]
         assert streamed == walk.expected(records, arguments), arguments
@@ -45,7 +44,7 @@ async def test_a_stream_is_the_list_in_a_unit_of_work(
     random = Random(str(walk))
     records = walk.population(random)
     async with backend.transaction() as unit:
-        await walk.kind.store(repositories(unit), *records)
+        await walk.fill(unit, records)
         for arguments in islice(walk.calls(random, rounds=1), 4):
             streamed = [record async for record in walk.stream(unit, arguments)]
             assert streamed == walk.expected(records, arguments), arguments

@@ -1,0 +1,77 @@
+"""TLS as configured, in the words of each driver."""
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from synthorg.persistence import (
+    MariaDBConfig,
+    PersistenceConnectionError,
+    PostgreSQLConfig,
+    TLSConfig,
+)
+from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.dialects.mysql import MariaDBDialect
+from synthorg.persistence.sql.dialects.postgresql import PostgreSQLDialect
+
+
+class NotConnected(Exception):  # noqa: N818 (nothing went wrong)
+    """The arguments for the driver are known, and no connection is wanted."""
+
+
+async def connect_arguments(dialect: Dialect) -> dict[str, Any]:
+    """Read what the engine hands to the driver."""
+    given: dict[str, Any] = {}
+
+    def stop(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> None:
+        given.update(parameters)
+        raise NotConnected
+
+    engine = dialect.create_engine()
+    event.listen(engine.sync_engine, "do_connect", stop)
+    with pytest.raises(NotConnected):
+        await engine.connect()
+    await engine.dispose()
+    return given
+
+
+def with_driver(driver: str, tls: TLSConfig) -> Dialect:
+    section: dict[str, Any] = {"host": "h", "database": "d", "tls": tls}
+    if driver == "asyncmy":
+        return MariaDBDialect(MariaDBConfig(**section))
+    return PostgreSQLDialect(PostgreSQLConfig(driver=driver, **section))
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "asyncmy"])
+async def test_a_driver_that_takes_a_context_gets_one_that_verifies_as_configured(
+    driver: str,
+) -> None:
+    off = (await connect_arguments(with_driver(driver, TLSConfig())))["ssl"]
+    require = (await connect_arguments(with_driver(driver, TLSConfig(mode="require"))))["ssl"]
+    verify = (await connect_arguments(with_driver(driver, TLSConfig(mode="verify-full"))))["ssl"]
+    assert not off
+    assert (require.verify_mode, require.check_hostname) == (ssl.CERT_NONE, False)
+    assert (verify.verify_mode, verify.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+async def test_psycopg_gets_the_mode_and_the_files_by_name(tmp_path: Path) -> None:
+    files = {name: str(tmp_path / name) for name in ("ca", "certificate", "key")}
+    given = await connect_arguments(with_driver("psycopg", TLSConfig(mode="verify-full", **files)))
+    assert given["sslmode"] == "verify-full"
+    assert given["sslrootcert"] == files["ca"]
+    assert given["sslcert"] == files["certificate"]
+    assert given["sslkey"] == files["key"]
+    off = await connect_arguments(with_driver("psycopg", TLSConfig()))
+    assert off["sslmode"] == "disable"
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "asyncmy"])
+def test_a_certificate_file_that_cannot_be_read_is_a_connection_error(
+    driver: str, tmp_path: Path
+) -> None:
+    tls = TLSConfig(mode="verify-full", ca=str(tmp_path / "missing.pem"))
+    with pytest.raises(PersistenceConnectionError, match="TLS"):
+        with_driver(driver, tls).create_engine()
