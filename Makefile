@@ -1,6 +1,8 @@
 # Every command makes the virtual environment that it needs; PYTHON chooses the interpreter.
 PYTHON ?= python3
 DATABASE ?= sqlite:///demo.db
+# More than two cores can run, since half the time is spent waiting for servers.
+WORKERS ?= 4
 VENV := .venv
 INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 
@@ -21,7 +23,7 @@ demo: $(VENV)/examples,postgresql,mariadb.installed  ## Read this checkout's his
 	$(VENV)/bin/python examples/git_history.py --database '$(DATABASE)'
 
 test: $(VENV)/test.installed  ## Run all tests on every database found
-	$(VENV)/bin/python -m pytest --numprocesses auto
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS)
 
 test-all:  ## Run all tests on every supported interpreter found
 	@set -e; for interpreter in $(INTERPRETERS); do \
