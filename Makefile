@@ -1,7 +1,7 @@
 # Every command makes the virtual environment that it needs; PYTHON chooses the interpreter.
 PYTHON ?= python3
 DATABASE ?= sqlite:///demo.db
-# More than two cores can run, since half the time is spent waiting for servers.
+# More processes than cores, since tests wait for servers about half of their time.
 WORKERS ?= 4
 VENV := .venv
 INTERPRETERS := python3.11 python3.12 python3.13 python3.14

@@ -1,6 +1,8 @@
 """Fixtures that run a test on every database: servers, empty databases, connected backends."""
 
 import os
+import re
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 
@@ -90,3 +92,16 @@ def checked_out_connections(backend: PersistenceBackend) -> int:
     pool = backend.get_db().sync_engine.pool
     checked_out = getattr(pool, "checkedout", None)
     return 0 if checked_out is None else int(checked_out())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests of the one conformance suite passed on each database."""
+    passed = Counter(
+        kind.name
+        for report in terminalreporter.stats.get("passed", ())
+        for kind in SERVERS
+        if re.search(rf"conformance.*\[{kind.name}(?!-memory)[-\]]", report.nodeid)
+    )
+    if passed:
+        counts = ", ".join(f"{kind.name} {passed[kind.name]}" for kind in SERVERS)
+        terminalreporter.write_line(f"conformance tests passed: {counts}")
