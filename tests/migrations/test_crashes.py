@@ -1,9 +1,11 @@
 """A migration that is killed at any statement is completed by the next one.
 
 Where DDL is final, each state between two statements is reached, and left by the next attempt.
-Elsewhere they are all the same state, none, so that every eighth statement has to do.
+Elsewhere they are all the same state, none, so that every eighth statement has to do; with
+TEST_KILL_STRIDE=1 in the environment it is each.
 """
 
+import os
 from pathlib import Path
 
 from synthorg.persistence import PersistenceConfig
@@ -15,13 +17,14 @@ from tests.migrations.support import CHECKOUT, Site, contents, program, site_at
 from tests.servers.base import Server
 
 PATIENCE_SECONDS = 300
+STRIDE = int(os.environ.get("TEST_KILL_STRIDE", "8"))
 FEWEST_KILLS = 1
 
 
 def kill_at_every_statement(url: str, command: str, folder: Path) -> int:
     """Migrate with a SIGKILL at one changing statement after the other, and count the kills."""
     is_final = not create_dialect(PersistenceConfig.from_url(url)).transactional_ddl
-    journal, stride = folder / f"{command}.journal", 1 if is_final else 8
+    journal, stride = folder / f"{command}.journal", 1 if is_final else STRIDE
     arguments = ("-m", "tests.migrations.crasher", url, command, str(journal), str(stride))
     with program(*arguments, folder=CHECKOUT, url=None) as process:
         output, errors = process.communicate(timeout=PATIENCE_SECONDS)
