@@ -67,7 +67,7 @@ def redacted(error: BaseException) -> BaseException:
         error.detail.clear()
     else:
         code = _code(error)
-        vars(error).clear()  # where asyncpg keeps the detail that its text quotes
+        vars(error).clear()  # where a driver may keep the detail that its text quotes
         error.args = (code,) if code else ()
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
