@@ -224,7 +224,7 @@ async def test_records_that_can_be_read_only_once_are_all_saved_or_none_and_that
             )
             assert any(saved)
             found = await backend.tasks.get_many(names)
-            assert [name in found for name in names] == saved
+            assert [name in found for name in names] == list(saved)
 
 
 async def test_a_unit_that_carries_on_after_a_conflict_is_run_again_all_the_same(
