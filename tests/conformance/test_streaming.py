@@ -82,7 +82,7 @@ async def test_a_stream_holds_no_connection_while_its_caller_works(
 async def test_a_stream_can_be_left_at_any_record(backend: TransactionalBackend) -> None:
     numbers = range(MORE_THAN_ONE_READ)
     await backend.tasks.save_many(TASKS.make(id=f"{number:05}") for number in numbers)
-    for place in (0, 1, 499, 500, 501, MORE_THAN_ONE_READ - 1):
+    for place in (0, 499, 500, MORE_THAN_ONE_READ - 1):
         stream = backend.tasks.stream()
         async for task in stream:
             if task.id == f"{place:05}":
