@@ -18,6 +18,7 @@ from synthorg.persistence.sql.executor import Executor, Result, Rows
 from synthorg.persistence.sql.failures import failure, redacted, transaction_failure
 from synthorg.persistence.sql.lanes import DISCONNECTED
 from synthorg.persistence.sql.preparation import FindSchemaProblem, Preparation
+from synthorg.persistence.sql.prepared import Prepared
 from synthorg.persistence.sql.statements import Parameters, Statement
 from synthorg.persistence.sql.transaction import Transaction
 from synthorg.persistence.sql.turns import Turns
@@ -107,41 +108,29 @@ class Database:
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
-
-        async def read() -> Rows:
-            values = self._preparation.values(statement, parameters)
-            expression = self._preparation.expression(statement)
-            async with self._connection(self._reading, write=False) as connection:
-                step = connection.execute(expression, values)
-                return (await self.dialect.carry_out(connection, step)).all()
-
-        express = self._express
-        prepared = None if express is None else self._preparation.prepared(statement)
-        if express is None or prepared is None:
-            return await self._alone(read, read, statement, parameters)
+        prepared = self._fast(statement)
+        if prepared is None or self._express is None:
+            return await self._alone(self._read, statement, parameters)
         values = self._preparation.bound(prepared, parameters)
-        return await self._alone(
-            lambda: express.fetch(prepared, values), read, statement, parameters
-        )
+        self._refuse_strangers()
+        try:
+            return await self._express.fetch(prepared, values)
+        except self._preparation.foreign_errors as error:
+            failed = error
+        return await self._alone(self._read, statement, parameters, failed)
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Executor` says."""
-
-        async def write() -> int:
-            values = self._preparation.values(statement, parameters)
-            expression = self._preparation.expression(statement)
-            async with self._connection(self._writing, write=True) as connection:
-                step = connection.execute(expression, values)
-                return (await self.dialect.carry_out(connection, step)).rowcount
-
-        express = self._express
-        prepared = None if express is None else self._preparation.prepared(statement)
-        if express is None or prepared is None:
-            return await self._alone(write, write, statement, parameters)
+        prepared = self._fast(statement)
+        if prepared is None or self._express is None:
+            return await self._alone(self._write, statement, parameters)
         values = self._preparation.bound(prepared, parameters)
-        return await self._alone(
-            lambda: express.execute(prepared, values), write, statement, parameters
-        )
+        self._refuse_strangers()
+        try:
+            return await self._express.execute(prepared, values)
+        except self._preparation.foreign_errors as error:
+            failed = error
+        return await self._alone(self._write, statement, parameters, failed)
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Executor` says."""
@@ -217,39 +206,67 @@ class Database:
         async with self._turn(write=True), _checked_out(self.engine, {}) as connection:
             yield connection
 
+    def _fast(self, statement: Statement) -> Prepared | None:
+        """Prepare a statement for the fast route, if there is one and it takes the statement."""
+        return None if self._express is None else self._preparation.prepared(statement)
+
+    async def _read(self, statement: Statement, parameters: Parameters) -> Rows:
+        values = self._preparation.values(statement, parameters)
+        expression = self._preparation.expression(statement)
+        async with self._connection(self._reading, write=False) as connection:
+            step = connection.execute(expression, values)
+            return (await self.dialect.carry_out(connection, step)).all()
+
+    async def _write(self, statement: Statement, parameters: Parameters) -> int:
+        values = self._preparation.values(statement, parameters)
+        expression = self._preparation.expression(statement)
+        async with self._connection(self._writing, write=True) as connection:
+            step = connection.execute(expression, values)
+            return (await self.dialect.carry_out(connection, step)).rowcount
+
     async def _alone(
         self,
-        attempt: Callable[[], Awaitable[Result]],
-        again: Callable[[], Awaitable[Result]],
+        attempt: Callable[[Statement, Parameters], Awaitable[Result]],
         statement: Statement,
         parameters: Parameters,
+        failed: Exception | None = None,
     ) -> Result:
         """Run one statement in a transaction of its own, again if that may help.
 
-        The fast route does not wait for what others hold, so what is run again takes the other.
+        Args:
+            attempt: Runs it through SQLAlchemy.
+            statement: The statement.
+            parameters: Its parameters.
+            failed: The error of a first attempt, which was made on the fast route: that one does
+                not wait for what others hold.
         """
         self._refuse_strangers()
+        is_fast = failed is not None
         duplicates_to_pass = 1 if statement.replaces and self.dialect.duplicate_may_pass else 0
         time = asyncio.get_running_loop().time
         deadline = time() + self.dialect.patience_seconds
         for delay in _delays(STATEMENT_ATTEMPTS):
             try:
-                return await attempt()
+                if failed is None:
+                    return await attempt(statement, parameters)
             except self._preparation.foreign_errors as error:
-                diagnosis = self.dialect.diagnose(error)
-                cause = redacted(error)
+                failed = error
+            assert failed is not None
+            diagnosis = self.dialect.diagnose(failed)
+            cause = redacted(failed)
             if diagnosis.fault is Fault.DUPLICATE and duplicates_to_pass:
                 duplicates_to_pass -= 1
             elif diagnosis.fault is Fault.CONNECTION:
                 # A kept connection was lost; the other route asks whether its own are alive.
-                if attempt is again or not statement.repeatable:
+                if not is_fast or not statement.repeatable:
                     break
             elif diagnosis.fault is not Fault.TRANSIENT or time() >= deadline:
                 break  # on SQLite, one attempt may have waited that long
+            failed = None
+            is_fast = False
             if delay is not None:
                 logger.info("running a statement again", extra={"table": statement.table.name})
                 await asyncio.sleep(delay)
-                attempt = again
         error_for_caller = failure(diagnosis, statement, parameters)
         if diagnosis.fault is Fault.SCHEMA:
             async with _checked_out(self.engine, self._reading) as connection:
@@ -287,7 +304,7 @@ class Database:
     def _turn(self, *, write: bool) -> AbstractAsyncContextManager[None]:
         sharing = self.dialect.sharing
         if sharing is Sharing.ONE or (write and sharing is Sharing.ONE_WRITER):
-            return self._turns.take()
+            return self._turns
         return nullcontext()
 
     def _refuse_strangers(self) -> None:

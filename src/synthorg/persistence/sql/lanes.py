@@ -28,8 +28,25 @@ class Call(NamedTuple):
     values: Sequence[Any]
 
 
+Waiting = tuple[Call, asyncio.Future[Outcome]]
+
+
 class Lane(Protocol):
     """A connection that runs calls, and is fit for the next ones whatever became of these."""
+
+    async def run_one(self, call: Call) -> Outcome:
+        """Run a call that is alone.
+
+        Args:
+            call: The call.
+
+        Returns:
+            Its rows or its row count; then it is durable.
+
+        Raises:
+            Exception: What the driver raised; then nothing is written.
+        """
+        ...
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """Run calls, each with an outcome of its own.
@@ -54,8 +71,8 @@ class Lanes:
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self._lanes = lanes
         self._idle = list(lanes)
-        self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
-        self._trips: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Waiting] = deque()
+        self._services: set[asyncio.Task[None]] = set()
         self._closing = False
         self._freed = asyncio.Event()
 
@@ -77,13 +94,12 @@ class Lanes:
         if self._idle:
             lane = self._idle.pop()
             try:
-                outcome = (await lane.run([call]))[0]
+                return await lane.run_one(call)
             finally:
                 self._free(lane)
-        else:
-            future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-            self._waiting.append((call, future))
-            outcome = await future
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((call, future))
+        outcome = await future
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -100,36 +116,43 @@ class Lanes:
             await self._freed.wait()
 
     def _free(self, lane: Lane) -> None:
-        batch = self._next_batch()
-        if not batch:
+        if self._waiting:
+            # A task of its own: no caller's cancellation may end a trip that others share.
+            service = asyncio.get_running_loop().create_task(self._serve(lane))
+            self._services.add(service)  # the loop itself would not keep it
+            service.add_done_callback(self._services.discard)
+        else:
             self._idle.append(lane)
             self._freed.set()
-            return
-        # A task of its own: no caller's cancellation may end a trip that others share.
-        trip = asyncio.get_running_loop().create_task(self._share(lane, batch))
-        self._trips.add(trip)  # the loop itself would not keep it
-        trip.add_done_callback(self._trips.discard)
 
-    async def _share(
-        self, lane: Lane, batch: Sequence[tuple[Call, asyncio.Future[Outcome]]]
-    ) -> None:
-        outcomes: Sequence[Outcome] = ()
+    async def _serve(self, lane: Lane) -> None:
+        """Run whatever waits, until nothing does."""
         try:
-            outcomes = await lane.run([call for call, _ in batch])
-        except Exception as error:  # noqa: BLE001 (it goes to the callers)
-            outcomes = [error] * len(batch)
+            while batch := self._next_batch():
+                await _run_together(lane, batch)
+                # Whom that answered may come back at once, and shall not miss the next trip.
+                await asyncio.sleep(0)
         finally:
-            for (_, future), outcome in zip(batch, outcomes, strict=False):
-                if not future.done():
-                    future.set_result(outcome)
-            for _, future in batch:
-                future.cancel()  # no outcome, since the loop is shutting down
             self._free(lane)
 
-    def _next_batch(self) -> list[tuple[Call, asyncio.Future[Outcome]]]:
-        batch: list[tuple[Call, asyncio.Future[Outcome]]] = []
+    def _next_batch(self) -> list[Waiting]:
+        batch: list[Waiting] = []
         while self._waiting and len(batch) < CALLS_AT_ONCE:
             waiting = self._waiting.popleft()
             if not waiting[1].done():  # its caller was cancelled before it began
                 batch.append(waiting)
         return batch
+
+
+async def _run_together(lane: Lane, batch: Sequence[Waiting]) -> None:
+    outcomes: Sequence[Outcome] = ()
+    try:
+        outcomes = await lane.run([call for call, _ in batch])
+    except Exception as error:  # noqa: BLE001 (it goes to the callers)
+        outcomes = [error] * len(batch)
+    finally:
+        for (_, future), outcome in zip(batch, outcomes, strict=False):
+            if not future.done():
+                future.set_result(outcome)
+        for _, future in batch[len(outcomes) :]:
+            future.cancel()  # no outcome, since the loop is shutting down

@@ -26,9 +26,7 @@ class Prepared:
 
     __slots__ = (
         "_columns",
-        "_constants",
-        "_conversions",
-        "_in_order",
+        "_parameters",
         "found_by",
         "inserts",
         "reads",
@@ -45,13 +43,10 @@ class Prepared:
         self.inserts = statement.inserts or statement.replaces
         self.statement = statement
         constants = compiled.construct_params(_check=False)
-        names = compiled.positiontup or ()
-        self._constants = tuple((name, constants[name]) for name in names)
-        self._in_order = tuple(names) == statement.parameters
-        self._conversions = tuple(
-            (place, convert)
-            for place, name in enumerate(names)
-            if (convert := _bind_conversion(compiled.binds[name].type, compiled.dialect))
+        admissions = statement.admissions
+        self._parameters = tuple(
+            (name, constants[name], _to_driver(compiled, name, admissions.get(name)))
+            for name in compiled.positiontup or ()
         )
         self._columns = tuple(
             (place, conversion)
@@ -71,15 +66,14 @@ class Prepared:
         Raises:
             QueryError: If a value is one that some database could not hold exactly.
         """
-        admitted = self.statement.admit(parameters)
-        values = list(
-            admitted.values()
-            if self._in_order
-            else (admitted.get(name, constant) for name, constant in self._constants)
-        )
-        for place, convert in self._conversions:
-            if values[place] is not None:
-                values[place] = convert(values[place])
+        values = []
+        name = ""
+        try:
+            for name, constant, to_driver in self._parameters:
+                value = parameters.get(name, constant)
+                values.append(value if value is None else to_driver(value))
+        except ValueError as error:
+            raise self.statement.refusal(name, error, parameters) from None
         return values
 
     def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
@@ -117,8 +111,17 @@ def prepare(statement: Statement, expression: Executable, dialect: Dialect) -> P
     return Prepared(statement, compiled, reads=expression.is_select)
 
 
-def _bind_conversion(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
-    return type_.dialect_impl(dialect).bind_processor(dialect)
+def _to_driver(compiled: SQLCompiler, name: str, admit: Convert | None) -> Convert:
+    """Find what makes of a value, which is not NULL, what the driver takes for a parameter."""
+    type_ = compiled.binds[name].type
+    convert = type_.dialect_impl(compiled.dialect).bind_processor(compiled.dialect)
+    if admit is None or convert is None:
+        return admit or convert or _unchanged
+    return lambda value: convert(admit(value))
+
+
+def _unchanged(value: Any) -> Any:
+    return value
 
 
 def _result_conversion(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:

@@ -1,7 +1,15 @@
 """The base of every repository: records to rows and back, and the verbs they share."""
 
 from abc import abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,6 +31,7 @@ from synthorg.persistence.sql.statements import (
     deletion,
     equal,
     field_names,
+    field_values,
     from_expression,
     insertion,
     pick,
@@ -57,8 +66,9 @@ class Repository(Generic[Record]):
     """The list that `page` and `stream` walk through, where there is one."""
 
     _fields: ClassVar[tuple[str, ...]]
+    _values: Callable[[Any], Mapping[str, Any]]
     _key: ClassVar[tuple[str, ...]]
-    _adapter: ClassVar[TypeAdapter[Any]]
+    _validate: Callable[[Mapping[str, Any]], Any]
     _insertion: ClassVar[Statement]
     _saving: ClassVar[Statement]
     _by_key: ClassVar[Statement]
@@ -72,8 +82,10 @@ class Repository(Generic[Record]):
     @classmethod
     def _build_statements(cls) -> None:
         cls._fields = field_names(cls.record)
+        cls._values = staticmethod(field_values(cls.record))
         cls._key = tuple(column.name for column in cls.table.primary_key)
-        cls._adapter = TypeAdapter(cls.record)
+        # Pydantic's core itself, without the layer in Python that a call would go through.
+        cls._validate = staticmethod(TypeAdapter(cls.record).validator.validate_python)
         cls._insertion = insertion(cls.table)
         cls._saving = cls._insertion if cls.append_only else replacement(cls.table, cls.kept)
         cls._by_key = selection(cls.table, cls._fields, cls._key)
@@ -162,13 +174,10 @@ class Repository(Generic[Record]):
         rows = await self._executor.fetch(statement, parameters)
         return rows[0][0]
 
-    def _values(self, record: Record) -> dict[str, object]:
-        return {name: getattr(record, name) for name in self._fields}
-
     def _decode(self, row: Sequence[Any]) -> Record:
         values = dict(zip(self._fields, row, strict=False))  # a list may add what orders it
         try:
-            record: Record = self._adapter.validate_python(values)
+            record: Record = self._validate(values)
         except ValidationError as error:
             raise self._misfit(row, error) from None
         return record
@@ -255,7 +264,7 @@ class VersionedRepository(KeyedRepository[Record]):
 
     async def _advance(self, record: Record) -> None:
         """Save a version above 1 over the one before it."""
-        values = self._values(record)
+        values = dict(self._values(record))
         version = values["version"]
         # What is no whole number is left to the statement, which refuses it.
         before = version - 1 if isinstance(version, int) else version

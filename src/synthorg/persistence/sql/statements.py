@@ -31,7 +31,7 @@ KEYS: Final = "keys"
 """The parameter that holds any number of keys."""
 
 Parameters = Mapping[str, object]
-Admissions = tuple[tuple[str, Callable[[Any], Any]], ...]
+Admission = Callable[[Any], Any]
 
 
 class Statement:
@@ -74,7 +74,7 @@ class Statement:
         self.found_by = found_by
         self.inserts = inserts
         self.replaces = replaces
-        self._admissions: Admissions = tuple(
+        self._admissions = tuple(
             (parameter.key, _admission(parameter)) for parameter in parameters
         )
 
@@ -84,9 +84,9 @@ class Statement:
         return self.replaces or self.action in READING
 
     @property
-    def parameters(self) -> tuple[str, ...]:
-        """The names of the parameters, in the order of `admit`."""
-        return tuple(name for name, _ in self._admissions)
+    def admissions(self) -> Mapping[str, Admission]:
+        """By parameter: what its value has to pass before it is bound."""
+        return dict(self._admissions)
 
     def admit(self, parameters: Parameters) -> dict[str, object]:
         """Check and convert the values of one execution.
@@ -101,14 +101,13 @@ class Statement:
             QueryError: If a value is one that some database could not hold exactly.
         """
         admitted = {}
-        for name, admit in self._admissions:
-            value = parameters.get(name)
-            if value is not None:
-                try:
-                    value = admit(value)
-                except ValueError as error:
-                    raise self._refusal(name, error, parameters) from None
-            admitted[name] = value
+        name = ""
+        try:
+            for name, admit in self._admissions:
+                value = parameters.get(name)
+                admitted[name] = None if value is None else admit(value)
+        except ValueError as error:
+            raise self.refusal(name, error, parameters) from None
         return admitted
 
     def is_complete(self, parameters: Parameters) -> bool:
@@ -129,14 +128,21 @@ class Statement:
             key.append(f"{column.name}={str(value)!r}")
         return f"{self.table.name} ({', '.join(key)})"
 
-    def _refusal(self, parameter: str, reason: ValueError, parameters: Parameters) -> QueryError:
+    def refusal(self, parameter: str, reason: ValueError, parameters: Parameters) -> QueryError:
+        """Make the error for a value that was not admitted.
+
+        Args:
+            parameter: The name of its parameter.
+            reason: What is wrong with it.
+            parameters: The values of the execution.
+        """
         field = parameter.removeprefix(EXISTING)
         is_key = field in self.table.columns and self.table.columns[field].primary_key
         subject = self.table.name if is_key else self.subject(parameters)
         return QueryError(f"cannot {self.action} {subject}: {field} {reason}")
 
 
-def _admission(parameter: BindParameter[Any]) -> Callable[[Any], Any]:
+def _admission(parameter: BindParameter[Any]) -> Admission:
     admit = admission(parameter.type)
     return (lambda values: [admit(value) for value in values]) if parameter.expanding else admit
 
@@ -228,6 +234,14 @@ def field_names(record: type[Any]) -> tuple[str, ...]:
         return tuple(record.model_fields)
     names: tuple[str, ...] = record._fields
     return names
+
+
+def field_values(record: type[Any]) -> Callable[[Any], Parameters]:
+    """Find what gives the values of an entity or a named tuple by field, without a copy."""
+    if issubclass(record, BaseModel):
+        return vars
+    values: Callable[[Any], Parameters] = record._asdict
+    return values
 
 
 def among_keys(table: Table) -> ColumnElement[bool]:

@@ -1,8 +1,6 @@
 """Turns: who may run a transaction now, on databases that cannot run any number at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from synthorg.persistence.errors import PersistenceConnectionError
 
@@ -23,22 +21,23 @@ class Turns:
         self._taken = 0
         self._holder: asyncio.Task[object] | None = None
 
-    @asynccontextmanager
-    async def take(self) -> AsyncIterator[None]:
+    async def __aenter__(self) -> None:
         """Wait for the turn and hold it.
 
         Raises:
             PersistenceConnectionError: If this task holds it already, or another for too long.
         """
         self.refuse_to_wait_for_oneself()
-        await self._acquire()
+        if self._lock.locked():
+            await self._wait()
+        else:
+            await self._lock.acquire()  # at once, without a timer
         self._taken += 1
         self._holder = asyncio.current_task()
-        try:
-            yield
-        finally:
-            self._holder = None
-            self._lock.release()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._holder = None
+        self._lock.release()
 
     def refuse_to_wait_for_oneself(self) -> None:
         """Refuse a turn to the task that has it.
@@ -52,10 +51,7 @@ class Turns:
                 "use the repositories of that transaction"
             )
 
-    async def _acquire(self) -> None:
-        if not self._lock.locked():
-            await self._lock.acquire()  # at once, without a timer
-            return
+    async def _wait(self) -> None:
         while True:
             seen = self._taken
             try:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
@@ -54,10 +53,7 @@ class ShortText(TypeDecorator[str]):
 
     def admit(self, value: object) -> str:
         """Return the text to store, or raise ValueError with the reason against it."""
-        # Nearly all values are plain ASCII, and this runs for each of every row.
-        plain = type(value) is str and value.isascii() and "\x00" not in value
-        text = value if plain else _admit_text(value)
-        assert isinstance(text, str)
+        text = _admit_text(value)
         if len(text) > self.length:
             raise ValueError(f"must have at most {self.length} characters")
         return text
@@ -90,17 +86,29 @@ class JsonDocument(TypeDecorator[object]):
             _refuse_unstorable_json(from_json(document))
         return document
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002 (the signature is SQLAlchemy's)
-        if value is None:
-            return None
-        try:
-            return from_json(value, allow_inf_nan=False)
-        except ValueError:
-            return value  # text where structure belongs: the entity refuses it, naming the field
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], object]:  # noqa: ARG002 (the signature is SQLAlchemy's)
+        # Not by `process_result_value`, around which a call would go through two more.
+        return _parsed
+
+
+def _parsed(document: str | None) -> object:
+    if document is None:
+        return None
+    try:
+        return from_json(document, allow_inf_nan=False)
+    except ValueError:
+        return document  # text where structure belongs: the entity refuses it, naming the field
 
 
 NOT_A_TIME: Final = object()
 """Read instead of nonsense: the entity refuses it, but might take a text of digits for a time."""
+
+
+def _moment(text: Any) -> object:
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return NOT_A_TIME
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -130,11 +138,8 @@ class UtcDateTimeText(UtcDateTime):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (the signature is SQLAlchemy's)
         return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 (the signature is SQLAlchemy's)
-        try:
-            return None if value is None else datetime.fromisoformat(value)
-        except (TypeError, ValueError):
-            return NOT_A_TIME
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], object]:  # noqa: ARG002 (the signature is SQLAlchemy's)
+        return _moment  # for the same reason as in `JsonDocument`
 
 
 class UtcDateTimeNaive(UtcDateTime):
@@ -192,13 +197,24 @@ def admission(type_: TypeEngine[Any]) -> Callable[[Any], Any]:
 
 
 def _admit_text(value: object) -> str:
-    if isinstance(value, Enum | UUID):
-        value = str(value)
-    if not isinstance(value, str):
-        raise ValueError("must be text")  # noqa: TRY004 (one error for every refusal)
-    if (reason := reason_text_is_unstorable(value)) is not None:
+    text = value if type(value) is str else _characters(value)
+    # Nearly all text is plain ASCII, and this runs for each of every row.
+    if not text.isascii() or "\x00" in text:
+        _refuse_unstorable_text(text)
+    return text
+
+
+def _characters(value: object) -> str:
+    if isinstance(value, str):
+        return str.__str__(value)  # an enumeration's member, which drivers would not all take
+    if isinstance(value, UUID):
+        return str(value)
+    raise ValueError("must be text")
+
+
+def _refuse_unstorable_text(text: str) -> None:
+    if (reason := reason_text_is_unstorable(text)) is not None:
         raise ValueError(reason)
-    return value
 
 
 def _admit_integer(value: object) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from functools import partial
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import aiosqlite
@@ -30,45 +30,52 @@ class ThreadConnection(aiosqlite.Connection):
         self._thread.daemon = True
 
     async def run(
-        self, function: Callable[[sqlite3.Connection], Result], *, stop: bool = False
+        self,
+        function: Callable[..., Result],
+        *arguments: Any,
+        stop: bool = False,
     ) -> Result:
         """Run a function on the thread; when cancelled, return only after it has ended.
 
         Args:
-            function: What to do with the connection.
+            function: What to do; it is given the connection first.
+            arguments: What else it is given.
             stop: Whether a cancellation stops the statement that is running.
         """
         try:
-            return await self._on_thread(function, self._conn)
+            result: Result = await self._execute(function, self._conn, *arguments)
         except asyncio.CancelledError:
             await to_the_end(self._finish(stop=stop))
             raise
+        return result
 
     async def _finish(self, *, stop: bool) -> None:
         """Wait until the thread, which works in order, has done what it was given."""
-        finished = asyncio.ensure_future(self._on_thread(_nothing))
+        finished = asyncio.ensure_future(self._execute(_nothing))
         while not finished.done():
             if stop:
                 await self.interrupt()  # again, since the statement may not have begun
             await asyncio.wait([finished], timeout=SECONDS_BETWEEN_INTERRUPTS)
 
-    async def _on_thread(self, function: Callable[..., Result], *values: Any) -> Result:
-        result: Result = await self._execute(function, *values)
-        return result
-
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         # The driver logs the repr of each call, with its values, at the level DEBUG.
-        return await super()._execute(_Discreet(partial(fn, *args, **kwargs)))  # type: ignore[no-untyped-call]
+        return await super()._execute(_Discreet(fn, args, kwargs))  # type: ignore[no-untyped-call]
 
 
 class _Discreet:
     """A call whose repr does not show its values."""
 
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self._call = call
+    __slots__ = ("_arguments", "_function", "_options")
+
+    def __init__(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> None:
+        self._function = function
+        self._arguments = arguments
+        self._options = options
 
     def __call__(self) -> Any:
-        return self._call()
+        return self._function(*self._arguments, **self._options)
 
 
 class SQLiteExpress(Express):
@@ -127,16 +134,15 @@ class SQLiteDirect(Direct):
     ) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `Direct` says."""
         thread = await _thread_of(connection)
-        outcomes = await thread.run(partial(_read_all, [Call(statement, values)]), stop=True)
-        return statement.decode(_result(outcomes))
+        rows = await thread.run(_read, Call(statement, values), stop=True)
+        return statement.decode(rows)
 
     async def execute(
         self, connection: AsyncConnection, statement: DriverStatement, values: Sequence[Any]
     ) -> int:
         """Run a statement that writes, as `Direct` says."""
         thread = await _thread_of(connection)
-        row_count: int = _result(await thread.run(partial(_write_one, Call(statement, values))))
-        return row_count
+        return await thread.run(_write, Call(statement, values))
 
     async def execute_many(
         self,
@@ -146,7 +152,7 @@ class SQLiteDirect(Direct):
     ) -> None:
         """Run a statement many times, as `Direct` says."""
         thread = await _thread_of(connection)
-        await thread.run(lambda raw: raw.executemany(statement.sql, values))
+        await thread.run(sqlite3.Connection.executemany, statement.sql, values)
 
 
 class ReadLane:
@@ -159,9 +165,13 @@ class ReadLane:
     def __init__(self, connection: ThreadConnection) -> None:
         self._connection = connection
 
+    async def run_one(self, call: Call) -> Outcome:
+        """Run a query, as `Lane` says."""
+        return await self._connection.run(_read, call, stop=True)
+
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """Run queries, as `Lane` says."""
-        return await self._connection.run(partial(_read_all, calls), stop=True)
+        return await self._connection.run(_each, _read, calls, stop=True)
 
 
 class WriteLane:
@@ -176,18 +186,19 @@ class WriteLane:
         self._connection = connection
         self._turns = turns
 
+    async def run_one(self, call: Call) -> Outcome:
+        """Run a write, as `Lane` says."""
+        async with self._turns:
+            return await self._connection.run(_write, call)
+
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """Run writes, as `Lane` says."""
-        async with self._turns.take():
-            if len(calls) == 1:
-                return await self._connection.run(partial(_write_one, calls[0]))
-            try:
-                return await self._connection.run(partial(_write_all, calls))
-            except sqlite3.Error:
-                # The whole transaction is gone, for which one of them may be to blame.
-                return [
-                    (await self._connection.run(partial(_write_one, call)))[0] for call in calls
-                ]
+        async with self._turns:
+            if len(calls) > 1:
+                with suppress(sqlite3.Error):
+                    return await self._connection.run(_write_together, calls)
+            # The whole transaction is gone, for which one of them may be to blame.
+            return await self._connection.run(_each, _write, calls)
 
 
 async def _thread_of(connection: AsyncConnection) -> ThreadConnection:
@@ -196,44 +207,42 @@ async def _thread_of(connection: AsyncConnection) -> ThreadConnection:
     return driver
 
 
-def _result(outcomes: Sequence[Outcome]) -> Any:
-    outcome = outcomes[0]
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
-
-
 def _nothing() -> None:
     pass
 
 
-def _read_all(calls: Sequence[Call], connection: sqlite3.Connection) -> list[Outcome]:
+def _read(connection: sqlite3.Connection, call: Call) -> list[Any]:
+    return connection.execute(call.statement.sql, call.values).fetchall()
+
+
+def _write(connection: sqlite3.Connection, call: Call) -> int:
+    return connection.execute(call.statement.sql, call.values).rowcount
+
+
+def _each(
+    connection: sqlite3.Connection,
+    function: Callable[[sqlite3.Connection, Call], Outcome],
+    calls: Sequence[Call],
+) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    for statement, values in calls:
+    for call in calls:
         try:
-            outcomes.append(connection.execute(statement.sql, values).fetchall())
+            outcomes.append(function(connection, call))
         except Exception as error:  # noqa: BLE001 (it is the outcome)
             outcomes.append(error)
     return outcomes
 
 
-def _write_one(call: Call, connection: sqlite3.Connection) -> list[Outcome]:
-    try:
-        return [connection.execute(call.statement.sql, call.values).rowcount]
-    except Exception as error:  # noqa: BLE001 (it is the outcome)
-        return [error]
-
-
-def _write_all(calls: Sequence[Call], connection: sqlite3.Connection) -> list[Outcome]:
+def _write_together(connection: sqlite3.Connection, calls: Sequence[Call]) -> list[Outcome]:
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:
         return [error] * len(calls)
     outcomes: list[Outcome] = []
     try:
-        for statement, values in calls:
+        for call in calls:
             try:
-                outcomes.append(connection.execute(statement.sql, values).rowcount)
+                outcomes.append(_write(connection, call))
             except Exception as error:  # (it is the outcome)
                 if not connection.in_transaction:
                     raise  # https://www.sqlite.org/lang_transaction.html: some errors roll back
