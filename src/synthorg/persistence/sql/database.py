@@ -11,14 +11,20 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from synthorg.persistence.errors import PersistenceConnectionError, TransactionConflictError
+from synthorg.persistence.errors import (
+    PersistenceConnectionError,
+    PersistenceError,
+    TransactionConflictError,
+)
 from synthorg.persistence.sql.completion import to_the_end
 from synthorg.persistence.sql.dialects.base import Dialect, Fault, Sharing
 from synthorg.persistence.sql.executor import Executor, Result, Rows
+from synthorg.persistence.sql.express import ended
 from synthorg.persistence.sql.failures import failure, redacted, transaction_failure
 from synthorg.persistence.sql.lanes import DISCONNECTED
 from synthorg.persistence.sql.preparation import FindSchemaProblem, Preparation
 from synthorg.persistence.sql.prepared import Prepared
+from synthorg.persistence.sql.session import DirectSession, PublicSession, Session
 from synthorg.persistence.sql.statements import Parameters, Statement
 from synthorg.persistence.sql.transaction import Transaction
 from synthorg.persistence.sql.turns import Turns
@@ -177,11 +183,10 @@ class Database:
         """
         callers_error: BaseException | None = None
         try:
-            async with self._connection(options, write=not read_only) as connection:
-                if self._preparation.direct is not None:
-                    # What goes past SQLAlchemy does not begin it.
-                    await self.dialect.carry_out(connection, connection.begin())
-                transaction = Transaction(connection, self._preparation, read_only=read_only)
+            async with self._session(options, write=not read_only) as session:
+                transaction = Transaction(
+                    session, self._preparation, self._explained, read_only=read_only
+                )
                 try:
                     yield transaction
                 except BaseException as error:
@@ -199,6 +204,23 @@ class Database:
         else:
             return
         raise transaction_failure(diagnosis) from cause
+
+    @asynccontextmanager
+    async def _session(self, options: Options, *, write: bool) -> AsyncIterator[Session]:
+        """Give a connection in a transaction, by the fastest way there is."""
+        self._refuse_strangers()
+        kept = self._express.transaction() if write and self._express is not None else None
+        if kept is not None:
+            async with kept as driver_transaction:
+                yield DirectSession(driver_transaction, self._preparation)
+            return
+        async with self._connection(options, write=write) as connection:
+            direct = await self.dialect.direct(connection, write=write)
+            if direct is None:
+                yield PublicSession(connection, self._preparation)
+                return
+            async with ended(direct):
+                yield DirectSession(direct, self._preparation)
 
     @asynccontextmanager
     async def migration_connection(self) -> AsyncIterator[AsyncConnection]:
@@ -269,11 +291,13 @@ class Database:
                 await asyncio.sleep(delay)
         error_for_caller = failure(diagnosis, statement, parameters)
         if diagnosis.fault is Fault.SCHEMA:
-            async with _checked_out(self.engine, self._reading) as connection:
-                error_for_caller = await self._preparation.schema_error(
-                    connection, error_for_caller
-                )
+            error_for_caller = await self._explained(error_for_caller)
         raise error_for_caller from cause
+
+    async def _explained(self, error: PersistenceError) -> PersistenceError:
+        """Find out whether an error is due to a schema that is not this version's."""
+        async with _checked_out(self.engine, self._reading) as connection:
+            return await self._preparation.schema_error(connection, error)
 
     @asynccontextmanager
     async def _connection(self, options: Options, *, write: bool) -> AsyncIterator[AsyncConnection]:

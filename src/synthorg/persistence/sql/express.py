@@ -1,10 +1,9 @@
 """The fast route: prepared statements on kept connections, for the drivers where it pays."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class DriverStatement(Protocol):
@@ -48,7 +47,7 @@ class DriverStatement(Protocol):
 
 
 class Express(ABC):
-    """Runs single statements past SQLAlchemy, on connections of an engine of its own."""
+    """Runs statements past SQLAlchemy, on connections of an engine of its own."""
 
     @abstractmethod
     async def open(self) -> None:
@@ -90,51 +89,73 @@ class Express(ABC):
             Exception: What the driver raised; then nothing is written.
         """
 
+    def transaction(self) -> "AbstractAsyncContextManager[DriverTransaction] | None":
+        """Begin a transaction that may write; leaving commits it, and an exception rolls it back.
 
-class Direct(ABC):
-    """Runs prepared statements on a connection whose transaction SQLAlchemy began and will end."""
+        Returns:
+            None where transactions are better left to SQLAlchemy.
+        """
+        return None
+
+
+class DriverTransaction(ABC):
+    """One transaction past SQLAlchemy, on a connection of a driver; its first step begins it."""
 
     @abstractmethod
     async def fetch(
-        self, connection: AsyncConnection, statement: DriverStatement, values: Sequence[Any]
+        self, statement: DriverStatement, values: Sequence[Any]
     ) -> Sequence[Sequence[Any]]:
-        """Run a statement that reads, as `Express` does.
-
-        Args:
-            connection: The connection.
-            statement: The statement.
-            values: Its values by position.
-
-        Returns:
-            All rows, decoded.
-        """
+        """Run a statement that reads, as `Express` does."""
 
     @abstractmethod
-    async def execute(
-        self, connection: AsyncConnection, statement: DriverStatement, values: Sequence[Any]
-    ) -> int:
-        """Run a statement that writes, as `Express` does.
-
-        Args:
-            connection: The connection.
-            statement: The statement.
-            values: Its values by position.
-
-        Returns:
-            How many rows an UPDATE or a DELETE matched; meaningless for others.
-        """
+    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+        """Run a statement that writes, as `Express` does; a failure leaves the transaction."""
 
     @abstractmethod
     async def execute_many(
-        self,
-        connection: AsyncConnection,
-        statement: DriverStatement,
-        values: Sequence[Sequence[Any]],
+        self, statement: DriverStatement, values: Sequence[Sequence[Any]]
     ) -> None:
-        """Run a statement that writes, once for each set of values.
+        """Run a statement that writes, once for each set of values, all or none of them.
 
         Args:
-            connection: The connection.
             statement: The statement.
             values: The values of each execution by position.
+
+        Raises:
+            Exception: What the driver raised; the transaction is left as it was before.
         """
+
+    @abstractmethod
+    async def begin_part(self) -> None:
+        """Begin a part (a savepoint), inside the innermost one that is open."""
+
+    @abstractmethod
+    async def end_part(self, *, undo: bool) -> None:
+        """End the innermost part.
+
+        Args:
+            undo: Whether what was done in it is undone.
+        """
+
+    @abstractmethod
+    async def commit(self) -> None:
+        """Commit, if anything was done."""
+
+    @abstractmethod
+    async def rollback(self) -> None:
+        """Undo all, whatever state the transaction is in."""
+
+
+@asynccontextmanager
+async def ended(transaction: DriverTransaction) -> AsyncIterator[DriverTransaction]:
+    """Commit a transaction in the end, or undo it when an exception leaves.
+
+    Args:
+        transaction: The transaction.
+    """
+    try:
+        yield transaction
+    except BaseException:
+        await transaction.rollback()
+        raise
+    await transaction.commit()

@@ -1,6 +1,6 @@
 """Statements made ready for one database: their expressions, their values, their errors."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Dialect as SQLAlchemyDialect
@@ -37,7 +37,6 @@ class Preparation:
         find_schema_problem: FindSchemaProblem,
     ) -> None:
         self.dialect = dialect
-        self.direct = dialect.direct()
         self._driver_dialect = driver_dialect
         # OSError leaves some drivers when a server is unreachable; the next two leave SQLite's.
         self.foreign_errors: tuple[type[Exception], ...] = (
@@ -49,7 +48,7 @@ class Preparation:
         )
         self._find_schema_problem = find_schema_problem
         self._expressions: dict[Statement, Executable] = {}
-        self._prepared: dict[Statement, Prepared | None] = {}
+        self._prepared: dict[Statement, Prepared] = {}
 
     def expression(self, statement: Statement) -> Executable:
         """Give the expression of a statement, the same object every time.
@@ -77,24 +76,21 @@ class Preparation:
         """
         values = statement.admit(parameters)
         if self.dialect.largest_payload is not None:
-            self._refuse_oversized(statement, values, self.dialect.largest_payload)
+            self._refuse_oversized(statement, values.values(), parameters)
         return values
 
-    def prepared(self, statement: Statement) -> Prepared | None:
+    def prepared(self, statement: Statement) -> Prepared:
         """Give the prepared form of a statement, compiled when first asked for.
 
         Args:
             statement: The statement.
-
-        Returns:
-            The prepared form; None where the SQL depends on the values.
         """
-        try:
-            return self._prepared[statement]
-        except KeyError:
-            prepared = prepare(statement, self.expression(statement), self._driver_dialect)
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            expression = self.expression(statement)
+            prepared = prepare(statement, expression, self._driver_dialect)
             self._prepared[statement] = prepared
-            return prepared
+        return prepared
 
     def bound(self, prepared: Prepared, parameters: Parameters) -> Sequence[Any]:
         """Check and convert the values of one execution of a prepared statement.
@@ -109,9 +105,10 @@ class Preparation:
         Raises:
             QueryError: If the database could not hold a value exactly, or accept it at all.
         """
+        values = prepared.bind(parameters)
         if self.dialect.largest_payload is not None:
-            self.values(prepared.statement, parameters)
-        return prepared.bind(parameters)
+            self._refuse_oversized(prepared.statement, values, parameters)
+        return values
 
     async def schema_error(
         self, connection: AsyncConnection, otherwise: PersistenceError
@@ -127,14 +124,18 @@ class Preparation:
             return otherwise
         return MigrationError(f"{str(otherwise).partition(': ')[0]}: {problem}")
 
-    def _refuse_oversized(self, statement: Statement, values: Parameters, limit: int) -> None:
+    def _refuse_oversized(
+        self, statement: Statement, values: Iterable[object], parameters: Parameters
+    ) -> None:
         """Refuse before sending what would make the server drop the connection."""
-        texts = [value for value in values.values() if isinstance(value, str)]
-        if sum(map(len, texts)) * WIDEST_CHARACTER + STATEMENT_BYTES < limit:
+        limit = self.dialect.largest_payload
+        texts = [value for value in values if isinstance(value, str)]
+        if limit is None or sum(map(len, texts)) * WIDEST_CHARACTER + STATEMENT_BYTES < limit:
             return
         size = sum(len(value.encode()) + sum(map(value.count, ESCAPED)) for value in texts)
         if size + STATEMENT_BYTES >= limit:
             raise QueryError(
-                f"cannot {statement.action} {statement.subject(values)}: its values take {size} "
-                f"bytes, and the server accepts {limit} in one statement (max_allowed_packet)"
+                f"cannot {statement.action} {statement.subject(parameters)}: its values take "
+                f"{size} bytes, and the server accepts {limit} in one statement "
+                "(max_allowed_packet)"
             )

@@ -1,7 +1,7 @@
 """Statements compiled once to what a driver takes: SQL, values by position, decoded rows."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, overload
 
 from sqlalchemy import Boolean, Dialect, Executable, TypeDecorator
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -77,37 +77,61 @@ class Prepared:
         return values
 
     def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        """Convert the columns of rows as the driver returned them.
+        """Convert the columns of rows, as `DriverStatement` says.
 
         Args:
-            rows: The rows.
+            rows: The rows as the driver returned them.
         """
-        columns = self._columns
-        if not columns:
-            return rows
-        decoded = []
-        for row in rows:
-            values = list(row)
-            for place, convert in columns:
-                values[place] = convert(values[place])
-            decoded.append(values)
-        return decoded
+        return DecodedRows(rows, self._columns) if self._columns else rows
 
 
-def prepare(statement: Statement, expression: Executable, dialect: Dialect) -> Prepared | None:
+class DecodedRows(Sequence[Sequence[Any]]):
+    """Rows whose columns are converted when they are looked at, so that few lie around at a time.
+
+    Args:
+        rows: The rows as the driver returned them.
+        columns: The columns to convert, and how.
+    """
+
+    __slots__ = ("_columns", "_rows")
+
+    def __init__(self, rows: Sequence[Any], columns: Sequence[tuple[int, Convert]]) -> None:
+        self._rows = rows
+        self._columns = columns
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Sequence[Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Sequence[Any]]: ...
+    def __getitem__(self, place: int | slice) -> Sequence[Any]:
+        if isinstance(place, slice):
+            return DecodedRows(self._rows[place], self._columns)
+        return self._decoded(self._rows[place])
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        return map(self._decoded, self._rows)
+
+    def _decoded(self, row: Sequence[Any]) -> Sequence[Any]:
+        values = list(row)
+        for place, convert in self._columns:
+            values[place] = convert(values[place])
+        return values
+
+
+def prepare(statement: Statement, expression: Executable, dialect: Dialect) -> Prepared:
     """Compile a statement for a driver.
 
     Args:
         statement: The statement.
         expression: Its expression for the database.
         dialect: SQLAlchemy's dialect for the driver.
-
-    Returns:
-        The prepared statement; None where its SQL depends on the values.
     """
     compiled = expression.compile(dialect=dialect)  # type: ignore[attr-defined]
-    if not isinstance(compiled, SQLCompiler) or compiled.post_compile_params:
-        return None
+    assert isinstance(compiled, SQLCompiler)
+    assert not compiled.post_compile_params  # for these the SQL would depend on the values
     return Prepared(statement, compiled, reads=expression.is_select)
 
 

@@ -24,9 +24,8 @@ from synthorg.persistence.sql.executor import Executor, Rows
 from synthorg.persistence.sql.queries import LIMIT, ListQuery
 from synthorg.persistence.sql.statements import (
     EXISTING,
-    KEYS,
+    AmongKeys,
     Statement,
-    among_keys,
     bind,
     deletion,
     equal,
@@ -200,24 +199,21 @@ class Repository(Generic[Record]):
 class KeyedRepository(Repository[Record]):
     """Records that are read and deleted by a key of one column."""
 
-    _among_keys: ClassVar[Statement]
-    _deletion_among_keys: ClassVar[Statement]
+    _among_keys: ClassVar[AmongKeys]
+    _deletion_among_keys: ClassVar[AmongKeys]
 
     @classmethod
     def _build_statements(cls) -> None:
         super()._build_statements()
-        cls._among_keys = from_expression(
-            "get", cls.table, select(*pick(cls.table, cls._fields)).where(among_keys(cls.table))
-        )
-        cls._deletion_among_keys = from_expression(
-            "delete", cls.table, delete(cls.table).where(among_keys(cls.table))
-        )
+        every, each = select(*pick(cls.table, cls._fields)), delete(cls.table)
+        cls._among_keys = AmongKeys("get", cls.table, every.where)
+        cls._deletion_among_keys = AmongKeys("delete", cls.table, each.where)
 
     async def get_many(self, keys: Iterable[NotBlankStr]) -> dict[NotBlankStr, Record]:
         wanted = list(dict.fromkeys(keys))
         found: dict[NotBlankStr, Record] = {}
         async for chunk in chunks(wanted, ROWS_AT_ONCE):
-            rows = await self._executor.fetch(self._among_keys, {KEYS: chunk})
+            rows = await self._executor.fetch(*self._among_keys.of(chunk))
             place = self._fields.index(self._key[0])
             found.update((row[place], self._decode(row)) for row in rows)
         return {key: found[key] for key in wanted if key in found}
@@ -228,7 +224,7 @@ class KeyedRepository(Repository[Record]):
         async def delete_all(executor: Executor) -> int:
             return sum(
                 [
-                    await executor.execute(self._deletion_among_keys, {KEYS: chunk})
+                    await executor.execute(*self._deletion_among_keys.of(chunk))
                     async for chunk in chunks(wanted, ROWS_AT_ONCE)
                 ]
             )

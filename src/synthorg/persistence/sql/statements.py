@@ -1,6 +1,6 @@
 """Statements built once from Core expressions, and prepared once for each database."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -26,9 +26,6 @@ EXISTING: Final = "existing_"
 
 READING: Final = frozenset({"count", "get", "list", "sum"})
 """The actions that change nothing."""
-
-KEYS: Final = "keys"
-"""The parameter that holds any number of keys."""
 
 Parameters = Mapping[str, object]
 Admission = Callable[[Any], Any]
@@ -75,7 +72,7 @@ class Statement:
         self.inserts = inserts
         self.replaces = replaces
         self._admissions = tuple(
-            (parameter.key, _admission(parameter)) for parameter in parameters
+            (parameter.key, admission(parameter.type)) for parameter in parameters
         )
 
     @property
@@ -142,9 +139,44 @@ class Statement:
         return QueryError(f"cannot {self.action} {subject}: {field} {reason}")
 
 
-def _admission(parameter: BindParameter[Any]) -> Admission:
-    admit = admission(parameter.type)
-    return (lambda values: [admit(value) for value in values]) if parameter.expanding else admit
+class AmongKeys:
+    """A statement over the rows with certain keys, built for one, two, four and so on of them.
+
+    So there are few, and each can be prepared, which a list of any length cannot.
+
+    Args:
+        action: What it does, as a verb for error messages.
+        table: The table, with a key of one column.
+        build: Makes the expression of the condition.
+    """
+
+    def __init__(
+        self, action: str, table: Table, build: Callable[[ColumnElement[bool]], Executable]
+    ) -> None:
+        self._action = action
+        self._table = table
+        self._build = build
+        self._statements: dict[int, Statement] = {}
+
+    def of(self, keys: Sequence[object]) -> tuple[Statement, Parameters]:
+        """Find the statement for some keys.
+
+        Args:
+            keys: The keys, at least one.
+
+        Returns:
+            The statement and its parameters.
+        """
+        size = 1 << (len(keys) - 1).bit_length()
+        statement = self._statements.get(size)
+        if statement is None:
+            (key,) = self._table.primary_key
+            parameters = [bind(self._table, key.name, f"keys_{place}") for place in range(size)]
+            expression = self._build(key.in_(parameters))
+            statement = from_expression(self._action, self._table, expression)
+            self._statements[size] = statement
+        repeated = [*keys, *[keys[-1]] * (size - len(keys))]
+        return statement, {f"keys_{place}": value for place, value in enumerate(repeated)}
 
 
 def from_expression(action: str, table: Table, expression: Executable) -> Statement:
@@ -242,12 +274,6 @@ def field_values(record: type[Any]) -> Callable[[Any], Parameters]:
         return vars
     values: Callable[[Any], Parameters] = record._asdict
     return values
-
-
-def among_keys(table: Table) -> ColumnElement[bool]:
-    """Compare the key, of one column, with a parameter that holds any number of keys."""
-    (key,) = table.primary_key
-    return key.in_(bindparam(KEYS, type_=key.type, expanding=True, required=True))
 
 
 def pick(table: Table, columns: Iterable[str]) -> list[ColumnElement[Any]]:

@@ -86,7 +86,7 @@ class JsonDocument(TypeDecorator[object]):
             _refuse_unstorable_json(from_json(document))
         return document
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], object]:  # noqa: ARG002 (the signature is SQLAlchemy's)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:  # noqa: ARG002 (the signature is SQLAlchemy's)
         # Not by `process_result_value`, around which a call would go through two more.
         return _parsed
 
@@ -138,7 +138,7 @@ class UtcDateTimeText(UtcDateTime):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (the signature is SQLAlchemy's)
         return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], object]:  # noqa: ARG002 (the signature is SQLAlchemy's)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:  # noqa: ARG002 (the signature is SQLAlchemy's)
         return _moment  # for the same reason as in `JsonDocument`
 
 

@@ -19,7 +19,7 @@ class AsyncmyLane(ServerLane[Any]):
         """Ask for a sign of life, as `ServerLane` says."""
         await driver.ping(reconnect=False)
 
-    async def run_one(self, driver: Any, call: Call) -> Outcome:
+    async def send(self, driver: Any, call: Call) -> Outcome:
         """Run one call, as `ServerLane` says."""
         cursor = driver.cursor()
         await cursor.execute(call.statement.sql, call.values)

@@ -19,7 +19,7 @@ class AsyncpgLane(ServerLane[Any]):
         """Ask for a sign of life, as `ServerLane` says."""
         await driver.execute("")
 
-    async def run_one(self, driver: Any, call: Call) -> Outcome:
+    async def send(self, driver: Any, call: Call) -> Outcome:
         """Run one call, as `ServerLane` says."""
         if call.statement.reads:
             return await driver.fetch(call.statement.sql, *call.values)

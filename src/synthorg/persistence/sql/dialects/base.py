@@ -18,7 +18,7 @@ from synthorg.persistence.config import ServerConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.sql.completion import Result
 from synthorg.persistence.sql.dialects.inspection import Inspection
-from synthorg.persistence.sql.express import Direct, Express
+from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.turns import Turns
 
 
@@ -128,8 +128,18 @@ class Dialect(ABC):
         """
         return None
 
-    def direct(self) -> Direct | None:
-        """Make the fast route inside transactions, on the same conditions as `express`."""
+    async def direct(
+        self,
+        connection: AsyncConnection,  # noqa: ARG002 (used where there is one)
+        *,
+        write: bool,  # noqa: ARG002 (likewise)
+    ) -> DriverTransaction | None:
+        """Make a transaction past SQLAlchemy, on the same conditions as `express`.
+
+        Args:
+            connection: The connection, with no transaction begun.
+            write: Whether it may write.
+        """
         return None
 
     async def inspect_server(self, connection: AsyncConnection) -> None:  # noqa: B027 (most dialects have nothing to check)

@@ -98,7 +98,7 @@ class ServerLane(ABC, Generic[Driver]):
         """Ask the server for a sign of life, or raise."""
 
     @abstractmethod
-    async def run_one(self, driver: Driver, call: Call) -> Outcome:
+    async def send(self, driver: Driver, call: Call) -> Outcome:
         """Run one call, or raise what the driver does."""
 
     @abstractmethod
@@ -111,11 +111,15 @@ class ServerLane(ABC, Generic[Driver]):
     ) -> Sequence[Outcome]:
         """Run several calls of a statement in one transaction, or raise and leave nothing."""
 
+    async def run_one(self, call: Call) -> Outcome:
+        """Run a call, as `Lane` says."""
+        outcome = await self.send(await self._connected(), call)
+        self._used = time.monotonic()
+        return outcome
+
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """Run calls, as `Lane` says."""
         driver = await self._connected()
-        if len(calls) == 1:
-            return [await self._outcome(driver, calls[0])]
         outcomes: list[Outcome] = [None] * len(calls)
         for statement, places in _by_statement(calls).items():
             together = await self._together(driver, statement, [calls[at] for at in places])
@@ -143,7 +147,7 @@ class ServerLane(ABC, Generic[Driver]):
 
     async def _outcome(self, driver: Driver, call: Call) -> Outcome:
         try:
-            outcome = await self.run_one(driver, call)
+            outcome = await self.send(driver, call)
         except Exception as error:  # noqa: BLE001 (it is the outcome)
             return error
         self._used = time.monotonic()

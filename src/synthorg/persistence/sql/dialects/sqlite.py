@@ -50,11 +50,12 @@ from synthorg.persistence.sql.dialects.base import (
 from synthorg.persistence.sql.dialects.inspection import Inspection, SQLiteInspection
 from synthorg.persistence.sql.dialects.sqlite_express import (
     LANES,
-    SQLiteDirect,
     SQLiteExpress,
     ThreadConnection,
+    ThreadTransaction,
+    thread_of,
 )
-from synthorg.persistence.sql.express import Direct, Express
+from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -126,8 +127,14 @@ class SQLiteDialect(Dialect):
             return None
         return SQLiteExpress(self._engine_with(**self._file_pool(LANES)), turns)
 
-    def direct(self) -> Direct | None:
-        return SQLiteDirect() if self._config.prepared_statements else None
+    async def direct(self, connection: AsyncConnection, *, write: bool) -> DriverTransaction | None:
+        if not self._config.prepared_statements:
+            return None
+        return ThreadTransaction(await thread_of(connection), self._begin_mode(write=write))
+
+    @staticmethod
+    def _begin_mode(*, write: bool) -> str:
+        return "IMMEDIATE" if write else "DEFERRED"
 
     def _engine_with(self, **pool: Any) -> AsyncEngine:
         path = MEMORY if self._in_memory else str(_usable_path(self._config.path))
@@ -172,7 +179,7 @@ class SQLiteDialect(Dialect):
 
     def begin_options(self, *, write: bool) -> Mapping[str, Any]:
         # A deferred transaction that turns into a write can meet a newer snapshot and fail.
-        return {BEGIN_OPTION: "IMMEDIATE" if write else "DEFERRED"}
+        return {BEGIN_OPTION: self._begin_mode(write=write)}
 
     def unit_options(self) -> Mapping[str, Any]:
         return self.begin_options(write=True)  # there is only one writer

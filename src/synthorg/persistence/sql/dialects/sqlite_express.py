@@ -2,15 +2,16 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import aiosqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.sql.completion import SECONDS_BETWEEN_INTERRUPTS, to_the_end
-from synthorg.persistence.sql.express import Direct, DriverStatement, Express
+from synthorg.persistence.sql.express import DriverStatement, DriverTransaction, Express, ended
 from synthorg.persistence.sql.lanes import Call, Lanes, Outcome
 from synthorg.persistence.sql.turns import Turns
 
@@ -78,6 +79,13 @@ class _Discreet:
         return self._function(*self._arguments, **self._options)
 
 
+async def thread_of(connection: AsyncConnection) -> ThreadConnection:
+    """Give the connection behind one of SQLAlchemy's."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, ThreadConnection)
+    return driver
+
+
 class SQLiteExpress(Express):
     """Prepared statements on the threads of a file database's connections.
 
@@ -94,6 +102,7 @@ class SQLiteExpress(Express):
     async def open(self) -> None:
         """Connect, as `Express` says."""
         write, row, *lists = [await self._connect() for _ in range(LANES)]
+        self._writer = write
         self._writes = Lanes([WriteLane(write, self._turns)])
         self._rows = Lanes([ReadLane(row)])
         self._lists = Lanes([ReadLane(connection) for connection in lists])
@@ -103,6 +112,9 @@ class SQLiteExpress(Express):
         if self._connections:
             for lanes in (self._writes, self._rows, self._lists):
                 await lanes.finish()
+            with suppress(PersistenceConnectionError):  # who keeps it for too long loses it
+                async with self._turns:
+                    pass
         for connection in self._connections:
             await connection.close()
         await self._engine.dispose()
@@ -120,39 +132,75 @@ class SQLiteExpress(Express):
         row_count: int = await self._writes.run(Call(statement, values))
         return row_count
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[DriverTransaction]:
+        """Begin a transaction, as `Express` says."""
+        transaction = ThreadTransaction(self._writer, "IMMEDIATE")
+        async with self._turns, ended(transaction):
+            yield transaction
+
     async def _connect(self) -> ThreadConnection:
         connection = await self._engine.connect()
         self._connections.append(connection)
-        return await _thread_of(connection)
+        return await thread_of(connection)
 
 
-class SQLiteDirect(Direct):
-    """Prepared statements on the thread of whichever connection a transaction has."""
+class ThreadTransaction(DriverTransaction):
+    """A transaction on the thread of a connection, one trip for each step.
+
+    Args:
+        connection: The connection, which this alone uses.
+        mode: The kind of BEGIN.
+    """
+
+    def __init__(self, connection: ThreadConnection, mode: str) -> None:
+        self._connection = connection
+        self._begin = f"BEGIN {mode}"
+        self._begun = False
+        self._parts = 0
 
     async def fetch(
-        self, connection: AsyncConnection, statement: DriverStatement, values: Sequence[Any]
+        self, statement: DriverStatement, values: Sequence[Any]
     ) -> Sequence[Sequence[Any]]:
-        """Run a statement that reads, as `Direct` says."""
-        thread = await _thread_of(connection)
-        rows = await thread.run(_read, Call(statement, values), stop=True)
-        return statement.decode(rows)
+        """Run a statement that reads, as `DriverTransaction` says."""
+        return statement.decode(await self._step(_read, Call(statement, values)))
 
-    async def execute(
-        self, connection: AsyncConnection, statement: DriverStatement, values: Sequence[Any]
-    ) -> int:
-        """Run a statement that writes, as `Direct` says."""
-        thread = await _thread_of(connection)
-        return await thread.run(_write, Call(statement, values))
+    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+        """Run a statement that writes, as `DriverTransaction` says."""
+        return await self._step(_write, Call(statement, values))
 
     async def execute_many(
-        self,
-        connection: AsyncConnection,
-        statement: DriverStatement,
-        values: Sequence[Sequence[Any]],
+        self, statement: DriverStatement, values: Sequence[Sequence[Any]]
     ) -> None:
-        """Run a statement many times, as `Direct` says."""
-        thread = await _thread_of(connection)
-        await thread.run(sqlite3.Connection.executemany, statement.sql, values)
+        """Run a statement many times, as `DriverTransaction` says."""
+        await self._step(_write_many, statement, values)
+
+    async def begin_part(self) -> None:
+        """Begin a part, as `DriverTransaction` says."""
+        await self._step(_run, f"SAVEPOINT part_{self._parts + 1}")
+        self._parts += 1
+
+    async def end_part(self, *, undo: bool) -> None:
+        """End the innermost part, as `DriverTransaction` says."""
+        name = f"part_{self._parts}"
+        self._parts -= 1
+        await self._step(_run, *[f"ROLLBACK TO {name}"] * undo, f"RELEASE {name}")
+
+    async def commit(self) -> None:
+        """Commit, as `DriverTransaction` says."""
+        if self._begun:
+            await self._connection.run(_commit)
+
+    async def rollback(self) -> None:
+        """Undo all, as `DriverTransaction` says."""
+        if self._begun:
+            await self._connection.run(_roll_back)
+
+    async def _step(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        if self._begun:
+            return await self._connection.run(function, *arguments, stop=True)
+        self._begun = True
+        return await self._connection.run(_first, self._begin, function, *arguments, stop=True)
 
 
 class ReadLane:
@@ -201,14 +249,37 @@ class WriteLane:
             return await self._connection.run(_each, _write, calls)
 
 
-async def _thread_of(connection: AsyncConnection) -> ThreadConnection:
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert isinstance(driver, ThreadConnection)
-    return driver
-
-
 def _nothing() -> None:
     pass
+
+
+def _run(connection: sqlite3.Connection, *statements: str) -> None:
+    for statement in statements:
+        connection.execute(statement)
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except BaseException:
+        _roll_back(connection)  # such as for a full disk, where the transaction would stay open
+        raise
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _first(
+    connection: sqlite3.Connection,
+    begin: str,
+    function: Callable[..., Result],
+    *arguments: Any,
+) -> Result:
+    """Begin a transaction with its first step, in the same trip."""
+    connection.execute(begin)
+    return function(connection, *arguments)
 
 
 def _read(connection: sqlite3.Connection, call: Call) -> list[Any]:
@@ -217,6 +288,19 @@ def _read(connection: sqlite3.Connection, call: Call) -> list[Any]:
 
 def _write(connection: sqlite3.Connection, call: Call) -> int:
     return connection.execute(call.statement.sql, call.values).rowcount
+
+
+def _write_many(
+    connection: sqlite3.Connection, statement: DriverStatement, values: Sequence[Sequence[Any]]
+) -> None:
+    connection.execute("SAVEPOINT many")
+    try:
+        connection.executemany(statement.sql, values)
+    except BaseException:
+        if connection.in_transaction:  # https://www.sqlite.org/lang_transaction.html
+            _run(connection, "ROLLBACK TO many", "RELEASE many")
+        raise
+    connection.execute("RELEASE many")
 
 
 def _each(
@@ -247,9 +331,8 @@ def _write_together(connection: sqlite3.Connection, calls: Sequence[Call]) -> li
                 if not connection.in_transaction:
                     raise  # https://www.sqlite.org/lang_transaction.html: some errors roll back
                 outcomes.append(error)
-        connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        _roll_back(connection)
         raise
+    _commit(connection)
     return outcomes

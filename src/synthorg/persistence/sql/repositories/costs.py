@@ -37,6 +37,7 @@ class SQLCostRecordRepository(Repository[CostRecord]):
         time="timestamp",
     )
     _conditions = Conditions(table, filters=("agent_id", "task_id"), time="timestamp")
+    _total = select(func.coalesce(_sums[0], 0.0))
     _totals = TypeAdapter(CostTotal)
 
     async def save(self, record: CostRecord) -> None:
@@ -62,9 +63,8 @@ class SQLCostRecordRepository(Repository[CostRecord]):
         since: AwareDatetime | None = None,
         until: AwareDatetime | None = None,
     ) -> float:
-        total = select(func.coalesce(_sums[0], 0.0))
         given = {"agent_id": agent_id, "task_id": task_id, "since": since, "until": until}
-        statement, present = self._conditions.applied("sum", given, lambda _: total)
+        statement, present = self._conditions.applied("sum", given, lambda _: self._total)
         return float(await self._scalar(statement, **present))
 
     async def totals(
