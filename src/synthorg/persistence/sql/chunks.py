@@ -1,6 +1,7 @@
 """Cutting a long input into pieces without holding all of it."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -18,20 +19,16 @@ async def chunks(
     Yields:
         The lists, none of them empty.
     """
-    chunk: list[Item] = []
-    async for item in _each(items):
+    if not isinstance(items, AsyncIterable):
+        iterator = iter(items)
+        while chunk := list(islice(iterator, size)):
+            yield chunk
+        return
+    chunk = []
+    async for item in items:
         chunk.append(item)
         if len(chunk) == size:
             yield chunk
             chunk = []
     if chunk:
         yield chunk
-
-
-async def _each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item

@@ -1,7 +1,7 @@
 """The fast route: prepared statements on kept connections, for the drivers where it pays."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
@@ -113,16 +113,17 @@ class DriverTransaction(ABC):
 
     @abstractmethod
     async def execute_many(
-        self, statement: DriverStatement, values: Sequence[Sequence[Any]]
+        self, statement: DriverStatement, values: Iterable[Sequence[Any]]
     ) -> None:
         """Run a statement that writes, once for each set of values, all or none of them.
 
         Args:
             statement: The statement.
-            values: The values of each execution by position.
+            values: The values of each execution by position, taken when it is their turn.
 
         Raises:
-            Exception: What the driver raised; the transaction is left as it was before.
+            Exception: What the driver, or making the values, raised; the transaction is left as it
+                was before.
         """
 
     @abstractmethod

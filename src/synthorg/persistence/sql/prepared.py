@@ -66,15 +66,15 @@ class Prepared:
         Raises:
             QueryError: If a value is one that some database could not hold exactly.
         """
-        values = []
-        name = ""
+        value_of = parameters.get
         try:
-            for name, constant, to_driver in self._parameters:
-                value = parameters.get(name, constant)
-                values.append(value if value is None else to_driver(value))
-        except ValueError as error:
-            raise self.statement.refusal(name, error, parameters) from None
-        return values
+            return [
+                None if (value := value_of(name, constant)) is None else to_driver(value)
+                for name, constant, to_driver in self._parameters
+            ]
+        except ValueError:
+            self.statement.admit(parameters)  # says which one
+            raise
 
     def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Convert the columns of rows, as `DriverStatement` says.

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction
@@ -153,5 +154,5 @@ class DirectSession:
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Session` says."""
         prepared = self._preparation.prepared(statement)
-        values = [self._preparation.bound(prepared, each) for each in parameters]
-        await self._transaction.execute_many(prepared, values)
+        bound = partial(self._preparation.bound, prepared)
+        await self._transaction.execute_many(prepared, map(bound, parameters))

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
@@ -170,7 +170,7 @@ class ThreadTransaction(DriverTransaction):
         return await self._step(_write, Call(statement, values))
 
     async def execute_many(
-        self, statement: DriverStatement, values: Sequence[Sequence[Any]]
+        self, statement: DriverStatement, values: Iterable[Sequence[Any]]
     ) -> None:
         """Run a statement many times, as `DriverTransaction` says."""
         await self._step(_write_many, statement, values)
@@ -291,7 +291,7 @@ def _write(connection: sqlite3.Connection, call: Call) -> int:
 
 
 def _write_many(
-    connection: sqlite3.Connection, statement: DriverStatement, values: Sequence[Sequence[Any]]
+    connection: sqlite3.Connection, statement: DriverStatement, values: Iterable[Sequence[Any]]
 ) -> None:
     connection.execute("SAVEPOINT many")
     try:
