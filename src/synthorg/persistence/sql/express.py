@@ -20,11 +20,16 @@ class DriverStatement(Protocol):
         ...
 
     @property
-    def found_by(self) -> tuple[int, ...] | None:
-        """The places in a row of what it is found by, all of them its values in their order.
+    def key_place(self) -> int | None:
+        """The place in its row of the key that is its only value, for `among`.
 
-        None unless it reads at most one row, by equality alone.
+        None unless it reads at most one row by a key of one column.
         """
+        ...
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether running it twice has the effect and the result of running it once."""
         ...
 
     @property
@@ -35,6 +40,17 @@ class DriverStatement(Protocol):
     @property
     def inserts(self) -> bool:
         """Whether it writes one new or replaced row, so that its row count says nothing."""
+        ...
+
+    def among(self, keys: Sequence[Any]) -> tuple["DriverStatement", Sequence[Any]]:
+        """Find the statement that reads the rows with any of these keys, in any order.
+
+        Args:
+            keys: The keys, where `key_place` is not None.
+
+        Returns:
+            The statement and its values by position.
+        """
         ...
 
     def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:

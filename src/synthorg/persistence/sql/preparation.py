@@ -88,7 +88,7 @@ class Preparation:
         prepared = self._prepared.get(statement)
         if prepared is None:
             expression = self.expression(statement)
-            prepared = prepare(statement, expression, self._driver_dialect)
+            prepared = prepare(statement, expression, self._driver_dialect, self.prepared)
             self._prepared[statement] = prepared
         return prepared
 

@@ -22,23 +22,34 @@ class Prepared:
         statement: The statement.
         compiled: Its expression, compiled for the driver.
         reads: Whether it returns rows.
+        prepared: Prepares other statements for the same driver.
     """
 
     __slots__ = (
         "_columns",
         "_parameters",
-        "found_by",
+        "_prepared",
         "inserts",
+        "key_place",
         "reads",
+        "repeatable",
         "scans",
         "sql",
         "statement",
     )
 
-    def __init__(self, statement: Statement, compiled: SQLCompiler, *, reads: bool) -> None:
+    def __init__(
+        self,
+        statement: Statement,
+        compiled: SQLCompiler,
+        prepared: Callable[[Statement], "Prepared"],
+        *,
+        reads: bool,
+    ) -> None:
         self.sql = compiled.string
         self.reads = reads
-        self.found_by = statement.found_by
+        self.repeatable = statement.repeatable
+        self._prepared = prepared
         self.scans = reads and statement.action != "get"
         self.inserts = statement.inserts or statement.replaces
         self.statement = statement
@@ -48,9 +59,13 @@ class Prepared:
             (name, constants[name], _to_driver(compiled, name, admissions.get(name)))
             for name in compiled.positiontup or ()
         )
+        columns = list(getattr(compiled.statement, "selected_columns", ()))
+        self.key_place = None
+        if statement.among is not None:
+            self.key_place = [column.name for column in columns].index(statement.among.key.name)
         self._columns = tuple(
             (place, conversion)
-            for place, column in enumerate(getattr(compiled.statement, "selected_columns", ()))
+            for place, column in enumerate(columns)
             if (conversion := _result_conversion(column.type, compiled.dialect)) is not None
         )
 
@@ -75,6 +90,17 @@ class Prepared:
         except ValueError:
             self.statement.admit(parameters)  # says which one
             raise
+
+    def among(self, keys: Sequence[Any]) -> tuple["Prepared", Sequence[Any]]:
+        """Find the statement for several keys, as `DriverStatement` says.
+
+        Args:
+            keys: The keys.
+        """
+        assert self.statement.among is not None
+        statement, parameters = self.statement.among.of(keys)
+        prepared = self._prepared(statement)
+        return prepared, prepared.bind(parameters)
 
     def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Convert the columns of rows, as `DriverStatement` says.
@@ -121,18 +147,24 @@ class DecodedRows(Sequence[Sequence[Any]]):
         return values
 
 
-def prepare(statement: Statement, expression: Executable, dialect: Dialect) -> Prepared:
+def prepare(
+    statement: Statement,
+    expression: Executable,
+    dialect: Dialect,
+    prepared: Callable[[Statement], Prepared],
+) -> Prepared:
     """Compile a statement for a driver.
 
     Args:
         statement: The statement.
         expression: Its expression for the database.
         dialect: SQLAlchemy's dialect for the driver.
+        prepared: Prepares other statements for the same driver.
     """
     compiled = expression.compile(dialect=dialect)  # type: ignore[attr-defined]
     assert isinstance(compiled, SQLCompiler)
     assert not compiled.post_compile_params  # for these the SQL would depend on the values
-    return Prepared(statement, compiled, reads=expression.is_select)
+    return Prepared(statement, compiled, prepared, reads=expression.is_select)
 
 
 def _to_driver(compiled: SQLCompiler, name: str, admit: Convert | None) -> Convert:

@@ -207,6 +207,7 @@ class KeyedRepository(Repository[Record]):
         super()._build_statements()
         every, each = select(*pick(cls.table, cls._fields)), delete(cls.table)
         cls._among_keys = AmongKeys("get", cls.table, every.where)
+        cls._by_key = selection(cls.table, cls._fields, cls._key, cls._among_keys)
         cls._deletion_among_keys = AmongKeys("delete", cls.table, each.where)
 
     async def get_many(self, keys: Iterable[NotBlankStr]) -> dict[NotBlankStr, Record]:

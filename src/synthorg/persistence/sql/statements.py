@@ -39,7 +39,7 @@ class Statement:
         table: The table it works on.
         build: Makes the expression for a dialect; most are the same for all.
         parameters: The bind parameters that each execution has to give.
-        found_by: The places of the columns that select its one row, in the order of parameters.
+        among: Finds the statement that reads several of its rows at once, where it reads one.
         inserts: Whether it adds a row, so that a protected one that exists is a duplicate.
         replaces: Whether it adds a row or replaces the one with its key.
     """
@@ -47,8 +47,8 @@ class Statement:
     __slots__ = (
         "_admissions",
         "action",
+        "among",
         "build",
-        "found_by",
         "inserts",
         "replaces",
         "table",
@@ -61,14 +61,14 @@ class Statement:
         build: Callable[[Dialect], Executable],
         parameters: Iterable[BindParameter[Any]],
         *,
-        found_by: tuple[int, ...] | None = None,
+        among: "AmongKeys | None" = None,
         inserts: bool = False,
         replaces: bool = False,
     ) -> None:
         self.action = action
         self.table = table
         self.build = build
-        self.found_by = found_by
+        self.among = among
         self.inserts = inserts
         self.replaces = replaces
         self._admissions = tuple(
@@ -155,6 +155,7 @@ class AmongKeys:
     ) -> None:
         self._action = action
         self._table = table
+        (self.key,) = table.primary_key
         self._build = build
         self._statements: dict[int, Statement] = {}
 
@@ -170,9 +171,9 @@ class AmongKeys:
         size = 1 << (len(keys) - 1).bit_length()
         statement = self._statements.get(size)
         if statement is None:
-            (key,) = self._table.primary_key
-            parameters = [bind(self._table, key.name, f"keys_{place}") for place in range(size)]
-            expression = self._build(key.in_(parameters))
+            names = [f"keys_{place}" for place in range(size)]
+            keys_to_come = [bind(self._table, self.key.name, name) for name in names]
+            expression = self._build(self.key.in_(keys_to_come))
             statement = from_expression(self._action, self._table, expression)
             self._statements[size] = statement
         repeated = [*keys, *[keys[-1]] * (size - len(keys))]
@@ -218,23 +219,20 @@ def replacement(table: Table, kept: Collection[str]) -> Statement:
     )
 
 
-def selection(table: Table, columns: Iterable[str], key: Iterable[str]) -> Statement:
+def selection(
+    table: Table, columns: Iterable[str], key: Iterable[str], among: AmongKeys | None = None
+) -> Statement:
     """Make the statement that reads the one row with these values in its key columns.
 
     Args:
         table: The table.
         columns: The columns to read, in this order.
         key: The columns to compare.
+        among: Reads several such rows at once.
     """
-    read, compared = list(columns), list(key)
-    matching = [equal(table, name) for name in compared]
-    expression = select(*pick(table, read)).where(*matching)
+    expression = select(*pick(table, columns)).where(*[equal(table, name) for name in key])
     return Statement(
-        "get",
-        table,
-        lambda _: expression,
-        required_parameters(expression),
-        found_by=tuple(map(read.index, compared)) if set(compared) <= set(read) else None,
+        "get", table, lambda _: expression, required_parameters(expression), among=among
     )
 
 

@@ -25,14 +25,10 @@ class AsyncmyLane(ServerLane[Any]):
         await cursor.execute(call.statement.sql, call.values)
         return await cursor.fetchall() if call.statement.reads else cursor.rowcount
 
-    def can_share(self, statement: DriverStatement) -> bool:
-        """Tell whether calls can be sent together, as `ServerLane` says."""
-        return statement.inserts
-
-    async def run_together(
+    async def send_many(
         self, driver: Any, statement: DriverStatement, values: Sequence[Sequence[Any]]
-    ) -> Sequence[Outcome]:
-        """Run several calls, as `ServerLane` says."""
+    ) -> None:
+        """Run a statement many times, as `ServerLane` says."""
         cursor = driver.cursor()
         await driver.begin()
         try:
@@ -42,4 +38,3 @@ class AsyncmyLane(ServerLane[Any]):
             if driver.connected:
                 await driver.rollback()
             raise
-        return [1] * len(values)

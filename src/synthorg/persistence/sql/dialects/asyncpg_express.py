@@ -17,7 +17,7 @@ class AsyncpgLane(ServerLane[Any]):
 
     async def ping(self, driver: Any) -> None:
         """Ask for a sign of life, as `ServerLane` says."""
-        await driver.execute("")
+        await driver.execute("SELECT 1")
 
     async def send(self, driver: Any, call: Call) -> Outcome:
         """Run one call, as `ServerLane` says."""
@@ -27,20 +27,8 @@ class AsyncpgLane(ServerLane[Any]):
         status = await driver.execute(call.statement.sql, *call.values)
         return int(status.rpartition(" ")[2])
 
-    def can_share(self, statement: DriverStatement) -> bool:
-        """Tell whether calls can be sent together, as `ServerLane` says."""
-        return statement.inserts or statement.found_by is not None
-
-    async def run_together(
-        self,
-        driver: Any,
-        statement: DriverStatement,
-        values: Sequence[Sequence[Any]],
-    ) -> Sequence[Outcome]:
-        """Run several calls, as `ServerLane` says."""
-        if statement.found_by is None:
-            await driver.executemany(statement.sql, values)
-            return [1] * len(values)
-        rows = await driver.fetchmany(statement.sql, values)
-        found = {tuple(row[place] for place in statement.found_by): [row] for row in rows}
-        return [found.get(tuple(key), []) for key in values]
+    async def send_many(
+        self, driver: Any, statement: DriverStatement, values: Sequence[Sequence[Any]]
+    ) -> None:
+        """Run a statement many times, as `ServerLane` says."""
+        await driver.executemany(statement.sql, values)

@@ -146,7 +146,9 @@ class MySQLDialect(Dialect):
             isolation_level="AUTOCOMMIT",
         )
         age = self._config.pool_recycle_seconds
-        return ServerExpress([AsyncmyLane(engine, age) for _ in range(self._lanes)], engine)
+        errors = (*self.driver_errors, OSError)
+        lanes = [AsyncmyLane(engine, age, errors) for _ in range(self._lanes)]
+        return ServerExpress(lanes, engine)
 
     @property
     def _lanes(self) -> int:

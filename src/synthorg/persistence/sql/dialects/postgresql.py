@@ -98,7 +98,9 @@ class PostgreSQLDialect(Dialect):
         patience = {"lock_timeout": str(LOCK_PATIENCE_MILLISECONDS)}
         engine = self._engine_with(self._lanes, patience, max_overflow=0)
         age = self._config.pool_recycle_seconds
-        return ServerExpress([AsyncpgLane(engine, age) for _ in range(self._lanes)], engine)
+        errors = (*self.driver_errors, OSError)
+        lanes = [AsyncpgLane(engine, age, errors) for _ in range(self._lanes)]
+        return ServerExpress(lanes, engine)
 
     @property
     def _lanes(self) -> int:

@@ -80,10 +80,17 @@ class ServerLane(ABC, Generic[Driver]):
     Args:
         engine: Where connections come from.
         longest_life_seconds: The age at which a connection is replaced.
+        driver_errors: What the driver raises over a lost connection.
     """
 
-    def __init__(self, engine: AsyncEngine, longest_life_seconds: float) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        longest_life_seconds: float,
+        driver_errors: tuple[type[Exception], ...],
+    ) -> None:
         self._engine = engine
+        self._driver_errors = driver_errors
         self._longest_life_seconds = longest_life_seconds
         self._held: AsyncConnection | None = None
         self._driver: Driver | None = None
@@ -102,24 +109,22 @@ class ServerLane(ABC, Generic[Driver]):
         """Run one call, or raise what the driver does."""
 
     @abstractmethod
-    def can_share(self, statement: DriverStatement) -> bool:
-        """Tell whether several calls of the statement can be sent together."""
-
-    @abstractmethod
-    async def run_together(
+    async def send_many(
         self, driver: Driver, statement: DriverStatement, values: Sequence[Sequence[Any]]
-    ) -> Sequence[Outcome]:
-        """Run several calls of a statement in one transaction, or raise and leave nothing."""
+    ) -> None:
+        """Run a statement that writes many times in one transaction, or raise and leave nothing."""
 
     async def run_one(self, call: Call) -> Outcome:
         """Run a call, as `Lane` says."""
-        outcome = await self.send(await self._connected(), call)
+        driver = await self._connected(may_be_lost=call.statement.repeatable)
+        outcome = await self.send(driver, call)
         self._used = time.monotonic()
         return outcome
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """Run calls, as `Lane` says."""
-        driver = await self._connected()
+        may_be_lost = all(call.statement.repeatable for call in calls)
+        driver = await self._connected(may_be_lost=may_be_lost)
         outcomes: list[Outcome] = [None] * len(calls)
         for statement, places in _by_statement(calls).items():
             together = await self._together(driver, statement, [calls[at] for at in places])
@@ -136,14 +141,27 @@ class ServerLane(ABC, Generic[Driver]):
     async def _together(
         self, driver: Driver, statement: DriverStatement, calls: Sequence[Call]
     ) -> Sequence[Outcome]:
-        if len(calls) > 1 and self.can_share(statement):
+        if len(calls) > 1 and (statement.inserts or statement.key_place is not None):
+            values = [call.values for call in calls]
             try:
-                return await self.run_together(driver, statement, [call.values for call in calls])
+                if statement.inserts:
+                    await self.send_many(driver, statement, values)
+                    return [1] * len(calls)
+                return await self._find(driver, statement, [key for (key,) in values])
             except Exception as error:  # noqa: BLE001 (it is the outcome)
                 if self.is_lost(driver):
                     return [error] * len(calls)
         # One of them is to blame, which its own run tells.
         return [await self._outcome(driver, call) for call in calls]
+
+    async def _find(
+        self, driver: Driver, statement: DriverStatement, keys: Sequence[Any]
+    ) -> Sequence[Outcome]:
+        """Read the rows of several keys by one statement."""
+        place = statement.key_place
+        rows = await self.send(driver, Call(*statement.among(keys)))
+        found = {row[place]: [row] for row in rows}
+        return [found.get(key, []) for key in keys]
 
     async def _outcome(self, driver: Driver, call: Call) -> Outcome:
         try:
@@ -153,12 +171,18 @@ class ServerLane(ABC, Generic[Driver]):
         self._used = time.monotonic()
         return outcome
 
-    async def _connected(self) -> Driver:
+    async def _connected(self, *, may_be_lost: bool) -> Driver:
+        """Give the connection.
+
+        Args:
+            may_be_lost: Whether what is sent can be sent again, should the connection turn out to
+                be lost. Otherwise it is asked for a sign of life first.
+        """
         driver, now = self._driver, time.monotonic()
         if driver is not None and self._is_fit(driver, now):
-            if now - self._used < IDLE_SECONDS:
+            if may_be_lost or now - self._used < IDLE_SECONDS:
                 return driver
-            with suppress(Exception):  # whatever it is, the connection is replaced
+            with suppress(*self._driver_errors):  # then the connection is replaced
                 await self.ping(driver)
                 return driver
         await self._reconnect()
