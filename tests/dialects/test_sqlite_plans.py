@@ -24,6 +24,7 @@ from synthorg.persistence.sql.repositories.costs import SQLCostRecordRepository
 from synthorg.persistence.sql.repositories.execution import SQLCheckpointRepository
 from synthorg.persistence.sql.repository import Repository
 from synthorg.persistence.sql.statements import Statement
+from synthorg.persistence.sql.tables import metadata
 from tests.conformance.kinds import KINDS, MOMENT
 
 DIALECT: Final = SQLiteDialect(SQLiteConfig(path=":memory:"))
@@ -32,6 +33,54 @@ NEVER_WHOLE: Final = (SQLCheckpointRepository._checkpoints,)  # noqa: SLF001 (no
 """Lists that cannot be asked for without a filter."""
 
 TIMES: Final = {SINCE: MOMENT, UNTIL: MOMENT + timedelta(days=1)}
+
+
+INDEXES: Final = {
+    str(each.name): each for table in metadata.tables.values() for each in table.indexes
+}
+
+SERVED_BY: Final[dict[str, tuple[str, ...]]] = {
+    "ix_agent_states_active_at_agent_id": ("listing",),
+    "ix_api_keys_user_id_created_at_id": ("listing",),
+    "ix_artifacts_created_by_id": ("listing", "created_by"),
+    "ix_artifacts_task_id_id": ("listing", "task_id"),
+    "ix_artifacts_type_id": ("listing", "artifact_type"),
+    "ix_audit_entries_action_type_timestamp_id": ("listing", "action_type"),
+    "ix_audit_entries_agent_id_timestamp_id": ("listing", "agent_id"),
+    "ix_audit_entries_risk_level_timestamp_id": ("listing", "risk_level"),
+    "ix_audit_entries_timestamp_id": ("listing",),
+    "ix_audit_entries_verdict_timestamp_id": ("listing", "verdict"),
+    "ix_checkpoints_execution_id_turn_number_created_at_id": ("_checkpoints", "execution_id"),
+    "ix_checkpoints_task_id_turn_number_created_at_id": ("_checkpoints", "task_id"),
+    "ix_collaboration_metrics_agent_id_recorded_at_id": ("listing", "agent_id"),
+    "ix_collaboration_metrics_recorded_at_id": ("listing",),
+    "ix_cost_records_agent_id_sequence_number_cost_usd": ("listing", "agent_id"),
+    "ix_cost_records_task_id_sequence_number_cost_usd": ("listing", "task_id"),
+    "ix_cost_records_timestamp": ("listing", "since", "until"),
+    "ix_heartbeats_last_heartbeat_at_execution_id": ("listing",),
+    "ix_lifecycle_events_agent_id_timestamp_id": ("listing", "agent_id"),
+    "ix_lifecycle_events_event_type_timestamp_id": ("listing", "event_type"),
+    "ix_lifecycle_events_timestamp_id": ("listing",),
+    "ix_messages_channel_timestamp_id": ("listing",),
+    "ix_parked_contexts_agent_id_parked_at_id": ("listing",),
+    "ix_parked_contexts_approval_id_parked_at_id": ("_by_approval",),
+    "ix_projects_lead_id": ("listing", "lead"),
+    "ix_projects_status_id": ("listing", "status"),
+    "ix_task_metrics_agent_id_completed_at_id": ("listing", "agent_id"),
+    "ix_task_metrics_completed_at_id": ("listing",),
+    "ix_tasks_assigned_to_id": ("listing", "assigned_to"),
+    "ix_tasks_project_id": ("listing", "project"),
+    "ix_tasks_status_id": ("listing", "status"),
+    "ix_users_created_at_id": ("listing",),
+    "ix_users_role": ("_count_by_role",),
+    "ix_workflow_definitions_updated_at_id": ("listing",),
+    "ix_workflow_definitions_workflow_type_updated_at_id": ("listing", "workflow_type"),
+    "ix_workflow_executions_definition_id_updated_at_id": ("listing", "definition_id"),
+    "ix_workflow_executions_status_updated_at_id": ("listing", "status"),
+    "ix_workflow_executions_updated_at_id": ("listing",),
+}
+"""For every index what needs it, as each one makes writes slower: a query of the table's repository,
+and its filters."""
 
 
 def repositories(base: type[Repository[Any]] = Repository) -> Iterator[type[Repository[Any]]]:
@@ -92,3 +141,18 @@ def test_every_statement_with_a_condition_finds_its_rows_by_an_index(
         steps = plan(sqlite_file, statement)
         assert "SEARCH" in steps[0] or "COVERING INDEX" in steps[0]
         assert not [step for step in steps if "TEMP" in step]
+
+
+def test_no_index_is_there_for_nothing() -> None:
+    assert SERVED_BY.keys() == INDEXES.keys()
+
+
+@pytest.mark.parametrize("index", SERVED_BY)
+def test_an_index_serves_its_query(sqlite_file: Path, index: str) -> None:
+    name, *filters = SERVED_BY[index]
+    repository = next(each for each in repositories() if each.table is INDEXES[index].table)
+    query = getattr(repository, name)
+    if isinstance(query, ListQuery):
+        query, _ = query.narrowed({**{each: TIMES.get(each, "x") for each in filters}, LIMIT: 10})
+    steps = plan(sqlite_file, query)
+    assert [step for step in steps if f"INDEX {index}" in step], steps
