@@ -79,8 +79,8 @@ SERVED_BY: Final[dict[str, tuple[str, ...]]] = {
     "ix_workflow_executions_status_updated_at_id": ("listing", "status"),
     "ix_workflow_executions_updated_at_id": ("listing",),
 }
-"""For every index what needs it, as each one makes writes slower: a query of the table's repository,
-and its filters."""
+"""For every index what needs it, since each makes writes slower: a query of its table's repository,
+and the filters."""
 
 
 def repositories(base: type[Repository[Any]] = Repository) -> Iterator[type[Repository[Any]]]:
