@@ -23,7 +23,6 @@ from synthorg.persistence.sql.express import ended
 from synthorg.persistence.sql.failures import failure, redacted, transaction_failure
 from synthorg.persistence.sql.lanes import DISCONNECTED
 from synthorg.persistence.sql.preparation import FindSchemaProblem, Preparation
-from synthorg.persistence.sql.prepared import Prepared
 from synthorg.persistence.sql.session import DirectSession, PublicSession, Session
 from synthorg.persistence.sql.statements import Parameters, Statement
 from synthorg.persistence.sql.transaction import Transaction
@@ -114,9 +113,9 @@ class Database:
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
-        prepared = self._fast(statement)
-        if prepared is None or self._express is None:
+        if self._express is None:
             return await self._alone(self._read, statement, parameters)
+        prepared = self._preparation.prepared(statement)
         values = self._preparation.bound(prepared, parameters)
         self._refuse_strangers()
         try:
@@ -127,9 +126,9 @@ class Database:
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Executor` says."""
-        prepared = self._fast(statement)
-        if prepared is None or self._express is None:
+        if self._express is None:
             return await self._alone(self._write, statement, parameters)
+        prepared = self._preparation.prepared(statement)
         values = self._preparation.bound(prepared, parameters)
         self._refuse_strangers()
         try:
@@ -227,10 +226,6 @@ class Database:
         """Give a connection with no transaction begun, while nobody else changes data."""
         async with self._turn(write=True), _checked_out(self.engine, {}) as connection:
             yield connection
-
-    def _fast(self, statement: Statement) -> Prepared | None:
-        """Prepare a statement for the fast route, if there is one and it takes the statement."""
-        return None if self._express is None else self._preparation.prepared(statement)
 
     async def _read(self, statement: Statement, parameters: Parameters) -> Rows:
         values = self._preparation.values(statement, parameters)
