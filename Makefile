@@ -7,7 +7,7 @@ VENV := .venv
 INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench clean
+.PHONY: help demo test test-sqlalchemy test-all lint bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -24,6 +24,9 @@ demo: $(VENV)/examples,postgresql,mariadb.installed  ## Read this checkout's his
 
 test: $(VENV)/test.installed  ## Run all tests on every database found
 	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS)
+
+test-sqlalchemy: $(VENV)/test.installed  ## Run the conformance suite with the fast route switched off
+	TEST_PREPARED_STATEMENTS=false $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) tests/conformance
 
 test-all:  ## Run all tests on every supported interpreter found
 	@set -e; for interpreter in $(INTERPRETERS); do \

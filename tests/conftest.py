@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
+from typing import Final
 
 import pytest
 
@@ -15,6 +16,9 @@ from tests.servers.base import Server, Unavailable
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.sqlite import SQLiteFiles, SQLiteMemory
+
+PREPARED_STATEMENTS: Final = os.environ.get("TEST_PREPARED_STATEMENTS", "")
+"""Whether backends take the fast route where there is one: `false`, or empty for the default."""
 
 SERVERS: tuple[type[Server], ...] = (SQLiteFiles, SQLiteMemory, PostgreSQL, MariaDB)
 
@@ -57,14 +61,14 @@ def server(request: pytest.FixtureRequest, server_pool: ServerPool) -> Server:
 def empty_url(server: Server) -> Iterator[str]:
     """A database without tables."""
     with server.empty_database() as url:
-        yield url
+        yield on_route(url)
 
 
 @pytest.fixture
 def migrated_url(server: Server) -> Iterator[str]:
     """A database at the head revision (in memory: one that its user migrates)."""
     with server.migrated_database() as url:
-        yield url
+        yield on_route(url)
 
 
 @pytest.fixture
@@ -73,6 +77,17 @@ async def backend(server: Server, migrated_url: str) -> AsyncIterator[Persistenc
     async with connected(migrated_url) as backend:
         await server.migrate(backend)
         yield backend
+
+
+def on_route(url: str) -> str:
+    """Switch the fast route off in the URL of a database, if the environment says so.
+
+    Args:
+        url: The URL, as a server gave it.
+    """
+    if PREPARED_STATEMENTS == "":
+        return url
+    return f"{url}{'&' if '?' in url else '?'}prepared_statements={PREPARED_STATEMENTS}"
 
 
 @asynccontextmanager

@@ -356,23 +356,25 @@ async def test_two_tasks_that_mix_parts_of_one_unit_are_told_so_and_nothing_is_s
     backend: TransactionalBackend, mishaps: Sequence[Exception | None]
 ) -> None:
     async def part(
-        unit: UnitOfWork, begin: asyncio.Event, end: asyncio.Event, mishap: Exception | None
+        unit: UnitOfWork, begun: asyncio.Event, end: asyncio.Event, mishap: Exception | None
     ) -> None:
-        await begin.wait()
         async with unit.transaction() as part:
-            await part.tasks.save(TASKS.make(id=str(id(begin))))
+            await part.tasks.save(TASKS.make(id=str(id(end))))
+            begun.set()
             await end.wait()
             if mishap is not None:
                 raise mishap
 
     async def work(unit: UnitOfWork) -> None:
-        begins, ends = [[asyncio.Event(), asyncio.Event()] for _ in range(2)]
-        parts = zip(begins, ends, mishaps, strict=True)
-        tasks = [asyncio.create_task(part(unit, *each)) for each in parts]
-        for event in (*begins, *ends):  # the first ends before the second, which is in it
-            event.set()
-            await asyncio.sleep(0.1)
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        tasks: dict[asyncio.Event, asyncio.Task[None]] = {}
+        for mishap in mishaps:
+            begun, end = asyncio.Event(), asyncio.Event()
+            tasks[end] = asyncio.create_task(part(unit, begun, end, mishap))
+            await begun.wait()
+        for end, task in tasks.items():  # the first ends before the second, which is in it
+            end.set()
+            await asyncio.wait([task])
+        outcomes = await asyncio.gather(*tasks.values(), return_exceptions=True)
         expected = [QueryError if mishap is None else Mishap for mishap in mishaps]
         assert [type(outcome) for outcome in outcomes] == expected
 
