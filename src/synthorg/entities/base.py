@@ -57,12 +57,18 @@ def reason_time_is_unstorable(value: datetime) -> str | None:
 
 
 def _refuse_unstorable_text(value: str) -> str:
-    if (reason := reason_text_is_unstorable(value)) is not None:
-        raise ValueError(reason)
+    # Nearly all text is plain ASCII, which needs no closer look.
+    if not value.isascii() or "\x00" in value:
+        reason = reason_text_is_unstorable(value)
+        if reason is not None:
+            raise ValueError(reason)
     return value
 
 
-def _refuse_blank(value: str) -> str:
+def _refuse_blank_or_unstorable(value: str) -> str:
+    """Apply both rules, by one call instead of two for most fields of each row that is read."""
+    if not value.isascii() or "\x00" in value:
+        _refuse_unstorable_text(value)
     if not value or value.isspace():
         raise ValueError("must not be blank")
     return value
@@ -172,20 +178,19 @@ def refuse_duplicates(values: Iterable[object], what: str) -> None:
 Text = Annotated[str, AfterValidator(_refuse_unstorable_text)]
 """Text that every database stores exactly: no NUL, no lone surrogate."""
 
-NotBlankStr = Annotated[Text, AfterValidator(_refuse_blank)]
+NotBlankStr = Annotated[str, AfterValidator(_refuse_blank_or_unstorable)]
 """Text with at least one character that is not white space; never stripped."""
 
 Label = Annotated[str, Field(max_length=LONGEST_KEY), AfterValidator(_refuse_unstorable_text)]
 """Text short enough to be indexed; may be blank."""
 
-Key = Annotated[Label, AfterValidator(_refuse_blank)]
+Key = Annotated[str, Field(max_length=LONGEST_KEY), AfterValidator(_refuse_blank_or_unstorable)]
 """An identifier: not blank and short enough to be indexed; compared exactly."""
 
 Summary = Annotated[
     str,
     Field(max_length=LONGEST_SUMMARY),
-    AfterValidator(_refuse_unstorable_text),
-    AfterValidator(_refuse_blank),
+    AfterValidator(_refuse_blank_or_unstorable),
 ]
 """A short account of something: not blank, and its length is limited."""
 
