@@ -15,7 +15,7 @@ from tests.conformance.kinds import ARTIFACTS, TASKS, USERS
 from tests.conformance.units import Mishap, neighbour_of
 from tests.servers.base import Server
 
-ROUNDS: Final = int(os.environ.get("SYNTHORG_TEST_ROUNDS", "15"))
+ROUNDS: Final = int(os.environ.get("TEST_CONFLICT_ROUNDS", "15"))
 """How often units meet; a conflict takes a server up to a second to notice."""
 
 SECONDS: Final = 30 + ROUNDS * 2

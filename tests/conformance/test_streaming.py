@@ -23,7 +23,7 @@ LITTLE: Final = 4 * 2**20
 MORE_THAN_ONE_READ: Final = 1203
 """More records than a stream holds at a time."""
 
-MANY: Final = int(os.environ.get("SYNTHORG_TEST_MANY_RECORDS", "3000"))
+MANY: Final = int(os.environ.get("TEST_MANY_RECORDS", "3000"))
 """How many records are walked through; the memory that this takes must not depend on it."""
 
 
