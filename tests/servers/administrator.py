@@ -28,6 +28,7 @@ class Administrator:
     """
 
     def __init__(self, url: URL) -> None:
+        self.url = url
         self._address = str(url)
         self._engine = create_async_engine(
             url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=0
@@ -44,6 +45,10 @@ class Administrator:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
         self.run(self._engine.dispose())
         self._thread.submit(self._runner.close).result()
         self._thread.shutdown()
@@ -72,6 +77,10 @@ class Administrator:
         """Run statements in one session, and give the rows of the last one."""
         return self.run(self._execute(*statements))
 
+    def execute_each(self, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+        """Run statements in one session, and give the rows of each."""
+        return self.run(self._execute_each(statements))
+
     def execute_together(self, statements: Sequence[str]) -> None:
         """Run statements at the same time, each in a session of its own."""
         self.run(self._execute_together(statements))
@@ -92,12 +101,15 @@ class Administrator:
         await asyncio.gather(*map(execute, statements))
 
     async def _execute(self, *statements: str) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = []
+        return (await self._execute_each(statements))[-1]
+
+    async def _execute_each(self, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+        answers: list[list[tuple[Any, ...]]] = []
         async with self._engine.connect() as connection:
             for statement in statements:
                 result = await connection.exec_driver_sql(statement)
-                rows = [tuple(row) for row in result] if result.returns_rows else []
-        return rows
+                answers.append([tuple(row) for row in result] if result.returns_rows else [])
+        return answers
 
 
 @contextmanager

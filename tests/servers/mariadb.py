@@ -1,15 +1,16 @@
 """MariaDB: a given server, a local one through its port or socket, or a private one."""
 
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from synthorg.persistence.sql.tables import VERSION_TABLE
+from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from tests.servers.administrator import Administrator, refusals_of
 from tests.servers.base import Unavailable
 from tests.servers.network import LOOPBACK, PREFIX, NetworkServer, user_name
@@ -19,6 +20,9 @@ PREFIX_PATTERN = PREFIX.replace("_", r"\_") + "%"
 OPEN_TO_ALL = "information_schema"
 SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
 PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec")
+
+COUNTER = re.compile(r" AUTO_INCREMENT=\d+")
+FEW_ROWS = 100  # which are sooner deleted than their table is made anew
 
 # A private server lives shorter than any crash would matter; "loose" for what other versions lack.
 CARELESS = (
@@ -45,6 +49,8 @@ class MariaDB(NetworkServer):
     def __init__(self, url: URL, administrator: Administrator, stack: ExitStack) -> None:
         super().__init__(url, administrator, stack)
         self._schema: list[str] = []
+        self._state: list[list[tuple[Any, ...]]] = []
+        self._guarded: set[str] = set()
 
     @classmethod
     def local_ways(cls) -> Iterator[AbstractContextManager[Self]]:
@@ -150,14 +156,56 @@ class MariaDB(NetworkServer):
         )
 
     def _prepare_template(self, name: str) -> None:
-        run = self.administrator.execute
-        schema: list[str] = []
-        for (table,) in run(f"SHOW TABLES FROM {name}"):
-            schema.append(run(f"SHOW CREATE TABLE {name}.{table}")[0][1])
-        for trigger, *_ in run(f"SHOW TRIGGERS FROM {name}"):
-            mode, statement = run(f"SHOW CREATE TRIGGER {name}.{trigger}")[0][1:3]
+        self._schema = self._schema_of(name)
+        self._state = self._state_of(name)
+        triggers = self.administrator.execute(f"SHOW TRIGGERS FROM {name}")
+        self._guarded = {table for _, _, table, *_ in triggers}
+
+    def _schema_of(self, name: str) -> list[str]:
+        run = self.administrator.execute_each
+        tables, triggers = run([f"SHOW TABLES FROM {name}", f"SHOW TRIGGERS FROM {name}"])
+        schema = [
+            COUNTER.sub("", creation)
+            for ((_, creation, *_),) in run(
+                [f"SHOW CREATE TABLE {name}.{row[0]}" for row in tables]
+            )
+        ]
+        for ((_, mode, statement, *_),) in run(
+            [f"SHOW CREATE TRIGGER {name}.{row[0]}" for row in triggers]
+        ):
             schema += [f"SET sql_mode = '{mode}'", statement]
-        self._schema = schema
+        return schema
+
+    def _state_of(self, name: str) -> list[list[tuple[Any, ...]]]:
+        """Read what belongs to a copy of the schema beside tables and triggers."""
+        collation = "SELECT default_collation_name FROM information_schema.schemata"
+        routines = "SELECT routine_name FROM information_schema.routines"
+        return self.administrator.execute_each(
+            [
+                f"{collation} WHERE schema_name = '{name}'",
+                f"{routines} WHERE routine_schema = '{name}'",
+                f"SELECT * FROM {name}.{VERSION_TABLE}",
+            ]
+        )
+
+    def _has_changed(self, name: str) -> bool:
+        return (self._schema_of(name), self._state_of(name)) != (self._schema, self._state)
+
+    def _empty(self, name: str) -> None:
+        tables = " UNION ALL ".join(
+            f"SELECT '{table}', EXISTS (SELECT 1 FROM {name}.{table} LIMIT 1 OFFSET {FEW_ROWS})"
+            f" WHERE EXISTS (SELECT 1 FROM {name}.{table})"
+            for table in metadata.tables
+        )
+        counters = (
+            "SELECT table_name, 1 FROM information_schema.tables"
+            f" WHERE table_schema = '{name}' AND auto_increment > 1"
+        )
+        emptying = ["SET foreign_key_checks = 0"]
+        for table, has_many in self.administrator.execute(f"{tables} UNION ALL {counters}"):
+            way = "TRUNCATE" if has_many or table in self._guarded else "DELETE FROM"
+            emptying.append(f"{way} {name}.{table}")
+        self.administrator.execute_each(emptying)
 
     def _drop(self, name: str) -> None:
         run = self.administrator.execute

@@ -23,7 +23,10 @@ PREFIX = "synthorg_testing"
 
 
 class NetworkServer(Server):
-    """A server on which each test gets a database, dropped after it.
+    """A server on which each test gets a database of its own.
+
+    A migrated one is emptied after its test and given to another, if its schema is as it was. All
+    others are dropped.
 
     Args:
         url: Where and as whom the library connects.
@@ -50,6 +53,7 @@ class NetworkServer(Server):
         self._session = f"{PREFIX}_{os.getpid()}_{secrets.token_hex(4)}"
         self._numbers = count()
         self._template: str | None = None
+        self._emptied: list[str] = []
         self._sign(self._session)
 
     @classmethod
@@ -84,6 +88,7 @@ class NetworkServer(Server):
             self.administrator.run(migrate(self._url_of(name)))
             self._refuse_open_connections(name)
             self._prepare_template(name)
+            self._stack.callback(self._discard_emptied)
             self._template = name
         with self._database(template=self._template) as name:
             yield self._url_of(name)
@@ -122,6 +127,14 @@ class NetworkServer(Server):
 
     def _prepare_template(self, name: str) -> None:
         """Get ready to copy a migrated database."""
+
+    @abstractmethod
+    def _has_changed(self, name: str) -> bool:
+        """Tell whether anything but rows differs in a copy of the template."""
+
+    @abstractmethod
+    def _empty(self, name: str) -> None:
+        """Remove all rows that a test left in a copy of the template, and count from one again."""
 
     @abstractmethod
     def _drop(self, name: str) -> None:
@@ -197,15 +210,28 @@ class NetworkServer(Server):
 
     @contextmanager
     def _database(self, template: str | None) -> Iterator[str]:
-        name = f"{self._session}_{next(self._numbers)}"
-        self._create(name, template)
+        if template is not None and self._emptied:
+            name = self._emptied.pop()
+        else:
+            name = f"{self._session}_{next(self._numbers)}"
+            self._create(name, template)
         try:
             yield name
             self._refuse_open_connections(name)
+            is_reusable = template is not None and not self._has_changed(name)
+            if is_reusable:
+                self._empty(name)
         except BaseException:
             self._drop(name)
             raise
-        self._discard(name)
+        if is_reusable:
+            self._emptied.append(name)
+        else:
+            self._discard(name)
+
+    def _discard_emptied(self) -> None:
+        while self._emptied:
+            self._discard(self._emptied.pop())
 
     def _refuse_open_connections(self, name: str) -> None:
         deadline = time.monotonic() + GRACE_SECONDS  # servers notice a moment later

