@@ -22,6 +22,7 @@ from synthorg.entities import (
     WorkflowType,
 )
 from synthorg.persistence import PersistenceBackend
+from synthorg.persistence.transactions import Stores
 from tests.conformance.awkward import KEYS, TIMES
 from tests.conformance.kind import Kind
 from tests.conformance.kinds import (
@@ -46,6 +47,7 @@ from tests.conformance.kinds import (
     USERS,
     SettingRow,
 )
+from tests.conformance.units import repositories
 
 NAMES: Final = ("bob", "Bob", "bob ")
 """Values for a filter, which must tell them apart."""
@@ -110,6 +112,17 @@ class Listing:
         records += self.others
         random.shuffle(records)
         return records
+
+    async def fill(self, stores: Stores, records: Sequence[Any]) -> None:
+        """Save records, in their order."""
+        kind, backend = self.kind, repositories(stores)
+        if kind is SETTINGS:
+            await kind.store(backend, *records)
+            return
+        if kind.prepare is not None:
+            for record in records:
+                await kind.prepare(backend, record)
+        await getattr(stores, kind.repository).save_many(records)
 
     def calls(self, random: Random, rounds: int) -> Iterator[dict[str, Any]]:
         """Choose the arguments of calls, some with each subset of those that may be left out."""

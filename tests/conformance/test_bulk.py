@@ -39,6 +39,9 @@ from tests.conftest import checked_out_connections
 CHUNK: Final = 500
 """How many records are written together."""
 
+SMALL_CHUNK: Final = 30
+"""How many are where size does not matter."""
+
 
 def keyed(kind: Kind) -> bool:
     """Tell whether records of a kind are read and deleted by their keys."""
@@ -170,14 +173,16 @@ FAULTS: Final = (
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 async def test_a_record_that_is_refused_at_any_place_is_named_and_nothing_is_saved(
-    backend: TransactionalBackend, fault: Fault
+    backend: TransactionalBackend, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Who is to blame is found by saving the records that are written together one by one.
+    monkeypatch.setattr("synthorg.persistence.sql.repository.ROWS_AT_ONCE", SMALL_CHUNK)
     kind = fault.kind
-    records = [kind.keyed(f"good {number}") for number in range(CHUNK + 20)]
+    records = [kind.keyed(f"good {number}") for number in range(SMALL_CHUNK + 20)]
     await prepare(backend, kind, [kind.example])
     await kind.store(backend, *fault.stored)
     key = repr(str(kind.identity(fault.record)[0]))
-    for place in (0, CHUNK // 2, CHUNK - 1, CHUNK, len(records)):
+    for place in (0, SMALL_CHUNK // 2, SMALL_CHUNK - 1, SMALL_CHUNK, len(records)):
         given = [*records[:place], fault.record, *records[place:]]
         with pytest.raises(fault.error, match=kind.table.name) as refusal:
             await save_many(backend, kind, given)

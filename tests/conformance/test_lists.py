@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from synthorg.persistence import PersistenceBackend, QueryError
+from synthorg.persistence.transactions import TransactionalBackend
 from tests.conformance.awkward import FIRST_TIME_ROUND, SECOND_TIME_ROUND
 from tests.conformance.kinds import MOMENT
 from tests.conformance.listings import LISTINGS, Listing
@@ -22,11 +23,11 @@ def listings(select: Callable[[Listing], object] = lambda _: True) -> pytest.Mar
 
 @listings()
 async def test_every_set_of_filters_lists_what_matches_in_order(
-    backend: PersistenceBackend, listing: Listing
+    backend: TransactionalBackend, listing: Listing
 ) -> None:
     random = Random(str(listing))
     records = listing.population(random)
-    await listing.kind.store(backend, *records)
+    await listing.fill(backend, records)
     for arguments in listing.calls(random, ROUNDS):
         expected = listing.expected(records, arguments)
         assert await listing(backend, arguments) == expected, arguments
@@ -63,14 +64,14 @@ async def test_a_range_that_ends_before_it_begins_is_refused_unsent(
 
 @listings(both_bounds)
 async def test_a_range_over_a_clock_change_goes_by_time_and_not_by_the_clock(
-    backend: PersistenceBackend, listing: Listing
+    backend: TransactionalBackend, listing: Listing
 ) -> None:
     assert listing.time is not None
     records = [
         listing.kind.altered(listing.kind.keyed(str(number)), **{listing.time: time})
         for number, time in enumerate((FIRST_TIME_ROUND, SECOND_TIME_ROUND))
     ]
-    await listing.kind.store(backend, *records)
+    await listing.fill(backend, records)
     since_until = {"since": FIRST_TIME_ROUND, "until": SECOND_TIME_ROUND}
     assert await listing(backend, since_until) == records[::-1]
     with pytest.raises(QueryError, match=r"until must not be before since"):

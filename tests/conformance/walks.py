@@ -19,7 +19,6 @@ from tests.conformance.kinds import (
     SETTINGS,
 )
 from tests.conformance.listings import LISTINGS, NAMES, Arguments, Listing
-from tests.conformance.units import repositories
 
 LIMITS: Final = (1, 2, 3, 7, 50, 1000, 2**63 - 1)
 
@@ -29,17 +28,6 @@ class Walk(Listing):
 
     def __str__(self) -> str:
         return self.kind.repository
-
-    async def fill(self, stores: Stores, records: Sequence[Any]) -> None:
-        """Save records, in their order."""
-        kind, backend = self.kind, repositories(stores)
-        if kind is SETTINGS:
-            await kind.store(backend, *records)
-            return
-        if kind.prepare is not None:
-            for record in records:
-                await kind.prepare(backend, record)
-        await getattr(stores, kind.repository).save_many(records)
 
     def widest(self, random: Random, records: Sequence[Any]) -> dict[str, Any]:
         """Choose the arguments of a call without optional filters that lists many records."""
