@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 from synthorg.persistence.cli.app import app
 from synthorg.persistence.config import DATABASE_URL_VARIABLE
 from tests.conftest import SERVERS, ServerPool
+from tests.servers.base import Server
 from tests.servers.sqlite import SQLiteMemory
 
 LASTING_SERVERS = tuple(kind for kind in SERVERS if kind is not SQLiteMemory)
@@ -16,15 +17,39 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture(params=LASTING_SERVERS, ids=lambda kind: kind.name)
-def url(request: pytest.FixtureRequest, server_pool: ServerPool) -> Iterator[str]:
-    """An empty database of every lasting kind in turn."""
-    with server_pool.get(request.param).empty_database() as url:
+def lasting_server(request: pytest.FixtureRequest, server_pool: ServerPool) -> Server:
+    """Every kind of database that outlives a command, in turn."""
+    return server_pool.get(request.param)
+
+
+@pytest.fixture
+def url(lasting_server: Server) -> Iterator[str]:
+    """An empty database."""
+    with lasting_server.empty_database() as url:
+        yield url
+
+
+@pytest.fixture
+def migrated_url(lasting_server: Server) -> Iterator[str]:
+    """A database at the head revision."""
+    with lasting_server.migrated_database() as url:
         yield url
 
 
 @pytest.fixture
 def command(url: str) -> Command:
-    """Run `synthorg-db` on that database."""
+    """Run `synthorg-db` on the empty database."""
+    return command_on(url)
+
+
+@pytest.fixture
+def migrated(migrated_url: str) -> Command:
+    """Run `synthorg-db` on the database at the head revision."""
+    return command_on(migrated_url)
+
+
+def command_on(url: str) -> Command:
+    """Make what runs `synthorg-db` on a database."""
 
     def run(*arguments: str, answer: str | None = None) -> Result:
         environment = {DATABASE_URL_VARIABLE: url, "COLUMNS": "200"}

@@ -67,18 +67,15 @@ def test_the_script_says_what_would_be_done_and_nothing_is(command: Command, url
     assert json.loads(command("status", "--json").stdout)["state"] == "empty"
 
 
-def test_the_script_for_a_current_database_is_empty(command: Command) -> None:
-    command("migrate")
-
-    assert "CREATE" not in command("migrate", "--sql").stdout
+def test_the_script_for_a_current_database_is_empty(migrated: Command) -> None:
+    assert "CREATE" not in migrated("migrate", "--sql").stdout
 
 
-def test_status_counts_and_measures_every_table(command: Command, url: str) -> None:
-    command("migrate")
+def test_status_counts_and_measures_every_table(migrated: Command, migrated_url: str) -> None:
     row = "INSERT INTO heartbeats VALUES ('e', 'a', 't', '2026-01-01 00:00:00')"
-    execute(url, row)
+    execute(migrated_url, row)
 
-    status = json.loads(command("status", "--json").stdout)
+    status = json.loads(migrated("status", "--json").stdout)
 
     assert status["state"] == "current"
     assert status["revisions"] == [status["head"]] == [HEAD]
@@ -88,25 +85,24 @@ def test_status_counts_and_measures_every_table(command: Command, url: str) -> N
     assert all(table["bytes"] is None or table["bytes"] > 0 for table in status["tables"].values())
 
 
-def test_status_is_a_table_for_people(command: Command) -> None:
-    command("migrate")
-
-    shown = command("status").stdout
+def test_status_is_a_table_for_people(migrated: Command) -> None:
+    shown = migrated("status").stdout
 
     assert "heartbeats" in shown
     assert HEAD in shown
     assert "which is this version's" in shown
 
 
-def test_status_tells_what_to_do_about_a_newer_database(command: Command, url: str) -> None:
-    command("migrate")
-    execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '9999_newer'")
+def test_status_tells_what_to_do_about_a_newer_database(
+    migrated: Command, migrated_url: str
+) -> None:
+    execute(migrated_url, f"UPDATE {VERSION_TABLE} SET version_num = '9999_newer'")
 
-    result = command("status")
+    result = migrated("status")
 
     assert result.exit_code == 0
     assert "newer release; upgrade synthorg-persistence" in result.stdout
-    assert command("migrate").exit_code == 1
+    assert migrated("migrate").exit_code == 1
 
 
 def test_check_finds_nothing_wrong_with_a_migrated_database(command: Command) -> None:
@@ -135,51 +131,50 @@ def test_check_refuses_a_database_that_is_not_at_the_head(command: Command, url:
     ],
     ids=["an added column", "a dropped index", "a dropped trigger"],
 )
-def test_check_lists_each_difference(command: Command, url: str, change: str, said: str) -> None:
-    command("migrate")
-    if change.startswith("DROP INDEX") and url.startswith("mariadb"):
+def test_check_lists_each_difference(
+    migrated: Command, migrated_url: str, change: str, said: str
+) -> None:
+    if change.startswith("DROP INDEX") and migrated_url.startswith("mariadb"):
         change += " ON tasks"
-    if change.startswith("DROP TRIGGER") and url.startswith("postgresql"):
+    if change.startswith("DROP TRIGGER") and migrated_url.startswith("postgresql"):
         change = "ALTER TABLE audit_entries DISABLE TRIGGER audit_entries_refuse_change"
         said = "audit_entries_refuse_change"
-    execute(url, change)
+    execute(migrated_url, change)
 
-    result = command("check")
+    result = migrated("check")
 
     assert result.exit_code == 1
     assert said in result.stdout
     assert "problems found: 1" in result.stderr
 
 
-def test_check_finds_a_constraint_that_was_dropped(command: Command, url: str) -> None:
-    if url.startswith("sqlite"):
+def test_check_finds_a_constraint_that_was_dropped(migrated: Command, migrated_url: str) -> None:
+    if migrated_url.startswith("sqlite"):
         pytest.skip("SQLite cannot drop a constraint")
-    command("migrate")
-    execute(url, "ALTER TABLE tasks DROP CONSTRAINT ck_tasks_max_retries")
+    execute(migrated_url, "ALTER TABLE tasks DROP CONSTRAINT ck_tasks_max_retries")
 
-    result = command("check")
+    result = migrated("check")
 
     assert result.exit_code == 1
     assert result.stdout == "the table tasks has lost its constraint ck_tasks_max_retries\n"
 
 
-def test_check_finds_rows_whose_record_is_gone(command: Command, url: str) -> None:
-    command("migrate")
-    if url.startswith("postgresql"):
+def test_check_finds_rows_whose_record_is_gone(migrated: Command, migrated_url: str) -> None:
+    if migrated_url.startswith("postgresql"):
         unchecked = ["SET session_replication_role = replica"]
     else:
-        unchecked = ["SET foreign_key_checks = 0"] if url.startswith("mariadb") else []
+        unchecked = ["SET foreign_key_checks = 0"] if migrated_url.startswith("mariadb") else []
     api_key = (
         "INSERT INTO api_keys (id, key_hash, name, role, user_id, created_at, revoked)"
         " VALUES ('k', 'h', 'n', 'ceo', 'nobody', '2026-01-01 00:00:00', {false})"
-    ).format(false="false" if url.startswith("postgresql") else "0")
-    if url.startswith("sqlite"):
+    ).format(false="false" if migrated_url.startswith("postgresql") else "0")
+    if migrated_url.startswith("sqlite"):
         # The references are followed by the library, whatever was switched off when they broke.
-        execute_unchecked_on_sqlite(url, api_key)
+        execute_unchecked_on_sqlite(migrated_url, api_key)
     else:
-        execute(url, *unchecked, api_key)
+        execute(migrated_url, *unchecked, api_key)
 
-    result = command("check")
+    result = migrated("check")
 
     assert result.exit_code == 1
     assert "1 rows of api_keys refer to rows of users that are gone" in result.stdout
@@ -195,25 +190,21 @@ def test_history_lists_the_revisions(command: Command) -> None:
     assert command("history").stdout.startswith(f"{HEAD}: The initial schema")
 
 
-def test_downgrade_asks_before_it_deletes(command: Command) -> None:
-    command("migrate")
-
-    result = command("downgrade", "base", answer="n\n")
+def test_downgrade_asks_before_it_deletes(migrated: Command) -> None:
+    result = migrated("downgrade", "base", answer="n\n")
 
     assert result.exit_code == 1
     assert "Delete ALL of its data" in result.stderr
-    assert json.loads(command("status", "--json").stdout)["state"] == "current"
+    assert json.loads(migrated("status", "--json").stdout)["state"] == "current"
 
 
 @pytest.mark.parametrize(("arguments", "answer"), [(["--yes"], None), ([], "y\n")])
 def test_downgrade_deletes_what_it_was_told_to(
-    command: Command, arguments: list[str], answer: str | None
+    migrated: Command, arguments: list[str], answer: str | None
 ) -> None:
-    command("migrate")
-
-    result = command("downgrade", "base", *arguments, answer=answer)
+    result = migrated("downgrade", "base", *arguments, answer=answer)
 
     assert result.exit_code == 0
     assert f"[1/1] {HEAD}" in result.stderr
-    status = json.loads(command("status", "--json").stdout)
+    status = json.loads(migrated("status", "--json").stdout)
     assert (status["state"], status["tables"]) == ("empty", {})
