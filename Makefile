@@ -23,7 +23,7 @@ demo: $(VENV)/examples,postgresql,mariadb.installed  ## Read this checkout's his
 	$(VENV)/bin/python examples/git_history.py --database '$(DATABASE)'
 
 test: $(VENV)/test.installed  ## Run all tests on every database found
-	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS)
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-sqlalchemy: $(VENV)/test.installed  ## Run the conformance suite with the fast route switched off
 	TEST_PREPARED_STATEMENTS=false $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) tests/conformance
