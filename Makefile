@@ -26,7 +26,7 @@ test: $(VENV)/test.installed  ## Run all tests on every database found
 	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-sqlalchemy: $(VENV)/test.installed  ## Run the conformance suite with the fast route switched off
-	TEST_PREPARED_STATEMENTS=false $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) tests/conformance
+	TEST_PREPARED_STATEMENTS=false $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal tests/conformance
 
 test-all:  ## Run all tests on every supported interpreter found
 	@set -e; for interpreter in $(INTERPRETERS); do \

@@ -19,7 +19,7 @@ from tests.servers.base import Server
 from tests.servers.sqlite import SQLiteMemory
 
 KILLS: Final = 4
-WRITES: Final = 400
+WRITES: Final = 1000
 TABLES: Final = 5
 PATIENCE_SECONDS: Final = 60
 
