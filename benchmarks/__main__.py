@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from benchmarks.contenders import AGAIN, CONTENDERS, REFERENCES
 from benchmarks.data import SEED, Volume
 from benchmarks.databases import SITES, Unavailable
 from benchmarks.measure import Plan, measure
+from benchmarks.options import add_choice
 from benchmarks.report import FILE_WIDTH, OWN, Report
 from benchmarks.workloads import WORKLOADS
 
@@ -89,9 +90,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="in two minutes: SQLite alone, few contenders, short rounds, small tables",
     )
-    _add_choice(parser, "--contenders", (*CONTENDERS, *(name + AGAIN for name in CONTENDERS)))
-    _add_choice(parser, "--workloads", WORKLOADS)
-    _add_choice(parser, "--database", SITES)
+    add_choice(parser, "--contenders", (*CONTENDERS, *(name + AGAIN for name in CONTENDERS)))
+    add_choice(parser, "--workloads", WORKLOADS)
+    add_choice(parser, "--database", SITES)
     parser.add_argument("--rounds", type=int, help="how many rounds count")
     parser.add_argument("--rows", type=int, help="how many rows each table has from the start")
     parser.add_argument(
@@ -101,18 +102,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--output", type=Path, default=Path("build/benchmarks"), help="for results and charts"
     )
     return parser.parse_args(arguments)
-
-
-def _add_choice(parser: argparse.ArgumentParser, option: str, known: Collection[str]) -> None:
-    def read(text: str) -> tuple[str, ...]:
-        chosen = tuple(text.split(","))
-        if unknown := [name for name in chosen if name not in known]:
-            raise argparse.ArgumentTypeError(
-                f"{', '.join(unknown)} is not among {', '.join(known)}"
-            )
-        return chosen
-
-    parser.add_argument(option, type=read, metavar="NAME,NAME", help=f"of {', '.join(known)}")
 
 
 if __name__ == "__main__":
