@@ -21,7 +21,10 @@ from benchmarks.workloads import WORKLOADS
 
 AA_CONTROL: Final = (OWN + AGAIN, *(name + AGAIN for name in REFERENCES.values()))
 ALL: Final = (*CONTENDERS, *AA_CONTROL)
-MAIN: Final = (OWN, *REFERENCES.values(), "sqlite3-one-hop", "core", *AA_CONTROL)
+MAIN: Final = (
+    *(OWN, *REFERENCES.values(), "aiosqlite-bulk", "sqlite3-one-hop", "core"),
+    *AA_CONTROL,
+)
 """The contenders of a quick run."""
 
 ROUNDS, QUICK_ROUNDS = 9, 7

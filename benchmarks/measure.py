@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +105,7 @@ def measure(database: str, plan: Plan, tell: Tell) -> DatabaseResults:
     tell(f"{database}: filling the tables")
     with SITES[database].open(plan.volume, plan.folder) as site, ExitStack() as stack:
         race = Race({})
-        for name, url in _databases(site, plan.contenders, race.problems):
+        for name, url in _databases(site, plan, race.problems):
             tell(f"{database}: starting {name}")
             try:
                 race.workers[name] = stack.enter_context(Worker(name, url, plan.volume))
@@ -117,10 +117,8 @@ def measure(database: str, plan: Plan, tell: Tell) -> DatabaseResults:
         )
 
 
-def _databases(
-    site: Site, names: Collection[str], problems: list[str]
-) -> Iterator[tuple[str, str]]:
-    for name in contenders.competing(names, site.backend):
+def _databases(site: Site, plan: Plan, problems: list[str]) -> Iterator[tuple[str, str]]:
+    for name in contenders.competing(plan.contenders, site.backend, plan.workloads):
         try:
             contenders.find(name)
         except CannotRun as reason:
@@ -136,7 +134,8 @@ def _run(database: str, race: Race, plan: Plan, tell: Tell) -> None:
         for workload in choose.sample(plan.workloads, k=len(plan.workloads)):
             tell(f"{database}: {which}, {workload}")
             order = Order(workload, plan.units(workload), round_number)
-            names = choose.sample(sorted(race.workers), k=len(race.workers))
+            names = [name for name in race.workers if contenders.takes_part(name, workload)]
+            names = choose.sample(sorted(names), k=len(names))
             race.record(order, dict(_outcomes(race, order, names)))
 
 

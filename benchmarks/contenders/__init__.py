@@ -1,6 +1,6 @@
 """The ways to store records that are compared, each as its documentation teaches it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -27,12 +27,14 @@ class Entry:
         name: The class.
         databases: The databases that it can run on.
         requires: The modules that have to be installed for it.
+        workloads: The workloads that it takes part in; None is all of them.
     """
 
     module: str
     name: str
     databases: tuple[str, ...] = ("sqlite", "postgresql", "mariadb")
     requires: tuple[str, ...] = ()
+    workloads: tuple[str, ...] | None = None
 
 
 CONTENDERS: Final[Mapping[str, Entry]] = MappingProxyType(
@@ -42,6 +44,7 @@ CONTENDERS: Final[Mapping[str, Entry]] = MappingProxyType(
         "sqlite3": Entry("sqlite3_direct", "InProcess", ("sqlite",)),
         "sqlite3-one-hop": Entry("sqlite3_direct", "OneHop", ("sqlite",)),
         "aiosqlite": Entry("aiosqlite_shared", "SharedConnection", ("sqlite",)),
+        "aiosqlite-bulk": Entry("aiosqlite_shared", "ManyAtOnce", ("sqlite",), workloads=("bulk",)),
         "asyncpg": Entry("asyncpg_pool", "AsyncpgPool", ("postgresql",), ("asyncpg",)),
         "asyncmy": Entry("asyncmy_pool", "AsyncmyPool", ("mariadb",), ("asyncmy",)),
         "core": Entry("sqlalchemy_core", "Core"),
@@ -59,14 +62,31 @@ class CannotRun(Exception):  # noqa: N818 (it is a fact about the installation, 
     """A contender lacks something; the text says what."""
 
 
-def competing(names: Iterable[str], backend: str) -> list[str]:
-    """Pick the contenders for a database.
+def competing(names: Iterable[str], backend: str, workloads: Collection[str]) -> list[str]:
+    """Pick the contenders that have something to do on a database.
 
     Args:
         names: Names of contenders, also of second instances.
         backend: The kind of database.
+        workloads: The names of the workloads.
     """
-    return [name for name in names if backend in CONTENDERS[name.removesuffix(AGAIN)].databases]
+    return [
+        name
+        for name in names
+        if backend in CONTENDERS[name.removesuffix(AGAIN)].databases
+        and any(takes_part(name, workload) for workload in workloads)
+    ]
+
+
+def takes_part(name: str, workload: str) -> bool:
+    """Tell whether a contender takes part in a workload.
+
+    Args:
+        name: Its name, also that of a second instance.
+        workload: The name of the workload.
+    """
+    workloads = CONTENDERS[name.removesuffix(AGAIN)].workloads
+    return workloads is None or workload in workloads
 
 
 def find(name: str) -> type[Contender]:

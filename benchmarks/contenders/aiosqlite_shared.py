@@ -51,8 +51,9 @@ class SharedConnection(Contender):
         return 0.0 if row is None else float(row[0])
 
     async def save_many(self, tasks: Sequence[Task]) -> None:
-        await self._db.executemany(self._sql.save_task, map(self._tasks.row, tasks))
-        await self._db.commit()
+        """Save and commit one after the other, as the predecessor has to; not all or none."""
+        for task in tasks:
+            await self.save(task)
 
     async def work(self, job: Job) -> None:
         async with self._alone:
@@ -73,4 +74,16 @@ class SharedConnection(Contender):
 
     async def add_cost(self, cost: CostRecord) -> None:
         await self._db.execute(self._sql.add_cost, self._costs.row(cost))
+        await self._db.commit()
+
+
+class ManyAtOnce(SharedConnection):
+    """The same with what aiosqlite has for many rows, in one transaction."""
+
+    async def save_many(self, tasks: Sequence[Task]) -> None:
+        try:
+            await self._db.executemany(self._sql.save_task, map(self._tasks.row, tasks))
+        except BaseException:
+            await self._db.rollback()
+            raise
         await self._db.commit()

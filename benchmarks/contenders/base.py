@@ -57,7 +57,7 @@ class Contender(ABC):
 
     @abstractmethod
     async def save_many(self, tasks: Sequence[Task]) -> None:
-        """Insert or replace tasks, all or none."""
+        """Insert or replace tasks, all or none wherever the contender can."""
 
     @abstractmethod
     async def work(self, job: Job) -> None:

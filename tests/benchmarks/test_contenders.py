@@ -2,14 +2,21 @@
 
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from benchmarks.contenders import CONTENDERS, REFERENCES, CannotRun, competing, find
+from benchmarks.contenders import (
+    CONTENDERS,
+    REFERENCES,
+    CannotRun,
+    competing,
+    find,
+    takes_part,
+)
 from benchmarks.contenders.rows import COSTS, MESSAGES, TASKS
 from benchmarks.data import Volume
 from benchmarks.databases import fill
@@ -24,6 +31,7 @@ from tests.servers.sqlite import SQLiteFiles
 
 VOLUME = Volume(rows=100)
 UNITS = 10
+COMPLETE = [name for name, entry in CONTENDERS.items() if entry.workloads is None]
 KEYS = {TASKS: "id", MESSAGES: "id", COSTS: "sequence_number"}
 
 
@@ -40,20 +48,22 @@ def quick_collection() -> Iterator[None]:
     gc.unfreeze()
 
 
+@pytest.fixture
+def files(server_pool: ServerPool) -> Server:
+    return server_pool.get(SQLiteFiles)
+
+
 # Not of this library: Advanced Alchemy uses a decorator that SQLAlchemy 2.1 gives up.
 @pytest.mark.usefixtures("quick_collection")
 @pytest.mark.filterwarnings("ignore:The declarative_mixin decorator")
 async def test_all_contenders_read_and_store_the_same_records(server: Server) -> None:
     read: dict[str, dict[str, str]] = {}
     stored: dict[str, list[Any]] = {}
-    for name in competing(CONTENDERS, server.name):
-        with server.migrated_database() as url:
-            await fill(url, VOLUME)
-            try:
-                read[name] = await everything_read_by(name, url)
-            except CannotRun:
-                continue
-            stored[name] = await everything_stored_at(url)
+    for name in competing(COMPLETE, server.name, WORKLOADS):
+        try:
+            read[name], stored[name] = await work_of(name, server, WORKLOADS)
+        except CannotRun:
+            continue
 
     assert {"synthorg", "synthorg-public", REFERENCES[server.name], "core"} <= read.keys()
     for name, fingerprints in read.items():
@@ -61,14 +71,34 @@ async def test_all_contenders_read_and_store_the_same_records(server: Server) ->
         assert stored[name] == stored["synthorg"], f"{name} has stored other rows"
 
 
-async def everything_read_by(name: str, url: str) -> dict[str, str]:
+@pytest.mark.parametrize("name", [name for name in CONTENDERS if name not in COMPLETE])
+async def test_who_takes_part_in_some_workloads_reads_and_stores_the_same_there(
+    name: str, files: Server
+) -> None:
+    workloads = [workload for workload in WORKLOADS if takes_part(name, workload)]
+
+    assert workloads
+    assert await work_of(name, files, workloads) == await work_of("synthorg", files, workloads)
+
+
+async def work_of(
+    name: str, server: Server, workloads: Iterable[str]
+) -> tuple[dict[str, str], list[Any]]:
+    """Give what a contender reads in some workloads, condensed, and all rows after them."""
+    with server.migrated_database() as url:
+        await fill(url, VOLUME)
+        read = await everything_read_by(name, url, workloads)
+        return read, await everything_stored_at(url)
+
+
+async def everything_read_by(name: str, url: str, workloads: Iterable[str]) -> dict[str, str]:
     """Do a little of each workload, and give what was read, condensed."""
     contender = find(name)(PersistenceConfig.from_url(url))
     await contender.open()
     try:
         return {
             workload: (await perform(contender, VOLUME, Order(workload, UNITS, 0))).fingerprint
-            for workload in WORKLOADS
+            for workload in workloads
         }
     finally:
         await contender.close()

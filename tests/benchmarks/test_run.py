@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.contenders import competing
 from benchmarks.data import Volume
 from benchmarks.measure import DisagreementError, Plan, Race, measure
 from benchmarks.worker import Order, Outcome
@@ -25,6 +26,18 @@ def test_a_run_measures_each_round_of_each_contender_in_a_process_of_its_own(
         assert list(found) == ["synthorg", "aiosqlite", "aiosqlite-again"]
         assert all(len(each.seconds) == 2 for each in found.values())
     assert list(tmp_path.iterdir()) == [], "the databases are removed"
+
+
+def test_who_takes_part_in_some_workloads_is_started_for_those_alone(tmp_path: Path) -> None:
+    names = ("synthorg", "aiosqlite-bulk")
+    plan = Plan(names, ("get", "bulk"), 1, Volume(rows=300), quick=True, folder=tmp_path)
+
+    results = measure("sqlite-normal", plan, lambda _: None)
+
+    assert results.problems == []
+    assert list(results.of("bulk")) == ["synthorg", "aiosqlite-bulk"]
+    assert list(results.of("get")) == ["synthorg"]
+    assert competing(names, "sqlite", ("get",)) == ["synthorg"]
 
 
 def test_a_round_in_which_contenders_have_read_different_records_does_not_count() -> None:
