@@ -35,7 +35,7 @@ test-all:  ## Run all tests on every supported interpreter found
 		$(MAKE) test PYTHON=$$interpreter VENV=.venv-$$interpreter; \
 	done
 
-lint: $(VENV)/lint,test.installed  ## Check style, format and types
+lint: $(VENV)/lint,test,bench.installed  ## Check style, format and types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
