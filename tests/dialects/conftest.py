@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ServerPool
+from tests.dialects.places import Place
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
 from tests.servers.sqlite import SQLiteFiles
 
 
@@ -14,3 +17,10 @@ def sqlite_file(server_pool: ServerPool) -> Iterator[Path]:
     """A migrated SQLite database, in a folder of its own."""
     with server_pool.get(SQLiteFiles).migrated_database() as url:
         yield Path(url.removeprefix("sqlite:///"))
+
+
+@pytest.fixture(params=(PostgreSQL, MariaDB), ids=lambda kind: kind.name)
+def place(request: pytest.FixtureRequest, server_pool: ServerPool) -> Iterator[Place]:
+    kind: type[PostgreSQL | MariaDB] = request.param
+    with server_pool.get(kind).migrated_database() as url:
+        yield Place(kind.name, url)

@@ -5,31 +5,25 @@ import random
 import socket
 import sys
 import traceback
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from synthorg.entities import ParkedContext, Task, TaskType
+from synthorg.entities import ParkedContext
 from synthorg.entities.base import now
 from synthorg.persistence import (
     PersistenceConfig,
     PersistenceConnectionError,
     PersistenceError,
     QueryError,
-    TransactionalBackend,
     TransactionConflictError,
     create_backend,
 )
 from synthorg.persistence.sql.dialects.base import Fault
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from tests.conftest import ServerPool
-from tests.servers.mariadb import MariaDB
-from tests.servers.postgresql import PostgreSQL
+from tests.dialects.places import Place, connected, task
 
 OTHER_SESSIONS = {
     "postgresql": "SELECT pid FROM pg_stat_activity "
@@ -47,47 +41,6 @@ SHORT_LOCK_WAIT = {
     "postgresql": "SET LOCAL lock_timeout = '100ms'",
     "mariadb": "SET innodb_lock_wait_timeout = 1",
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """A migrated database on a server, and who serves it."""
-
-    kind: str
-    url: str
-
-
-@pytest.fixture(params=(PostgreSQL, MariaDB), ids=lambda kind: kind.name)
-def place(request: pytest.FixtureRequest, server_pool: ServerPool) -> Iterator[Place]:
-    kind: type[PostgreSQL | MariaDB] = request.param
-    with server_pool.get(kind).migrated_database() as url:
-        yield Place(kind.name, url)
-
-
-@asynccontextmanager
-async def connected(url: str, **parameters: object) -> AsyncIterator[TransactionalBackend]:
-    query = "&".join(f"{name}={value}" for name, value in parameters.items())
-    separator = "&" if "?" in url else "?"
-    backend = create_backend(
-        PersistenceConfig.from_url(f"{url}{separator}{query}" if query else url)
-    )
-    await backend.connect()
-    try:
-        yield backend
-    finally:
-        await backend.disconnect()
-
-
-def task(id_: str, **fields: object) -> Task:
-    values = {
-        "id": id_,
-        "title": "Count",
-        "description": "Count the rows",
-        "type": TaskType.ADMIN,
-        "project": "p",
-        "created_by": "ada",
-    }
-    return Task.model_validate(values | fields)
 
 
 async def other_sessions(place: Place, connection: AsyncConnection) -> set[int]:

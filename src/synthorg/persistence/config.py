@@ -84,8 +84,8 @@ class SQLiteConfig(_Model):
         synchronous: "full" survives a loss of power with every write; "normal" may lose the last
             ones, but never damages the database.
         busy_timeout_seconds: How long a write waits for the writers before it.
-        prepared_statements: Whether single statements go to the driver prepared, on connections
-            that are kept; else all of them go through SQLAlchemy.
+        prepared_statements: Whether statements go straight to the driver, single ones prepared
+            and on connections that are kept; else all of them go through SQLAlchemy.
     """
 
     path: NotBlankStr = "synthorg.db"
@@ -170,8 +170,8 @@ class ServerConfig(_Model):
         connect_timeout_seconds: How long opening a connection may take.
         statement_timeout_seconds: How long the server works on one statement; 0 for no limit.
         application_name: How the connections appear in the server's own lists.
-        prepared_statements: Whether single statements go to the driver prepared, on connections
-            that are kept; else all of them go through SQLAlchemy.
+        prepared_statements: Whether statements go straight to the driver, single ones prepared
+            and on connections that are kept; else all of them go through SQLAlchemy.
         tls: Whether and how the connections are encrypted.
     """
 

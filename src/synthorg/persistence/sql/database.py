@@ -19,7 +19,6 @@ from synthorg.persistence.errors import (
 from synthorg.persistence.sql.completion import to_the_end
 from synthorg.persistence.sql.dialects.base import Dialect, Fault, Sharing
 from synthorg.persistence.sql.executor import Executor, Result, Rows
-from synthorg.persistence.sql.express import ended
 from synthorg.persistence.sql.failures import failure, redacted, transaction_failure
 from synthorg.persistence.sql.lanes import DISCONNECTED
 from synthorg.persistence.sql.preparation import FindSchemaProblem, Preparation
@@ -213,18 +212,23 @@ class Database:
             async with kept as driver_transaction:
                 yield DirectSession(driver_transaction, self._preparation)
             return
-        async with self._connection(options, write=write) as connection:
-            direct = await self.dialect.direct(connection, write=write)
+        async with self._held(write=write) as connection:
+            direct = await self.dialect.direct(connection, options)
             if direct is None:
-                yield PublicSession(connection, self._preparation)
+                async with self._begun(connection, options, write=write):
+                    yield PublicSession(connection, self._preparation)
                 return
-            async with ended(direct):
+            try:
                 yield DirectSession(direct, self._preparation)
+            except BaseException:
+                await direct.rollback()
+                raise
+            await (self._commit(direct.commit()) if write else direct.rollback())
 
     @asynccontextmanager
     async def migration_connection(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection with no transaction begun, while nobody else changes data."""
-        async with self._turn(write=True), _checked_out(self.engine, {}) as connection:
+        async with self._turn(write=True), _checked_out(self.engine) as connection:
             yield connection
 
     async def _read(self, statement: Statement, parameters: Parameters) -> Rows:
@@ -291,27 +295,47 @@ class Database:
 
     async def _explained(self, error: PersistenceError) -> PersistenceError:
         """Find out whether an error is due to a schema that is not this version's."""
-        async with _checked_out(self.engine, self._reading) as connection:
+        async with _checked_out(self.engine) as connection:
+            await connection.execution_options(**self._reading)
             return await self._preparation.schema_error(connection, error)
 
     @asynccontextmanager
     async def _connection(self, options: Options, *, write: bool) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction, committed when it wrote and nothing failed."""
+        async with (
+            self._held(write=write) as connection,
+            self._begun(connection, options, write=write),
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def _held(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
+        """Give a connection with no transaction begun, when it is the caller's turn."""
         self._refuse_strangers()
-        async with self._turn(write=write), _checked_out(self.engine, options) as connection:
+        async with self._turn(write=write), _checked_out(self.engine) as connection:
             try:
                 self._refuse_strangers()  # it may have been closed while this waited
                 yield connection
-                if write:
-                    await self._commit(connection)
             finally:
                 if self._closed:
                     # Its pool is gone, and would be no place to give it back to.
                     await to_the_end(connection.invalidate())
 
-    async def _commit(self, connection: AsyncConnection) -> None:
+    @asynccontextmanager
+    async def _begun(
+        self, connection: AsyncConnection, options: Options, *, write: bool
+    ) -> AsyncIterator[None]:
+        """Have the first statement begin a transaction, committed as `_connection` says."""
+        # As options of the engine, they would be sent to the server before there is something to
+        # close, so that a cancellation meanwhile would leave the connection checked out.
+        await connection.execution_options(**options)
+        yield
+        if write:
+            await self._commit(connection.commit())
+
+    async def _commit(self, commit: Awaitable[None]) -> None:
         try:
-            await to_the_end(connection.commit())
+            await to_the_end(commit)
         except self._preparation.foreign_errors as error:
             if self.dialect.diagnose(error).fault is not Fault.CONNECTION:
                 raise
@@ -364,13 +388,11 @@ async def run_again_on_conflict(attempt: Callable[[], Awaitable[Result]]) -> Res
 
 
 @asynccontextmanager
-async def _checked_out(engine: AsyncEngine, options: Options) -> AsyncIterator[AsyncConnection]:
+async def _checked_out(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     connection = engine.connect()
     await connection.start()
     try:
-        # As options of the engine, they would be sent to the server before there is something to
-        # close, so that a cancellation meanwhile would leave the connection checked out.
-        yield await connection.execution_options(**options)
+        yield connection
     finally:
         # Rolls back what was not committed; a cancelled caller must not leave that undone.
         await to_the_end(connection.close())

@@ -160,7 +160,7 @@ class DriverTransaction(ABC):
 
     @abstractmethod
     async def rollback(self) -> None:
-        """Undo all, whatever state the transaction is in."""
+        """Undo all, whatever state the transaction is in, also when cancelled meanwhile."""
 
 
 @asynccontextmanager

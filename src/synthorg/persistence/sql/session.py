@@ -3,18 +3,15 @@
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction
 
-from synthorg.persistence.sql.dialects.base import Fault
+from synthorg.persistence.sql.dialects.base import FATAL
 from synthorg.persistence.sql.executor import Result, Rows
 from synthorg.persistence.sql.express import DriverTransaction
 from synthorg.persistence.sql.preparation import Preparation
 from synthorg.persistence.sql.statements import Parameters, Statement
-
-FATAL: Final = (Fault.TRANSIENT, Fault.CONNECTION, Fault.SCHEMA)
-"""The faults after which a database may have rolled back all, parts and whole."""
 
 
 class Session(Protocol):

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 from synthorg.persistence.errors import PersistenceError, QueryError, TransactionConflictError
-from synthorg.persistence.sql.dialects.base import Diagnosis, Fault
+from synthorg.persistence.sql.dialects.base import FATAL, Diagnosis, Fault
 from synthorg.persistence.sql.executor import Executor, Result, Rows
 from synthorg.persistence.sql.failures import failure, redacted, transaction_failure
 from synthorg.persistence.sql.preparation import Preparation
-from synthorg.persistence.sql.session import FATAL, Session
+from synthorg.persistence.sql.session import Session
 from synthorg.persistence.sql.statements import Parameters, Statement
 
 NO_ROW: Final[Parameters] = {}

@@ -47,6 +47,10 @@ class Fault(enum.Enum):
     """The database could not be reached, or not be used at all."""
 
 
+FATAL: Final = (Fault.TRANSIENT, Fault.CONNECTION, Fault.SCHEMA)
+"""The faults after which a database may have rolled back all of a transaction."""
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """A fault and the reason to give to people, free of any value."""
@@ -65,6 +69,11 @@ MISSING_VALUE: Final = Diagnosis(Fault.MISSING, "a value that every row needs is
 SCHEMA_MISFIT: Final = Diagnosis(Fault.SCHEMA, "the schema does not fit the statement")
 LOCKED: Final = Diagnosis(Fault.TRANSIENT, "others kept the data locked for too long")
 
+ISOLATION_LEVEL: Final = "READ COMMITTED"
+"""That of transactions on servers that ask for no other."""
+
+READ_ONLY_OPTION: Final = "synthorg_read_only"
+"""The execution option of a transaction that writes nothing."""
 
 SOMEBODY: Final = "another process"
 """The holder of a lock when the database does not tell."""
@@ -131,14 +140,13 @@ class Dialect(ABC):
     async def direct(
         self,
         connection: AsyncConnection,  # noqa: ARG002 (used where there is one)
-        *,
-        write: bool,  # noqa: ARG002 (likewise)
+        options: Mapping[str, Any],  # noqa: ARG002 (likewise)
     ) -> DriverTransaction | None:
-        """Make a transaction past SQLAlchemy, on the same conditions as `express`.
+        """Make a transaction past SQLAlchemy, unless that is switched off or does not pay.
 
         Args:
             connection: The connection, with no transaction begun.
-            write: Whether it may write.
+            options: The execution options under which it would begin through SQLAlchemy.
         """
         return None
 
@@ -214,7 +222,7 @@ class Dialect(ABC):
 
     def snapshot_options(self) -> Mapping[str, Any]:
         """Give the execution options of a transaction that sees one state and writes nothing."""
-        return {"isolation_level": "REPEATABLE READ"}
+        return {"isolation_level": "REPEATABLE READ", READ_ONLY_OPTION: True}
 
     async def carry_out(
         self,
@@ -310,10 +318,8 @@ def pool_options(config: ServerConfig, connections: int) -> dict[str, Any]:
         "max_overflow": config.max_overflow,
         "pool_timeout": config.pool_timeout_seconds,
         "pool_recycle": config.pool_recycle_seconds,
-        # A connection that the server closed meanwhile is replaced before it is handed out.
-        "pool_pre_ping": True,
         # One meaning everywhere; what needs more is a compare-and-swap or a constraint.
-        "isolation_level": "READ COMMITTED",
+        "isolation_level": ISOLATION_LEVEL,
         "hide_parameters": True,
     }
 

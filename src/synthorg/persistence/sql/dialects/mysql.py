@@ -24,14 +24,16 @@ from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from synthorg.persistence.config import MySQLConfig
-from synthorg.persistence.sql.dialects.asyncmy_express import AsyncmyLane
+from synthorg.persistence.sql.dialects.asyncmy_express import AsyncmyDriver
 from synthorg.persistence.sql.dialects.base import (
     APPEND_ONLY,
     BROKEN_CHECK,
     BROKEN_REFERENCE,
     DUPLICATE,
+    ISOLATION_LEVEL,
     LOCKED,
     MISSING_VALUE,
+    READ_ONLY_OPTION,
     SCHEMA_MISFIT,
     SOMEBODY,
     Diagnosis,
@@ -43,10 +45,16 @@ from synthorg.persistence.sql.dialects.base import (
     pool_options,
     unusable,
 )
+from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
 from synthorg.persistence.sql.dialects.inspection import Inspection, MySQLInspection
-from synthorg.persistence.sql.dialects.server_express import ServerExpress, lanes_of
+from synthorg.persistence.sql.dialects.server_express import (
+    ServerExpress,
+    ServerLane,
+    lanes_of,
+)
+from synthorg.persistence.sql.dialects.server_transaction import ServerTransaction
 from synthorg.persistence.sql.dialects.tls import client_context
-from synthorg.persistence.sql.express import Express
+from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.turns import Turns
 
 CACHED_STATEMENTS: Final = 256  # all that the repositories have
@@ -147,8 +155,20 @@ class MySQLDialect(Dialect):
         )
         age = self._config.pool_recycle_seconds
         errors = (*self.driver_errors, OSError)
-        lanes = [AsyncmyLane(engine, age, errors) for _ in range(self._lanes)]
+        lanes = [ServerLane(engine, AsyncmyDriver, age, errors) for _ in range(self._lanes)]
         return ServerExpress(lanes, engine)
+
+    async def direct(
+        self, connection: AsyncConnection, options: Mapping[str, Any]
+    ) -> DriverTransaction | None:
+        if not self._config.prepared_statements:
+            return None
+        driver = AsyncmyDriver((await connection.get_raw_connection()).driver_connection)
+        # For the next transaction alone; and the session's own is a level that all have.
+        level = options.get("isolation_level", ISOLATION_LEVEL)
+        access = " READ ONLY" if options.get(READ_ONLY_OPTION) else ""
+        begin = [f"SET TRANSACTION ISOLATION LEVEL {level}", f"START TRANSACTION{access}"]
+        return ServerTransaction(connection, driver, self, begin)
 
     @property
     def _lanes(self) -> int:
@@ -164,7 +184,7 @@ class MySQLDialect(Dialect):
         driver = import_driver("asyncmy", self.backend_name)
         self.driver_errors = (driver.errors.MySQLError,)
         password = config.password
-        return create_async_engine(
+        engine = create_async_engine(
             URL.create(
                 f"{self.backend_name}+asyncmy",
                 username=config.username,
@@ -177,6 +197,8 @@ class MySQLDialect(Dialect):
             connect_args={**self._connect_arguments(), **arguments},
             **(pool_options(config, connections) | options),
         )
+        ask_after_idleness(engine, AsyncmyDriver, self.driver_errors)
+        return engine
 
     async def inspect_server(self, connection: AsyncConnection) -> None:
         limit = await connection.scalar(text("SELECT @@max_allowed_packet"))

@@ -9,16 +9,18 @@ from typing import Any, ClassVar, Final
 from sqlalchemy import URL, ColumnElement, Connection, Executable, String, Table, func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from synthorg.persistence.config import PostgreSQLConfig
-from synthorg.persistence.sql.dialects.asyncpg_express import AsyncpgLane
+from synthorg.persistence.sql.dialects.asyncpg_express import AsyncpgDriver
 from synthorg.persistence.sql.dialects.base import (
     BROKEN_CHECK,
     BROKEN_REFERENCE,
     DUPLICATE,
+    ISOLATION_LEVEL,
     LOCKED,
     MISSING_VALUE,
+    READ_ONLY_OPTION,
     SCHEMA_MISFIT,
     Diagnosis,
     Dialect,
@@ -29,15 +31,18 @@ from synthorg.persistence.sql.dialects.base import (
     unusable,
     upsert_on_conflict,
 )
+from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
 from synthorg.persistence.sql.dialects.inspection import Inspection, PostgreSQLInspection
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
 from synthorg.persistence.sql.dialects.server_express import (
     LOCK_PATIENCE_MILLISECONDS,
     ServerExpress,
+    ServerLane,
     lanes_of,
 )
+from synthorg.persistence.sql.dialects.server_transaction import ServerTransaction
 from synthorg.persistence.sql.dialects.tls import client_context
-from synthorg.persistence.sql.express import Express
+from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.turns import Turns
 
 _DIAGNOSES: Final = {
@@ -66,7 +71,9 @@ _DIAGNOSES: Final = {
 
 _CONNECTION_CLASSES: Final = ("08", "53", "58")
 _SHUTDOWN_CODES: Final = ("57P01", "57P02", "57P03", "57P04", "57P05")
-_CLOSED: Final = "InterfaceError"  # asyncpg's own, not one of the classes derived from it
+# asyncpg's own, not the classes derived from them; the second between a server's farewell and the
+# end of the connection.
+_CLOSED: Final = ("InterfaceError", "InternalClientError")
 _STALE_PLAN: Final = "InvalidCachedStatementError"  # asyncpg gives it no SQLSTATE
 
 
@@ -99,14 +106,29 @@ class PostgreSQLDialect(Dialect):
         engine = self._engine_with(self._lanes, patience, max_overflow=0)
         age = self._config.pool_recycle_seconds
         errors = (*self.driver_errors, OSError)
-        lanes = [AsyncpgLane(engine, age, errors) for _ in range(self._lanes)]
+        lanes = [ServerLane(engine, AsyncpgDriver, age, errors) for _ in range(self._lanes)]
         return ServerExpress(lanes, engine)
+
+    async def direct(
+        self, connection: AsyncConnection, options: Mapping[str, Any]
+    ) -> DriverTransaction | None:
+        if not self._is_fast:
+            return None
+        driver = AsyncpgDriver((await connection.get_raw_connection()).driver_connection)
+        level = options.get("isolation_level", ISOLATION_LEVEL)
+        access = " READ ONLY" if options.get(READ_ONLY_OPTION) else ""
+        return ServerTransaction(
+            connection, driver, self, [f"BEGIN ISOLATION LEVEL {level}{access}"]
+        )
+
+    @property
+    def _is_fast(self) -> bool:
+        # psycopg has no way to run one statement with many values in one trip and read rows.
+        return self._config.prepared_statements and self._config.driver == "asyncpg"
 
     @property
     def _lanes(self) -> int:
-        # psycopg has no way to run one statement with many values in one trip and read rows.
-        fast = self._config.prepared_statements and self._config.driver == "asyncpg"
-        return lanes_of(self._config.pool_size) if fast else 0
+        return lanes_of(self._config.pool_size) if self._is_fast else 0
 
     def _engine_with(
         self,
@@ -117,9 +139,13 @@ class PostgreSQLDialect(Dialect):
         config = self._config
         driver = import_driver(config.driver, "postgresql")
         if config.driver == "asyncpg":
-            self.driver_errors = (driver.PostgresError, driver.InterfaceError)
+            self.driver_errors = (
+                driver.PostgresError,
+                driver.InterfaceError,
+                driver.InternalClientError,
+            )
         password = config.password
-        return create_async_engine(
+        engine = create_async_engine(
             URL.create(
                 f"postgresql+{config.driver}",
                 username=config.username,
@@ -131,8 +157,12 @@ class PostgreSQLDialect(Dialect):
             connect_args=_CONNECT_ARGUMENTS[config.driver](
                 config, {**_session_settings(config), **settings}
             ),
+            pool_pre_ping=config.driver != "asyncpg",
             **(pool_options(config, connections) | options),
         )
+        if config.driver == "asyncpg":
+            ask_after_idleness(engine, AsyncpgDriver, self.driver_errors)
+        return engine
 
     def upsert(self, table: Table, kept: Collection[str]) -> Executable:
         return upsert_on_conflict(insert, table, kept)
@@ -145,7 +175,7 @@ class PostgreSQLDialect(Dialect):
         if code is None:
             if type(error).__name__ == _STALE_PLAN:
                 return Diagnosis(Fault.TRANSIENT, "the schema changed under a prepared statement")
-            if type(error).__name__ == _CLOSED:
+            if type(error).__name__ in _CLOSED:
                 return unusable("the connection to the server was lost")
             return None
         if code in _DIAGNOSES:

@@ -1,14 +1,15 @@
 """The fast route of servers: kept connections that send what waits in as few trips as they can."""
 
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.sql.completion import to_the_end
+from synthorg.persistence.sql.dialects.idle_connections import IDLE_SECONDS
+from synthorg.persistence.sql.dialects.server_driver import ServerDriver
 from synthorg.persistence.sql.express import DriverStatement, Express
 from synthorg.persistence.sql.lanes import Call, Lanes, Outcome
 
@@ -18,12 +19,6 @@ SMALLEST_POOL: Final = 4
 LOCK_PATIENCE_MILLISECONDS: Final = 100
 """How long a kept connection waits for a row: others wait behind it. Who fails for that is run
 again on a connection of its own, which may wait for long."""
-
-IDLE_SECONDS: Final = 0.005
-"""How long a connection may have been idle without being asked whether it is still alive: a loop
-of calls never is, and to all others the trip does not matter."""
-
-Driver = TypeVar("Driver")
 
 
 def lanes_of(pool_size: int) -> int:
@@ -43,7 +38,7 @@ class ServerExpress(Express):
         engine: The engine of their connections.
     """
 
-    def __init__(self, lanes: Sequence["ServerLane[Any]"], engine: AsyncEngine) -> None:
+    def __init__(self, lanes: Sequence["ServerLane"], engine: AsyncEngine) -> None:
         self._all = lanes
         self._engine = engine
         self._writes = Lanes(lanes[:1])
@@ -74,11 +69,12 @@ class ServerExpress(Express):
         return row_count
 
 
-class ServerLane(ABC, Generic[Driver]):
+class ServerLane:
     """One kept connection, replaced when it is lost or old.
 
     Args:
         engine: Where connections come from.
+        driver_of: Finds the driver of a connection.
         longest_life_seconds: The age at which a connection is replaced.
         driver_errors: What the driver raises over a lost connection.
     """
@@ -86,38 +82,22 @@ class ServerLane(ABC, Generic[Driver]):
     def __init__(
         self,
         engine: AsyncEngine,
+        driver_of: Callable[[Any], ServerDriver],
         longest_life_seconds: float,
         driver_errors: tuple[type[Exception], ...],
     ) -> None:
         self._engine = engine
+        self._driver_of = driver_of
         self._driver_errors = driver_errors
         self._longest_life_seconds = longest_life_seconds
         self._held: AsyncConnection | None = None
-        self._driver: Driver | None = None
+        self._driver: ServerDriver | None = None
         self._born = self._used = 0.0
-
-    @abstractmethod
-    def is_lost(self, driver: Driver) -> bool:
-        """Tell, without asking the server, whether the connection is closed."""
-
-    @abstractmethod
-    async def ping(self, driver: Driver) -> None:
-        """Ask the server for a sign of life, or raise."""
-
-    @abstractmethod
-    async def send(self, driver: Driver, call: Call) -> Outcome:
-        """Run one call, or raise what the driver does."""
-
-    @abstractmethod
-    async def send_many(
-        self, driver: Driver, statement: DriverStatement, values: Sequence[Sequence[Any]]
-    ) -> None:
-        """Run a statement that writes many times in one transaction, or raise and leave nothing."""
 
     async def run_one(self, call: Call) -> Outcome:
         """Run a call, as `Lane` says."""
         driver = await self._connected(may_be_lost=call.statement.repeatable)
-        outcome = await self.send(driver, call)
+        outcome = await driver.send(call)
         self._used = time.monotonic()
         return outcome
 
@@ -139,39 +119,39 @@ class ServerLane(ABC, Generic[Driver]):
             await to_the_end(held.close())
 
     async def _together(
-        self, driver: Driver, statement: DriverStatement, calls: Sequence[Call]
+        self, driver: ServerDriver, statement: DriverStatement, calls: Sequence[Call]
     ) -> Sequence[Outcome]:
         if len(calls) > 1 and (statement.inserts or statement.key_place is not None):
             values = [call.values for call in calls]
             try:
                 if statement.inserts:
-                    await self.send_many(driver, statement, values)
+                    await driver.send_together(statement, values)
                     return [1] * len(calls)
                 return await self._find(driver, statement, [key for (key,) in values])
             except Exception as error:  # noqa: BLE001 (it is the outcome)
-                if self.is_lost(driver):
+                if driver.is_lost():
                     return [error] * len(calls)
         # One of them is to blame, which its own run tells.
         return [await self._outcome(driver, call) for call in calls]
 
     async def _find(
-        self, driver: Driver, statement: DriverStatement, keys: Sequence[Any]
+        self, driver: ServerDriver, statement: DriverStatement, keys: Sequence[Any]
     ) -> Sequence[Outcome]:
         """Read the rows of several keys by one statement."""
         place = statement.key_place
-        rows = await self.send(driver, Call(*statement.among(keys)))
+        rows = await driver.send(Call(*statement.among(keys)))
         found = {row[place]: [row] for row in rows}
         return [found.get(key, []) for key in keys]
 
-    async def _outcome(self, driver: Driver, call: Call) -> Outcome:
+    async def _outcome(self, driver: ServerDriver, call: Call) -> Outcome:
         try:
-            outcome = await self.send(driver, call)
+            outcome = await driver.send(call)
         except Exception as error:  # noqa: BLE001 (it is the outcome)
             return error
         self._used = time.monotonic()
         return outcome
 
-    async def _connected(self, *, may_be_lost: bool) -> Driver:
+    async def _connected(self, *, may_be_lost: bool) -> ServerDriver:
         """Give the connection.
 
         Args:
@@ -183,14 +163,14 @@ class ServerLane(ABC, Generic[Driver]):
             if may_be_lost or now - self._used < IDLE_SECONDS:
                 return driver
             with suppress(*self._driver_errors):  # then the connection is replaced
-                await self.ping(driver)
+                await driver.ping()
                 return driver
         await self._reconnect()
         assert self._driver is not None
         return self._driver
 
-    def _is_fit(self, driver: Driver, now: float) -> bool:
-        return not self.is_lost(driver) and now - self._born < self._longest_life_seconds
+    def _is_fit(self, driver: ServerDriver, now: float) -> bool:
+        return not driver.is_lost() and now - self._born < self._longest_life_seconds
 
     async def _reconnect(self) -> None:
         if self._held is not None:
@@ -198,7 +178,7 @@ class ServerLane(ABC, Generic[Driver]):
             await to_the_end(held.invalidate())
             await to_the_end(held.close())
         held = await self._engine.connect()
-        self._driver = (await held.get_raw_connection()).driver_connection
+        self._driver = self._driver_of((await held.get_raw_connection()).driver_connection)
         self._held = held
         self._born = self._used = time.monotonic()
 

@@ -127,14 +127,12 @@ class SQLiteDialect(Dialect):
             return None
         return SQLiteExpress(self._engine_with(**self._file_pool(LANES)), turns)
 
-    async def direct(self, connection: AsyncConnection, *, write: bool) -> DriverTransaction | None:
+    async def direct(
+        self, connection: AsyncConnection, options: Mapping[str, Any]
+    ) -> DriverTransaction | None:
         if not self._config.prepared_statements:
             return None
-        return ThreadTransaction(await thread_of(connection), self._begin_mode(write=write))
-
-    @staticmethod
-    def _begin_mode(*, write: bool) -> str:
-        return "IMMEDIATE" if write else "DEFERRED"
+        return ThreadTransaction(await thread_of(connection), options[BEGIN_OPTION])
 
     def _engine_with(self, **pool: Any) -> AsyncEngine:
         path = MEMORY if self._in_memory else str(_usable_path(self._config.path))
@@ -179,7 +177,7 @@ class SQLiteDialect(Dialect):
 
     def begin_options(self, *, write: bool) -> Mapping[str, Any]:
         # A deferred transaction that turns into a write can meet a newer snapshot and fail.
-        return {BEGIN_OPTION: self._begin_mode(write=write)}
+        return {BEGIN_OPTION: "IMMEDIATE" if write else "DEFERRED"}
 
     def unit_options(self) -> Mapping[str, Any]:
         return self.begin_options(write=True)  # there is only one writer

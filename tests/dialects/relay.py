@@ -1,0 +1,74 @@
+"""A relay between a backend and its server, which sees what is sent and can cut it off."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import make_url
+
+
+class Relay:
+    """Passes bytes on, in both directions.
+
+    Args:
+        host: Where the server is.
+        port: Its port.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self.sent = bytearray()
+        """What has been sent to the server."""
+        self.trips = 0
+        """How often something was sent after an answer."""
+        self.cut_at: bytes | None = None
+        """What is sent to the server, but whose answer never arrives, nor anything else."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        remote_reader, remote_writer = await asyncio.open_connection(self._host, self._port)
+        answered = cut = False
+
+        async def send() -> None:
+            nonlocal answered, cut
+            while data := await reader.read(1 << 16):
+                self.trips += answered
+                answered = False
+                self.sent += data
+                remote_writer.write(data)
+                if self.cut_at is not None and self.cut_at in data:
+                    cut = True
+
+        async def answer() -> None:
+            nonlocal answered
+            while data := await remote_reader.read(1 << 16):
+                if cut:
+                    return
+                answered = True
+                writer.write(data)
+
+        tasks = [asyncio.create_task(each()) for each in (send, answer)]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in (writer, remote_writer):
+                each.close()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def relayed(url: str) -> AsyncIterator[tuple[str, Relay]]:
+    """Give a URL that leads through a relay, and the relay.
+
+    Args:
+        url: The URL that leads to the server.
+    """
+    parsed = make_url(url)
+    assert parsed.host is not None
+    assert parsed.port is not None
+    relay = Relay(parsed.host, parsed.port)
+    async with await asyncio.start_server(relay.serve, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        own = parsed.set(host="127.0.0.1", port=port)
+        yield own.render_as_string(hide_password=False), relay

@@ -1,0 +1,352 @@
+"""Transactions on servers: their trips, their savepoints, and how they leave the connection."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from synthorg.persistence import (
+    DuplicateRecordError,
+    PersistenceConfig,
+    PersistenceConnectionError,
+    QueryError,
+    TransactionalBackend,
+)
+from synthorg.persistence.sql.database import COMMIT_UNKNOWN
+from synthorg.persistence.sql.dialects import idle_connections
+from synthorg.persistence.sql.dialects.base import Fault
+from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.transactions import UnitOfWork
+from tests.conformance.cancelling import cancelled_at_each_wait
+from tests.conformance.kinds import COST_RECORDS, MESSAGES, TASKS
+from tests.conformance.units import Mishap
+from tests.conftest import checked_out_connections
+from tests.dialects.places import Place, connected, task
+from tests.dialects.relay import relayed
+
+SECONDS = 20
+"""How long something may take that must not hang."""
+
+MANY = 520
+"""More records than are written together."""
+
+HALF = 0.5
+
+
+async def driver_of(backend: TransactionalBackend) -> Any:
+    """Give the driver's connection that the pool hands out next."""
+    async with backend.get_db().connect() as connection:
+        return (await connection.get_raw_connection()).driver_connection
+
+
+async def transactions_left_open(place: Place, backend: TransactionalBackend) -> int:
+    """Count the transactions on the connection that the pool hands out next."""
+    driver = await driver_of(backend)
+    if place.kind == "postgresql":
+        return int(driver.is_in_transaction())
+    cursor = driver.cursor()
+    await cursor.execute("SELECT @@in_transaction")
+    ((left,),) = await cursor.fetchall()
+    return int(left)
+
+
+async def work_on_everything(unit: UnitOfWork, name: str) -> None:
+    """Read, write, append, write together, and do so in a part as well."""
+    await unit.tasks.get(name)
+    await unit.tasks.save(task(name))
+    await unit.messages.save(MESSAGES.keyed(name))
+    async with unit.transaction():
+        await unit.tasks.save_many(task(f"{name}-{copy}") for copy in range(3))
+    await unit.cost_records.save(COST_RECORDS.keyed(name))
+
+
+async def get_save_and_append(backend: TransactionalBackend, name: str) -> None:
+    async with backend.transaction() as unit:
+        await unit.tasks.get(name)
+        await unit.tasks.save(task(name))
+        await unit.messages.save(MESSAGES.keyed(name))
+        await unit.cost_records.save(COST_RECORDS.keyed(name))
+
+
+async def read_twice(backend: TransactionalBackend, name: str) -> None:
+    async with backend.transaction(read_only=True) as unit:
+        await unit.tasks.get(name)
+        await unit.tasks.list_tasks()
+
+
+async def write_in_parts(backend: TransactionalBackend, name: str) -> None:
+    async with backend.transaction() as unit:
+        async with unit.transaction():
+            await unit.tasks.save(task(name))
+        async with unit.transaction():
+            await unit.tasks.save(task(name, title="changed"))
+
+
+async def save_together(backend: TransactionalBackend, name: str) -> None:
+    await backend.tasks.save_many([task(f"{name}-{number:03}") for number in range(3)])
+
+
+Work = Callable[[TransactionalBackend, str], Coroutine[Any, Any, None]]
+
+# A write is one trip; a read as well. On PostgreSQL, a savepoint before each write but the first
+# one more. MariaDB is told to roll back once more when a connection goes back to the pool.
+TRIPS: list[tuple[Work, Mapping[str, int]]] = [
+    (get_save_and_append, {"postgresql": 1 + 1 + 1 + 2 + 2 + 1, "mariadb": 1 + 4 + 1 + 1}),
+    (read_twice, {"postgresql": 1 + 2 + 1, "mariadb": 1 + 2 + 1 + 1}),
+    (write_in_parts, {"postgresql": 2 * (1 + 1 + 1) + 1, "mariadb": 2 * (1 + 1 + 1) + 1 + 1}),
+    (save_together, {"postgresql": 1 + 1 + 1, "mariadb": 1 + 1 + 1 + 1}),
+]
+
+
+@pytest.mark.parametrize(("work", "trips"), TRIPS, ids=lambda case: getattr(case, "__name__", ""))
+async def test_a_transaction_makes_no_more_trips_than_it_has_to(
+    place: Place, work: Work, trips: Mapping[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle_connections, "IDLE_SECONDS", math.inf)
+    async with relayed(place.url) as (url, relay), connected(url) as backend:
+        await work(backend, "warms up")  # the driver prepares statements
+        before = relay.trips
+        await work(backend, "counts")
+        assert relay.trips - before == trips[place.kind]
+
+
+@pytest.mark.parametrize(
+    ("work", "level"),
+    [
+        (get_save_and_append, "SERIALIZABLE"),
+        (read_twice, "REPEATABLE READ"),
+        (save_together, "READ COMMITTED"),
+    ],
+)
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "public"])
+async def test_a_transaction_is_as_isolated_as_it_should_be_on_either_route(
+    place: Place, work: Work, level: str, *, fast: bool
+) -> None:
+    async with (
+        relayed(place.url) as (url, relay),
+        connected(url, prepared_statements=fast) as backend,
+    ):
+        await work(backend, "warms up")  # a new connection is told its usual level
+        relay.sent.clear()
+        await work(backend, "counts")
+        sent = relay.sent.decode(errors="replace").upper()
+        used = "START TRANSACTION" in sent or "BEGIN ISOLATION" in sent
+        assert used == fast or place.kind == "postgresql"
+        assert ("READ ONLY" in sent) == (fast and work is read_twice)
+        others = {"SERIALIZABLE", "REPEATABLE READ", "READ COMMITTED"} - {level}
+        if fast:
+            assert f"ISOLATION LEVEL {level}" in sent
+            assert not any(other in sent for other in others)
+
+
+class RandomUnit:
+    """Does one thing after the other in parts of parts, and knows what has to come of it.
+
+    Args:
+        seed: What is done.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+        self._names = map(str, count())
+        self.stored: frozenset[str] = frozenset()
+        """The tasks that have to be there."""
+
+    async def fill(self, unit: UnitOfWork, depth: int) -> None:
+        """Do a few things.
+
+        Args:
+            unit: In what.
+            depth: How many parts may be in each other.
+        """
+        for _ in range(self._random.randint(1, 5)):
+            things: list[Callable[[UnitOfWork], Awaitable[None]]] = [
+                self._save,
+                self._save_many,
+                self._list,
+                self._refused,
+                self._refused_among_many,
+                self._refused_by_the_database,
+                *[partial(self._part, depth=depth - 1)] * (3 if depth else 0),
+            ]
+            await self._random.choice(things)(unit)
+
+    async def _save(self, unit: UnitOfWork) -> None:
+        name = next(self._names)
+        await unit.tasks.save(task(name))
+        self.stored |= {name}
+
+    async def _save_many(self, unit: UnitOfWork) -> None:
+        names = [next(self._names), next(self._names)]
+        await unit.tasks.save_many(map(task, names))
+        self.stored |= {*names}
+
+    async def _list(self, unit: UnitOfWork) -> None:
+        assert {each.id for each in await unit.tasks.list_tasks()} == self.stored
+
+    async def _refused(self, unit: UnitOfWork) -> None:
+        with pytest.raises(DuplicateRecordError):
+            await unit.messages.save(MESSAGES.example)
+
+    async def _refused_among_many(self, unit: UnitOfWork) -> None:
+        unstorable = TASKS.forged(TASKS.example, title="\x00")
+        with pytest.raises(QueryError):
+            await unit.tasks.save_many([task(next(self._names)), unstorable])
+
+    async def _refused_by_the_database(self, unit: UnitOfWork) -> None:
+        below_zero = TASKS.forged(TASKS.example, max_retries=-1)
+        with pytest.raises(QueryError):
+            await unit.tasks.save_many([task(next(self._names)), below_zero])
+
+    async def _part(self, unit: UnitOfWork, depth: int) -> None:
+        before = self.stored
+        with suppress(Mishap):
+            async with unit.transaction() as part:
+                await self.fill(part, depth)
+                if self._random.random() < HALF:
+                    self.stored = before
+                    raise Mishap
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_fails_in_whatever_part_undoes_itself_alone(place: Place, seed: int) -> None:
+    random = RandomUnit(seed)
+    async with connected(place.url) as backend:
+        await backend.messages.save(MESSAGES.example)
+        async with backend.transaction() as unit:
+            for _ in range(6):
+                await random.fill(unit, depth=3)
+        assert {each.id for each in await backend.tasks.list_tasks()} == random.stored
+
+
+async def test_a_unit_cancelled_at_any_wait_leaves_no_transaction_to_the_next_user(
+    place: Place,
+) -> None:
+    async with connected(place.url) as backend:
+
+        async def work(number: int) -> None:
+            async with backend.transaction() as unit:
+                await work_on_everything(unit, str(number))
+
+        async for number in cancelled_at_each_wait(work):
+            assert checked_out_connections(backend) == 0
+            assert await transactions_left_open(place, backend) == 0
+            saved = await backend.tasks.get(str(number)) is not None
+            assert await backend.tasks.count_by_status() == ({"created": 4} if saved else {})
+            await backend.tasks.delete_many(task.id for task in await backend.tasks.list_tasks())
+        assert saved
+
+
+async def test_many_large_records_can_be_cancelled_at_any_wait(place: Place) -> None:
+    large = "x" * 600
+    async with connected(place.url) as backend:
+
+        async def save(number: int) -> None:
+            names = (f"{number}-{copy:04}" for copy in range(MANY))
+            await backend.tasks.save_many([task(name, description=large) for name in names])
+
+        async with asyncio.timeout(3 * SECONDS):
+            async for _ in cancelled_at_each_wait(save):
+                assert checked_out_connections(backend) == 0
+                assert len(await backend.tasks.list_tasks()) % MANY == 0
+
+
+async def test_a_cancelled_unit_that_waits_for_a_lock_gives_its_connection_up(place: Place) -> None:
+    async def save_both() -> None:
+        async with backend.transaction() as unit:
+            await unit.tasks.save(task("two", title="ours"))
+            await unit.tasks.save(task("one", title="ours"))
+
+    async with connected(place.url) as backend, connected(place.url) as other:
+        await backend.tasks.save_many([task("one"), task("two")])
+        used = await driver_of(backend)
+        async with other.transaction() as holder:
+            await holder.tasks.save(task("one", title="theirs"))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(save_both(), 0.3)
+            assert checked_out_connections(backend) == 0
+            assert await driver_of(backend) is not used
+        async with asyncio.timeout(SECONDS):
+            await backend.tasks.save(task("two", title="later"))
+        titles = {each.id: each.title for each in await backend.tasks.list_tasks()}
+        assert titles == {"one": "theirs", "two": "later"}
+
+
+async def test_a_connection_that_is_lost_at_the_commit_leaves_the_outcome_unknown(
+    place: Place,
+) -> None:
+    runs = 0
+
+    async def work(unit: UnitOfWork) -> None:
+        nonlocal runs
+        runs += 1
+        await unit.tasks.save(task("one"))
+
+    async with relayed(place.url) as (url, relay), connected(url) as backend:
+        await backend.tasks.list_tasks()
+        relay.cut_at = b"COMMIT"
+        with pytest.raises(PersistenceConnectionError) as raised:
+            await backend.run_in_transaction(work)
+        assert str(raised.value) == COMMIT_UNKNOWN
+        assert runs == 1
+        relay.cut_at = None
+        assert checked_out_connections(backend) == 0
+        assert await transactions_left_open(place, backend) == 0
+        await backend.run_in_transaction(work)
+        assert await backend.tasks.get("one") is not None
+
+
+async def test_a_connection_that_is_lost_at_a_write_is_told_and_replaced(place: Place) -> None:
+    async with relayed(place.url) as (url, relay), connected(url) as backend:
+
+        async def work(unit: UnitOfWork) -> None:
+            await unit.tasks.save(task("one"))
+            relay.cut_at = b"two"
+            await unit.tasks.save(task("two"))
+
+        await backend.tasks.list_tasks()
+        with pytest.raises(PersistenceConnectionError):
+            await backend.run_in_transaction(work)
+        relay.cut_at = None
+        assert checked_out_connections(backend) == 0
+        assert await backend.tasks.list_tasks() == ()
+        async with backend.transaction() as unit:
+            await unit.tasks.save(task("three"))
+
+
+async def test_a_commit_that_the_server_turned_into_a_rollback_is_an_error(place: Place) -> None:
+    if place.kind != "postgresql":
+        return  # the only one that does so
+    dialect = create_dialect(PersistenceConfig.from_url(place.url))
+    engine = dialect.create_engine()
+    async with engine.connect() as connection:
+        transaction = await dialect.direct(connection, dialect.unit_options())
+        assert transaction is not None
+        await transaction.begin_part()
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        with pytest.raises(dialect.driver_errors):
+            await driver.execute("SELEKT 1")
+        with pytest.raises(PersistenceConnectionError, match="rolled back"):
+            await transaction.commit()
+        assert await connection.scalar(text("SELECT 1")) == 1
+    await engine.dispose()
+
+
+async def test_what_asyncpg_says_between_the_farewell_and_the_end_is_a_lost_connection(
+    place: Place,
+) -> None:
+    if place.kind != "postgresql":
+        return
+    asyncpg = pytest.importorskip("asyncpg")
+    dialect = create_dialect(PersistenceConfig.from_url(place.url))
+    await dialect.create_engine().dispose()
+    error = asyncpg.InternalClientError("another operation is in progress")
+    assert isinstance(error, dialect.driver_errors)
+    assert dialect.diagnose(error).fault is Fault.CONNECTION
