@@ -137,17 +137,16 @@ def grid(found: Sequence[Figures]) -> Grid:
         yield line(f"{name}, per second", lambda each: f"{step(each).rate:,.0f}")
         yield line("… memory grew by", lambda each: _memory(step(each)))
 
+    def timed(page: int) -> list[str]:
+        return line(
+            f"… ms for page {page:,}", lambda each: _milliseconds(each.pages.milliseconds[page])
+        )
+
     messages, tasks = one.storing.records, one.tasks
     rows = chain(
         stored(f"store {messages:,} messages at once", lambda each: each.storing),
         walked(f"walk by pages of {PAGE}", lambda each: each.pages.walk),
-        [
-            line("… ms for page 1", lambda each: _milliseconds(each.pages.first)),
-            line(
-                f"… ms for page {one.pages.far_page:,}",
-                lambda each: _milliseconds(each.pages.far),
-            ),
-        ],
+        map(timed, one.pages.milliseconds),
         walked("walk by stream", lambda each: each.stream),
         stored(f"store {tasks.at_once.records:,} tasks at once", lambda each: each.tasks.at_once),
         [

@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -39,9 +39,13 @@ class Sizes:
     tasks: int
 
     @property
-    def far_page(self) -> int:
-        """The number of the far page, which is a full one where there is a full one."""
-        return max(1, min(FAR_PAGE, self.records // PAGE))
+    def timed_pages(self) -> tuple[int, int, int]:
+        """The numbers of the first page, one on the way, and a far one that is full.
+
+        A planner that counts what is left of a list may well change its plan on the way.
+        """
+        far = max(1, min(FAR_PAGE, self.records // PAGE))
+        return 1, (far + 1) // 2, far
 
     @property
     def single_saves(self) -> int:
@@ -87,12 +91,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class PageWalk:
-    """A walk page by page, and the milliseconds of two of the pages."""
+    """A walk page by page, and the milliseconds of some of the pages by their numbers."""
 
     walk: Measured
-    far_page: int
-    first: Spread
-    far: Spread
+    milliseconds: Mapping[int, Spread]
 
 
 @dataclass(frozen=True)
@@ -195,20 +197,19 @@ async def store_messages(backend: TransactionalBackend, sizes: Sizes) -> Measure
 
 
 async def walk_by_pages(backend: TransactionalBackend, sizes: Sizes) -> PageWalk:
-    """Walk through all messages page by page, and then time two of the pages.
+    """Walk through all messages page by page, and then time some of the pages in turns.
 
     Args:
         backend: Where they are.
         sizes: How many there are.
     """
-    far_cursor: str | None = None
+    cursors: dict[int, str | None] = {}
 
     async def walk() -> None:
-        nonlocal far_cursor
         check, cursor = Walk(), None
         for number in count(1):
-            if number == sizes.far_page:
-                far_cursor = cursor
+            if number in sizes.timed_pages:
+                cursors[number] = cursor
             page = await backend.messages.page(CHANNEL, limit=PAGE, after=cursor)
             for message in page.items:
                 check.see(message)
@@ -218,11 +219,11 @@ async def walk_by_pages(backend: TransactionalBackend, sizes: Sizes) -> PageWalk
         check.end(sizes.records)
 
     measured = await _measure(sizes.records, walk())
-    first, far = [], []
+    times: dict[int, list[float]] = {number: [] for number in cursors}
     for _ in range(REPETITIONS):
-        first.append(await _page_milliseconds(backend, None))
-        far.append(await _page_milliseconds(backend, far_cursor))
-    return PageWalk(measured, sizes.far_page, Spread.of(first), Spread.of(far))
+        for number, cursor in cursors.items():
+            times[number].append(await _page_milliseconds(backend, cursor))
+    return PageWalk(measured, {number: Spread.of(each) for number, each in times.items()})
 
 
 async def walk_by_stream(backend: TransactionalBackend, sizes: Sizes) -> Measured:

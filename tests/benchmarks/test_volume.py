@@ -50,7 +50,7 @@ async def test_both_walks_see_what_was_stored(backend: TransactionalBackend) -> 
 
     assert len(await backend.messages.get_history(CHANNEL)) == 350
     assert [each.records for each in (stored, by_pages.walk, by_stream)] == [350] * 3
-    assert by_pages.far_page == 3
+    assert list(by_pages.milliseconds) == [1, 2, 3]
     assert 0 < stored.making_seconds < stored.seconds
 
 
@@ -85,9 +85,9 @@ async def test_tasks_are_stored_at_once_and_singly(backend: TransactionalBackend
 
 
 def test_the_far_page_is_a_full_one() -> None:
-    assert Sizes(records=1_000_099, tasks=1).far_page == 10_000
-    assert Sizes(records=999_999, tasks=1).far_page == 9_999
-    assert Sizes(records=1, tasks=1).far_page == 1
+    assert Sizes(records=1_000_099, tasks=1).timed_pages == (1, 5_000, 10_000)
+    assert Sizes(records=999_999, tasks=1).timed_pages == (1, 5_000, 9_999)
+    assert Sizes(records=1, tasks=1).timed_pages == (1, 1, 1)
 
 
 def test_memory_that_was_given_back_counts_and_what_was_before_does_not() -> None:
@@ -113,10 +113,8 @@ def test_rates_leave_out_the_time_to_make_records() -> None:
 
 
 def test_a_step_that_takes_too_much_memory_is_named() -> None:
-    spread = Spread.of([1.0])
-    small = Figures(
-        "postgresql", {}, STEP, PageWalk(STEP, 1, spread, spread), STEP, TaskSaves(STEP, STEP)
-    )
+    walk = PageWalk(STEP, {1: Spread.of([1.0])})
+    small = Figures("postgresql", {}, STEP, walk, STEP, TaskSaves(STEP, STEP))
     large = replace(small, stream=replace(STEP, peak=STEP.before + LIMIT + 1))
 
     assert too_large([small]) == []
