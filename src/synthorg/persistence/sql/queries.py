@@ -273,7 +273,8 @@ class ListQuery:
         columns = pick(self._table, self._order_by)
 
         def go_on(dialect: Dialect) -> Select[Any]:
-            return expression.where(dialect.beyond(columns, position, descending=self._descending))
+            beyond = dialect.beyond(columns, position, descending=self._descending)
+            return dialect.in_order(expression.where(beyond), self._table, self._order_by)
 
         return Statement("list", self._table, go_on, [*parameters, *position])
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, Final, final
 
-from sqlalchemy import ColumnElement, Connection, Executable, Table, bindparam, tuple_
+from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, bindparam, tuple_
 from sqlalchemy.exc import DBAPIError, ResourceClosedError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -185,6 +185,21 @@ class Dialect(ABC):
         """
         row, last = tuple_(*columns), tuple_(*position)
         return row < last if descending else row > last
+
+    def in_order(
+        self,
+        expression: Select[Any],
+        table: Table,  # noqa: ARG002 (used where the optimizer needs to be told)
+        order_by: Sequence[str],  # noqa: ARG002 (likewise)
+    ) -> Select[Any]:
+        """Have a list that goes on after a position find it by an index in the order of the list.
+
+        Args:
+            expression: The list.
+            table: Its table.
+            order_by: The columns that order it.
+        """
+        return expression
 
     @abstractmethod
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:

@@ -1,0 +1,57 @@
+"""What lists cost on MariaDB, in rows that the server looks at rather than in time."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from synthorg.entities import Message
+from synthorg.persistence import MariaDBConfig, TransactionalBackend
+from synthorg.persistence.sql.dialects.mysql import MariaDBDialect
+from synthorg.persistence.sql.queries import LIMIT
+from synthorg.persistence.sql.repositories.messages import SQLMessageRepository
+from tests.conformance.kinds import MESSAGES, MOMENT
+from tests.conftest import ServerPool
+from tests.dialects.places import connected
+from tests.servers.mariadb import MariaDB
+
+DIALECT = MariaDBDialect(MariaDBConfig(database="any"))
+MESSAGES_STORED = 2000
+PAGE = 20
+
+
+@pytest.fixture
+async def backend(server_pool: ServerPool) -> AsyncIterator[TransactionalBackend]:
+    """A backend with one channel that has all the messages."""
+    with server_pool.get(MariaDB).migrated_database() as url:
+        async with connected(url) as backend:
+            await backend.messages.save_many(messages())
+            yield backend
+
+
+def messages() -> Iterator[Message]:
+    for number in range(MESSAGES_STORED):
+        moment = MOMENT + timedelta(seconds=number // 4)
+        yield MESSAGES.altered(MESSAGES.keyed(str(number)), timestamp=moment, channel="all")
+
+
+async def rows_read(connection: AsyncConnection, seconds: int) -> int:
+    """Read the page after a moment, and give how many rows the server has looked at for it."""
+    listing = SQLMessageRepository.listing
+    position = listing.after((MOMENT + timedelta(seconds=seconds), "x"))
+    statement, parameters = listing.narrowed({"channel": "all", LIMIT: PAGE, **position})
+    await connection.execute(text("FLUSH STATUS"))  # of this session
+    rows = (await connection.execute(statement.build(DIALECT), statement.admit(parameters))).all()
+    assert len(rows) == PAGE
+    status = await connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read_%'"))
+    return sum(int(value) for _, value in status)
+
+
+async def test_a_page_costs_the_same_wherever_it_is(backend: TransactionalBackend) -> None:
+    last = MESSAGES_STORED // 4
+    async with backend.get_db().connect() as connection:
+        read = [await rows_read(connection, at) for at in range(last, PAGE, -last // 10)]
+    assert len(read) == 10
+    assert max(read) <= PAGE + 5
