@@ -307,3 +307,26 @@ async def test_a_backend_made_from_a_url_is_the_same(sqlite_file: Path) -> None:
     async with backend.get_db().connect() as connection:
         assert await connection.scalar(text("PRAGMA synchronous")) == 1
     await backend.disconnect()
+
+
+async def test_a_unit_that_sqlite_itself_rolls_back_stores_nothing_after_it(
+    sqlite_file: Path,
+) -> None:
+    with closing(sqlite3.connect(sqlite_file)) as connection:
+        connection.execute(
+            "CREATE TRIGGER undo BEFORE INSERT ON tasks WHEN NEW.id = 'undone' "
+            "BEGIN SELECT RAISE(ROLLBACK, 'undone'); END"
+        )
+
+    async def save_all(backend: SQLitePersistenceBackend) -> None:
+        async with backend.transaction() as unit:
+            await unit.tasks.save(TASKS.make(id="before"))
+            for refused in ("undone", "after"):
+                with pytest.raises(PersistenceError):
+                    await unit.tasks.save(TASKS.make(id=refused))
+
+    async with opened(sqlite_file) as backend:
+        with pytest.raises(PersistenceError):
+            await save_all(backend)
+        assert await backend.tasks.list_tasks() == ()
+        await backend.tasks.save(TASKS.example)

@@ -198,7 +198,7 @@ class ThreadTransaction(DriverTransaction):
 
     async def _step(self, function: Callable[..., Result], *arguments: Any) -> Result:
         if self._begun:
-            return await self._connection.run(function, *arguments, stop=True)
+            return await self._connection.run(_next, function, *arguments, stop=True)
         self._begun = True
         return await self._connection.run(_first, self._begin, function, *arguments, stop=True)
 
@@ -279,6 +279,15 @@ def _first(
 ) -> Result:
     """Begin a transaction with its first step, in the same trip."""
     connection.execute(begin)
+    return function(connection, *arguments)
+
+
+def _next(
+    connection: sqlite3.Connection, function: Callable[..., Result], *arguments: Any
+) -> Result:
+    """Go on in a transaction, unless it is gone: then each statement would commit by itself."""
+    if not connection.in_transaction:  # https://www.sqlite.org/lang_transaction.html
+        raise sqlite3.OperationalError("the transaction was rolled back")
     return function(connection, *arguments)
 
 
