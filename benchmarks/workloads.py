@@ -47,14 +47,13 @@ class Supply:
         project = self._volume.projects
         return [data.task(self._first_new + each, project=project) for each in range(number)]
 
-    def saved_tasks(self, number: int) -> list[Task]:
-        """Make tasks to save: half of them new, half of them stored with other content."""
+    def changed_tasks(self, number: int) -> list[Task]:
+        """Make tasks that are stored with other content, from anywhere in the table."""
         odd = range(1, self._volume.rows, 2)
-        replaced = [
+        return [
             self._volume.task(each, revision=self._first_new)
-            for each in self._choose.sample(odd, k=number // 2)
+            for each in self._choose.sample(odd, k=number)
         ]
-        return self.shuffled([*replaced, *self.new_tasks(number - len(replaced))])
 
     def projects(self, number: int) -> list[str]:
         """Choose projects."""
@@ -103,7 +102,11 @@ class Workload:
 
 
 def _saves(supply: Supply, number: int) -> list[Operation]:
-    return [_save(task) for task in supply.saved_tasks(number)]
+    return [_save(task) for task in supply.new_tasks(number)]
+
+
+def _replacements(supply: Supply, number: int) -> list[Operation]:
+    return [_save(task) for task in supply.changed_tasks(number)]
 
 
 def _gets(supply: Supply, number: int) -> list[Operation]:
@@ -111,7 +114,7 @@ def _gets(supply: Supply, number: int) -> list[Operation]:
 
 
 def _mixture(supply: Supply, number: int) -> list[Operation]:
-    saves = _saves(supply, number // 5)
+    saves = [*_saves(supply, number // 10), *_replacements(supply, number // 10)]
     return supply.shuffled([*saves, *_gets(supply, number - len(saves))])
 
 
@@ -164,10 +167,16 @@ def _work(job: data.Job) -> Operation:
 
 
 WORKLOADS: Final = {
-    "save": Workload("Save a task, one after the other", "tasks/s", 600, 200, _saves),
+    "save": Workload("Save a new task, one after the other", "tasks/s", 600, 200, _saves),
     "get": Workload("Get a task, one after the other", "tasks/s", 1_000, 300, _gets),
-    "save-64": Workload("Save tasks, 64 at a time", "tasks/s", 1_280, 384, _saves, width=64),
+    "save-64": Workload("Save new tasks, 64 at a time", "tasks/s", 1_280, 384, _saves, width=64),
     "get-64": Workload("Get tasks, 64 at a time", "tasks/s", 1_920, 640, _gets, width=64),
+    "replace": Workload(
+        "Save a stored task, one after the other", "tasks/s", 600, 200, _replacements
+    ),
+    "replace-64": Workload(
+        "Save stored tasks, 64 at a time", "tasks/s", 1_280, 384, _replacements, width=64
+    ),
     "list": Workload("List the 1,000 tasks of a project", "lists/s", 10, 4, _lists),
     "newest": Workload("The newest 50 messages of a channel", "lists/s", 100, 40, _histories),
     "sum": Workload("Add up the costs of an agent", "sums/s", 200, 80, _sums),

@@ -16,7 +16,8 @@ def supply(round_number: int = 1) -> Supply:
 
 
 def test_the_same_round_has_the_same_work_every_time() -> None:
-    assert supply().saved_tasks(20) == supply().saved_tasks(20)
+    assert supply().new_tasks(20) == supply().new_tasks(20)
+    assert supply().changed_tasks(20) == supply().changed_tasks(20)
     assert supply().jobs(5) == supply().jobs(5)
     assert supply().stored_ids(20) == supply().stored_ids(20)
 
@@ -27,19 +28,17 @@ def test_no_round_saves_new_tasks_that_another_one_has_saved() -> None:
     assert len(ids) == 3_000
 
 
-def test_half_of_the_saved_tasks_replace_stored_ones_in_their_own_project() -> None:
+def test_a_changed_task_replaces_a_stored_one_in_its_own_project() -> None:
     stored = {each.id: each for each in VOLUME.tasks()}
 
-    saved = supply().saved_tasks(40)
+    changed = supply().changed_tasks(40)
 
-    replaced = [each for each in saved if each.id in stored]
-    assert len(replaced) == 20
-    assert all(each != stored[each.id] for each in replaced)
-    assert all(each.project == stored[each.id].project for each in replaced)
+    assert all(each != stored[each.id] for each in changed)
+    assert all(each.project == stored[each.id].project for each in changed)
 
 
 def test_what_is_read_while_others_save_is_never_saved() -> None:
-    replaced = {each.id for each in supply().saved_tasks(500)}
+    replaced = {each.id for each in supply().changed_tasks(500)}
 
     assert replaced.isdisjoint(supply().stored_ids(5_000))
 
