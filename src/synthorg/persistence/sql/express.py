@@ -53,6 +53,20 @@ class DriverStatement(Protocol):
         """
         ...
 
+    def of_rows(
+        self, rows: Sequence[Sequence[Any]]
+    ) -> "tuple[DriverStatement, Sequence[Sequence[Any]]] | None":
+        """Find the statement that does the same with several rows, in their order.
+
+        Args:
+            rows: The values of each row by position, where the driver takes arrays.
+
+        Returns:
+            The statement and its values, an array for each column; None if there is none, or if
+            two rows have the same key, of which one statement could replace only one.
+        """
+        ...
+
     def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Convert the columns of rows as the driver returned them.
 

@@ -1,6 +1,7 @@
 """Statements compiled once to what a driver takes: SQL, values by position, decoded rows."""
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, overload
 
 from sqlalchemy import Boolean, Dialect, Executable, TypeDecorator
@@ -27,6 +28,7 @@ class Prepared:
 
     __slots__ = (
         "_columns",
+        "_key_of",
         "_parameters",
         "_prepared",
         "inserts",
@@ -59,6 +61,7 @@ class Prepared:
             (name, constants[name], _to_driver(compiled, name, admissions.get(name)))
             for name in compiled.positiontup or ()
         )
+        self._key_of = _key_of(statement, [name for name, *_ in self._parameters])
         columns = list(getattr(compiled.statement, "selected_columns", ()))
         self.key_place = None
         if statement.among is not None:
@@ -102,6 +105,19 @@ class Prepared:
         prepared = self._prepared(statement)
         return prepared, prepared.bind(parameters)
 
+    def of_rows(
+        self, rows: Sequence[Sequence[Any]]
+    ) -> tuple["Prepared", Sequence[Sequence[Any]]] | None:
+        """Find the statement that writes several rows, as `DriverStatement` says.
+
+        Args:
+            rows: The values of each row by position.
+        """
+        of_rows = self.statement.of_rows
+        if of_rows is None or self._repeat_a_key(rows):
+            return None
+        return self._prepared(of_rows), list(zip(*rows, strict=True))
+
     def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Convert the columns of rows, as `DriverStatement` says.
 
@@ -109,6 +125,9 @@ class Prepared:
             rows: The rows as the driver returned them.
         """
         return DecodedRows(rows, self._columns) if self._columns else rows
+
+    def _repeat_a_key(self, rows: Sequence[Sequence[Any]]) -> bool:
+        return self._key_of is not None and len(set(map(self._key_of, rows))) < len(rows)
 
 
 class DecodedRows(Sequence[Sequence[Any]]):
@@ -165,6 +184,13 @@ def prepare(
     assert isinstance(compiled, SQLCompiler)
     assert not compiled.post_compile_params  # for these the SQL would depend on the values
     return Prepared(statement, compiled, prepared, reads=expression.is_select)
+
+
+def _key_of(statement: Statement, names: Sequence[str]) -> Callable[[Sequence[Any]], object] | None:
+    """Find what gives the key of the row that a statement replaces, from its values."""
+    if not statement.replaces:
+        return None
+    return itemgetter(*[names.index(column.name) for column in statement.table.primary_key])
 
 
 def _to_driver(compiled: SQLCompiler, name: str, admit: Convert | None) -> Convert:

@@ -40,6 +40,8 @@ class Statement:
         build: Makes the expression for a dialect; most are the same for all.
         parameters: The bind parameters that each execution has to give.
         among: Finds the statement that reads several of its rows at once, where it reads one.
+        of_rows: Does the same with many rows, given as an array for each column, where it writes
+            one; on databases with arrays.
         inserts: Whether it adds a row, so that a protected one that exists is a duplicate.
         replaces: Whether it adds a row or replaces the one with its key.
     """
@@ -50,6 +52,7 @@ class Statement:
         "among",
         "build",
         "inserts",
+        "of_rows",
         "replaces",
         "table",
     )
@@ -62,6 +65,7 @@ class Statement:
         parameters: Iterable[BindParameter[Any]],
         *,
         among: "AmongKeys | None" = None,
+        of_rows: "Statement | None" = None,
         inserts: bool = False,
         replaces: bool = False,
     ) -> None:
@@ -69,6 +73,7 @@ class Statement:
         self.table = table
         self.build = build
         self.among = among
+        self.of_rows = of_rows
         self.inserts = inserts
         self.replaces = replaces
         self._admissions = tuple(
@@ -199,6 +204,7 @@ def insertion(table: Table) -> Statement:
         table,
         lambda _: insert(table).values(values).inline(),
         values.values(),
+        of_rows=Statement("save", table, lambda dialect: dialect.insert_arrays(table), ()),
         inserts=True,
     )
 
@@ -215,6 +221,7 @@ def replacement(table: Table, kept: Collection[str]) -> Statement:
         table,
         lambda dialect: dialect.upsert(table, kept),
         insert_values(table).values(),
+        of_rows=Statement("save", table, lambda dialect: dialect.upsert_arrays(table, kept), ()),
         replaces=True,
     )
 

@@ -1,7 +1,6 @@
-"""The fast route of PostgreSQL through asyncpg, which pipelines many runs of one statement."""
+"""The fast route of PostgreSQL through asyncpg, which takes the values of many rows as arrays."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from typing import Any, Final
 
 from synthorg.persistence.errors import PersistenceConnectionError
@@ -9,8 +8,11 @@ from synthorg.persistence.sql.dialects.server_driver import ServerDriver
 from synthorg.persistence.sql.express import DriverStatement
 from synthorg.persistence.sql.lanes import Call, Outcome
 
-BYTES_AT_ONCE: Final = 64 * 1024
-"""How many bytes of values are sent together. From 128 KiB, asyncpg sends in several goes, and a
+BYTES_AT_ONCE: Final = 1024 * 1024
+"""How many bytes of values are sent together, so that large rows do not pile up in memory."""
+
+BYTES_OF_MANY_RUNS: Final = 64 * 1024
+"""The same for many runs of a statement. From 128 KiB, asyncpg sends those in several goes, and a
 cancellation in between leaves it waiting for ever for an answer to what it has not asked."""
 
 WIDEST_CHARACTER: Final = 4  # bytes, in UTF-8
@@ -42,15 +44,24 @@ class AsyncpgDriver(ServerDriver):
 
     async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:
         """Run a statement many times, as `ServerDriver` says."""
-        rows = iter(values)
-        for row in rows:
-            await self._connection.executemany(statement.sql, _portion(row, rows))
+        for rows in _portions(values, BYTES_AT_ONCE):
+            if not await self._send_arrays(statement, rows):
+                for portion in _portions(rows, BYTES_OF_MANY_RUNS):
+                    await self._connection.executemany(statement.sql, portion)
 
     async def send_together(
         self, statement: DriverStatement, values: Sequence[Sequence[Any]]
     ) -> None:
         """Run a statement many times in one transaction, as `ServerDriver` says."""
-        await self._connection.executemany(statement.sql, values)
+        if not await self._send_arrays(statement, values):
+            await self._connection.executemany(statement.sql, values)
+
+    async def _send_arrays(self, statement: DriverStatement, rows: Sequence[Sequence[Any]]) -> bool:
+        """Write rows by one run of a statement for many, and tell whether there is one."""
+        at_once = statement.of_rows(rows)
+        if at_once is not None:
+            await self.send(Call(*at_once))
+        return at_once is not None
 
     async def commit(self) -> None:
         """Commit, as `ServerDriver` says."""
@@ -59,14 +70,18 @@ class AsyncpgDriver(ServerDriver):
             raise PersistenceConnectionError("the transaction failed: it was rolled back")
 
 
-def _portion(first: Sequence[Any], others: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-    """Take as many rows as are sent together."""
-    size = 0
-    for row in chain([first], others):
-        yield row
-        size += sum(map(_largest_size, row))
-        if size >= BYTES_AT_ONCE:
-            return
+def _portions(rows: Iterable[Sequence[Any]], size: int) -> Iterator[Sequence[Sequence[Any]]]:
+    """Divide rows into what is sent together."""
+    portion: list[Sequence[Any]] = []
+    so_far = 0
+    for row in rows:
+        portion.append(row)
+        so_far += sum(map(_largest_size, row))
+        if so_far >= size:
+            yield portion
+            portion, so_far = [], 0
+    if portion:
+        yield portion
 
 
 def _largest_size(value: Any) -> int:

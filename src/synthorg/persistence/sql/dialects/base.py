@@ -2,7 +2,7 @@
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
@@ -168,6 +168,27 @@ class Dialect(ABC):
         Returns:
             A statement that never touches a row which owns another unique key.
         """
+
+    def insert_arrays(self, table: Table) -> Executable:
+        """Build the statement that inserts many rows, where the driver can send arrays.
+
+        Args:
+            table: The table; the statement has a bind parameter for each insertable column, which
+                takes the values of all rows in that column.
+        """
+        raise NotImplementedError(f"{self.backend_name} has no arrays to send")
+
+    def upsert_arrays(self, table: Table, kept: Collection[str]) -> Executable:
+        """Build the statement that inserts or replaces many rows, where the driver sends arrays.
+
+        Args:
+            table: The table, as for `insert_arrays`.
+            kept: As for `upsert`.
+
+        Returns:
+            A statement that fails when two of the rows have the same key.
+        """
+        raise NotImplementedError(f"{self.backend_name} has no arrays to send")
 
     def beyond(
         self,
@@ -359,29 +380,25 @@ def import_driver(module: str, extra: str) -> ModuleType:
         ) from error
 
 
-def upsert_on_conflict(
-    insert: Callable[[Table], Any], table: Table, kept: Collection[str]
-) -> Executable:
-    """Build the upsert of the databases that can name the key in ON CONFLICT.
+def replacing_on_conflict(statement: Any, table: Table, kept: Collection[str]) -> Executable:
+    """Make an upsert of an INSERT, on the databases that can name the key in ON CONFLICT.
 
     Args:
-        insert: The dialect's own INSERT.
+        statement: The dialect's own INSERT, of every insertable column.
         table: The table.
         kept: Columns that keep the value of an existing row.
     """
-    values = insert_values(table)
     key = [column.name for column in table.primary_key]
-    statement = insert(table).values(values)
-    statement = statement.on_conflict_do_update(
+    upsert = statement.on_conflict_do_update(
         index_elements=key,
         set_={
             name: statement.excluded[name]
-            for name in values
+            for name in insertable(table)
             if name not in key and name not in kept
         },
     )
-    assert isinstance(statement, Executable)
-    return statement
+    assert isinstance(upsert, Executable)
+    return upsert
 
 
 def insertable(table: Table) -> Iterator[str]:

@@ -6,8 +6,21 @@ from math import ceil
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import URL, ColumnElement, Connection, Executable, String, Table, func, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Executable,
+    String,
+    Table,
+    Text,
+    bindparam,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -27,9 +40,11 @@ from synthorg.persistence.sql.dialects.base import (
     Fault,
     held_too_long,
     import_driver,
+    insert_values,
+    insertable,
     pool_options,
+    replacing_on_conflict,
     unusable,
-    upsert_on_conflict,
 )
 from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
 from synthorg.persistence.sql.dialects.inspection import Inspection, PostgreSQLInspection
@@ -165,7 +180,17 @@ class PostgreSQLDialect(Dialect):
         return engine
 
     def upsert(self, table: Table, kept: Collection[str]) -> Executable:
-        return upsert_on_conflict(insert, table, kept)
+        return replacing_on_conflict(insert(table).values(insert_values(table)), table, kept)
+
+    def insert_arrays(self, table: Table) -> Insert:
+        # https://www.postgresql.org/docs/current/functions-array.html: unnest() of many arrays
+        names = list(insertable(table))
+        arrays = [bindparam(name, type_=_array_of(table.columns[name])) for name in names]
+        rows = func.unnest(*arrays).table_valued(*names, name="given").render_derived()
+        return insert(table).from_select(names, select(*rows.c), include_defaults=False)
+
+    def upsert_arrays(self, table: Table, kept: Collection[str]) -> Executable:
+        return replacing_on_conflict(self.insert_arrays(table), table, kept)
 
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
         return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD", type_=String())
@@ -226,6 +251,11 @@ class PostgreSQLDialect(Dialect):
 
     def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
         return f"{table}_refuse_change", f"{table}_refuse_truncate"
+
+
+def _array_of(column: Column[Any]) -> ARRAY[Any]:
+    # A cast to a text of limited length would cut the values off, where the column refuses them.
+    return ARRAY(Text() if column.type.python_type is str else column.type)
 
 
 def _asyncpg_arguments(config: PostgreSQLConfig, settings: dict[str, str]) -> dict[str, Any]:

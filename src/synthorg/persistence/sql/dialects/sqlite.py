@@ -44,8 +44,9 @@ from synthorg.persistence.sql.dialects.base import (
     Dialect,
     Sharing,
     held_too_long,
+    insert_values,
+    replacing_on_conflict,
     unusable,
-    upsert_on_conflict,
 )
 from synthorg.persistence.sql.dialects.inspection import Inspection, SQLiteInspection
 from synthorg.persistence.sql.dialects.sqlite_express import (
@@ -164,7 +165,7 @@ class SQLiteDialect(Dialect):
         await connection.execute(text("SELECT count(*) FROM sqlite_master"))
 
     def upsert(self, table: Table, kept: Collection[str]) -> Executable:
-        return upsert_on_conflict(insert, table, kept)
+        return replacing_on_conflict(insert(table).values(insert_values(table)), table, kept)
 
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
         return func.substr(moment, 1, len("2026-03-01"), type_=String())
