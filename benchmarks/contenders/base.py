@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 from benchmarks.data import Job
 from synthorg.entities import CostRecord, Message, Task
-from synthorg.persistence import PersistenceConfig, SQLiteConfig
+from synthorg.persistence import MariaDBConfig, PersistenceConfig, SQLiteConfig
 from synthorg.persistence.config import ServerConfig
+from synthorg.persistence.sql.dialects.sqlite import PAGES_BETWEEN_CHECKPOINTS
 
 NEWEST: Final = 50
 """How many messages `newest` returns."""
@@ -90,9 +91,16 @@ def sqlite_pragmas(config: SQLiteConfig) -> dict[str, str]:
         "foreign_keys": "ON",
         "journal_mode": "WAL",
         "journal_size_limit": str(config.journal_size_limit),
+        "wal_autocheckpoint": str(PAGES_BETWEEN_CHECKPOINTS),
         "synchronous": config.synchronous.upper(),
         "busy_timeout": str(round(config.busy_timeout_seconds * 1000)),
     }
+
+
+def mariadb_session(config: MariaDBConfig) -> str:
+    """Give the command that sets up a session: how isolated it is, and the library's time limit."""
+    seconds = config.statement_timeout_seconds
+    return f"SET SESSION tx_isolation = 'READ-COMMITTED', max_statement_time = {seconds:f}"
 
 
 def server_address(config: ServerConfig) -> str:

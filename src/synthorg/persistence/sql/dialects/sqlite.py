@@ -67,6 +67,11 @@ BEGIN_OPTION: Final = "synthorg_begin"
 
 FILE_HEADER: Final = b"SQLite format 3\x00"  # https://www.sqlite.org/fileformat.html
 READERS: Final = 5
+PAGES_BETWEEN_CHECKPOINTS: Final = 4000
+"""How long the log grows, where SQLite's 1,000 pages would have bursts of saves wait for the disk
+a third longer. More would make readers search several of its indexes, of 4,062 pages each.
+https://www.sqlite.org/walformat.html#the_wal_index_file_format"""
+
 CACHED_STATEMENTS: Final = 512  # all that the repositories have, so that each is parsed once
 PRIMARY_CODE: Final = 0xFF  # extended result codes keep the primary one in the lowest byte
 
@@ -260,6 +265,7 @@ class SQLiteDialect(Dialect):
                 await connection.execute(
                     f"PRAGMA journal_size_limit={self._config.journal_size_limit}"
                 )
+                await connection.execute(f"PRAGMA wal_autocheckpoint={PAGES_BETWEEN_CHECKPOINTS}")
                 # FULL syncs the WAL at every commit: no acknowledged write is lost in a power cut.
                 await connection.execute(f"PRAGMA synchronous={self._config.synchronous}")
         except BaseException:
