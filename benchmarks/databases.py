@@ -17,12 +17,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.data import Volume
-from synthorg.persistence import PersistenceConfig, create_backend
+from synthorg.persistence import PersistenceConfig, PostgreSQLConfig, create_backend
 
 Rows = Sequence[Sequence[Any]]
 
 TABLES: Final = ("tasks", "messages", "cost_records")
 CONNECT_SECONDS: Final = 10
+STATEMENT_SECONDS: Final = PostgreSQLConfig(database="any").statement_timeout_seconds
 UNREACHABLE: Final = (DBAPIError, OSError, TimeoutError)
 
 
@@ -214,7 +215,11 @@ class PostgreSQLSite(ServerSite):
 
     def copy(self) -> str:
         name = self._new_name()
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
+        self._execute(
+            f"CREATE DATABASE {name} TEMPLATE {self._template}",
+            # The library limits its statements, which is not for free; so all shall be limited.
+            f"ALTER DATABASE {name} SET statement_timeout = '{STATEMENT_SECONDS:g}s'",
+        )
         return self._url_of(name)
 
     def drop(self, name: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncmy
 
-from benchmarks.contenders.base import Contender, changed
+from benchmarks.contenders.base import Contender, changed, mariadb_session
 from benchmarks.contenders.rows import COSTS, MESSAGES, TASKS, WITHOUT_ZONE, Mapper
 from benchmarks.contenders.sql import mariadb_sql
 from benchmarks.data import Job
@@ -29,7 +29,7 @@ class AsyncmyPool(Contender):
             db=section.database,
             charset="utf8mb4",
             autocommit=True,
-            init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            init_command=mariadb_session(section),
         )
         self._sql = mariadb_sql()
         self._tasks = Mapper(TASKS, WITHOUT_ZONE)

@@ -20,8 +20,8 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from benchmarks.contenders.base import server_address, sqlite_pragmas
-from synthorg.persistence import PersistenceConfig, SQLiteConfig
+from benchmarks.contenders.base import mariadb_session, server_address, sqlite_pragmas
+from synthorg.persistence import MariaDBConfig, PersistenceConfig, SQLiteConfig
 from synthorg.persistence.sql.types import serial_number, utc_datetime
 
 DRIVERS: Final = {
@@ -128,6 +128,9 @@ def create_engine(config: PersistenceConfig) -> AsyncEngine:
         pool_size=section.pool_size,
         max_overflow=0,
         isolation_level="READ COMMITTED",
+        connect_args=(
+            {"init_command": mariadb_session(section)} if isinstance(section, MariaDBConfig) else {}
+        ),
     )
 
 
