@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -9,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.entities import Message
 from synthorg.persistence import MariaDBConfig, TransactionalBackend
+from synthorg.persistence.sql.dialects.asyncmy_express import AsyncmyDriver
 from synthorg.persistence.sql.dialects.mysql import MariaDBDialect
+from synthorg.persistence.sql.lanes import Call, Outcome
 from synthorg.persistence.sql.queries import LIMIT
 from synthorg.persistence.sql.repositories.messages import SQLMessageRepository
-from tests.conformance.kinds import MESSAGES, MOMENT
+from tests.conformance.kinds import COST_RECORDS, MESSAGES, MOMENT
 from tests.conftest import ServerPool
 from tests.dialects.places import connected
 from tests.servers.mariadb import MariaDB
@@ -20,6 +23,7 @@ from tests.servers.mariadb import MariaDB
 DIALECT = MariaDBDialect(MariaDBConfig(database="any"))
 MESSAGES_STORED = 2000
 PAGE = 20
+AGENTS = [f"agent {number}" for number in range(20)]
 
 
 @pytest.fixture
@@ -55,3 +59,29 @@ async def test_a_page_costs_the_same_wherever_it_is(backend: TransactionalBacken
         read = [await rows_read(connection, at) for at in range(last, PAGE, -last // 10)]
     assert len(read) == 10
     assert max(read) <= PAGE + 5
+
+
+async def test_a_sum_looks_at_nothing_but_its_index_even_after_rows_were_added(
+    backend: TransactionalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that is prepared on the server forgets then that the index has all it needs."""
+    connections: list[Any] = []
+    send = AsyncmyDriver.send
+
+    async def watched(driver: AsyncmyDriver, call: Call) -> Outcome:
+        connections.append(driver._connection)  # noqa: SLF001 (its status is asked for)
+        return await send(driver, call)
+
+    async def spent() -> float:
+        return await backend.cost_records.aggregate(agent_id=AGENTS[0])
+
+    monkeypatch.setattr(AsyncmyDriver, "send", watched)
+    records = [COST_RECORDS.altered(COST_RECORDS.example, agent_id=agent) for agent in AGENTS]
+    await backend.cost_records.save_many(records * 20)
+    await spent()
+    await backend.cost_records.save(records[0])
+    assert await spent() == pytest.approx(21 * records[0].cost_usd)
+    cursor = connections[-1].cursor()
+    await cursor.execute("SHOW SESSION STATUS LIKE 'Handler_icp_attempts'")
+    ((_, rows_checked_before_they_were_read),) = await cursor.fetchall()
+    assert int(rows_checked_before_they_were_read) == 0

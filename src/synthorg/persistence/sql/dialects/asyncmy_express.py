@@ -1,4 +1,4 @@
-"""The fast route of MySQL and MariaDB through asyncmy, with statements prepared on the server."""
+"""The fast route of MySQL and MariaDB through asyncmy, with most statements prepared there."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -29,7 +29,12 @@ class AsyncmyDriver(ServerDriver):
     async def send(self, call: Call) -> Outcome:
         """Run one call, as `ServerDriver` says."""
         cursor = self._connection.cursor()
-        await cursor.execute(call.statement.sql, call.values)
+        if call.statement.scans:
+            # Prepared on the server, it would look up each row of an index that has all it needs,
+            # once a row was added to the table by anyone.
+            await cursor.execute(cursor.mogrify(call.statement.sql, call.values))
+        else:
+            await cursor.execute(call.statement.sql, call.values)
         return await cursor.fetchall() if call.statement.reads else cursor.rowcount
 
     async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from pydantic import AwareDatetime, TypeAdapter
-from sqlalchemy import ColumnElement, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from synthorg.entities import CostRecord, NotBlankStr
 from synthorg.persistence.errors import QueryError
@@ -37,7 +37,7 @@ class SQLCostRecordRepository(Repository[CostRecord]):
         time="timestamp",
     )
     _conditions = Conditions(table, filters=("agent_id", "task_id"), time="timestamp")
-    _total = select(func.coalesce(_sums[0], literal_column("0.0")))
+    _total = select(func.coalesce(_sums[0], 0.0))
     _totals = TypeAdapter(CostTotal)
 
     async def save(self, record: CostRecord) -> None:
