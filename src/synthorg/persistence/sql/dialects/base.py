@@ -354,6 +354,8 @@ def pool_options(config: ServerConfig, connections: int) -> dict[str, Any]:
         "max_overflow": config.max_overflow,
         "pool_timeout": config.pool_timeout_seconds,
         "pool_recycle": config.pool_recycle_seconds,
+        # Who calls one after the other gets the same connection, which then need not be pinged.
+        "pool_use_lifo": True,
         # One meaning everywhere; what needs more is a compare-and-swap or a constraint.
         "isolation_level": ISOLATION_LEVEL,
         "hide_parameters": True,
