@@ -31,6 +31,7 @@ OTHER_SESSIONS = {
     "mariadb": "SELECT id FROM information_schema.processlist "
     "WHERE db = DATABASE() AND id <> CONNECTION_ID()",
 }
+OWN_SESSION = {"postgresql": "SELECT pg_backend_pid()", "mariadb": "SELECT CONNECTION_ID()"}
 KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mariadb": "KILL {}"}
 SLEEP = {"postgresql": "SELECT pg_sleep(10)", "mariadb": "SELECT SLEEP(10) FROM tasks"}
 READ_ONLY = {
@@ -231,6 +232,21 @@ async def test_an_exhausted_pool_is_a_connection_error_and_recovers(place: Place
             with pytest.raises(PersistenceConnectionError, match="pool"):
                 await backend.tasks.get("one")
         assert await backend.tasks.get("one") is not None
+
+
+async def test_calls_one_after_the_other_use_the_same_session(place: Place) -> None:
+    """Even after a burst: each then follows so soon that nobody asks whether it is alive."""
+    async with connected(place.url, prepared_statements="false") as backend:
+
+        async def session(burst: asyncio.Barrier | None = None) -> int:
+            async with backend.get_db().connect() as connection:
+                if burst is not None:
+                    await burst.wait()
+                return int(await connection.scalar(text(OWN_SESSION[place.kind])) or 0)
+
+        at_once = asyncio.Barrier(3)
+        assert len(set(await asyncio.gather(*(session(at_once) for _ in range(3))))) == 3
+        assert len({await session() for _ in range(6)}) == 1
 
 
 async def test_a_payload_above_the_limit_of_the_server_is_refused_before_it_is_sent(
