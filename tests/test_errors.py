@@ -3,7 +3,15 @@ import pickle
 import pytest
 
 from synthorg.persistence import errors
-from synthorg.persistence.errors import PersistenceError, QueryError, VersionConflictError
+from synthorg.persistence.errors import (
+    NotConnectedError,
+    OutcomeUnknownError,
+    PersistenceConnectionError,
+    PersistenceError,
+    QueryError,
+    UsageError,
+    VersionConflictError,
+)
 
 ALL = [
     error
@@ -28,3 +36,17 @@ def test_an_error_keeps_its_message_across_processes(error: type[PersistenceErro
 def test_a_version_conflict_is_caught_as_a_query_error() -> None:
     with pytest.raises(QueryError):
         raise VersionConflictError("version 3 of workflow definition 'w1' is stored")
+
+
+def test_a_backend_that_is_not_connected_is_a_mistake_and_a_connection_error() -> None:
+    assert issubclass(NotConnectedError, UsageError)
+    assert issubclass(NotConnectedError, PersistenceConnectionError)
+
+
+def test_a_mistake_of_the_program_is_no_connection_error() -> None:
+    assert not issubclass(UsageError, PersistenceConnectionError)
+
+
+def test_an_unknown_outcome_is_caught_as_a_connection_error() -> None:
+    with pytest.raises(PersistenceConnectionError):
+        raise OutcomeUnknownError

@@ -14,11 +14,14 @@ from synthorg.persistence.errors import (
     ArtifactTooLargeError,
     DuplicateRecordError,
     MigrationError,
+    NotConnectedError,
+    OutcomeUnknownError,
     PersistenceConnectionError,
     PersistenceError,
     QueryError,
     RecordNotFoundError,
     TransactionConflictError,
+    UsageError,
     VersionConflictError,
 )
 from synthorg.persistence.factory import create_backend
@@ -38,6 +41,8 @@ __all__ = [
     "MariaDBConfig",
     "MigrationError",
     "MySQLConfig",
+    "NotConnectedError",
+    "OutcomeUnknownError",
     "Page",
     "PersistenceBackend",
     "PersistenceConfig",
@@ -51,6 +56,7 @@ __all__ = [
     "TransactionConflictError",
     "TransactionalBackend",
     "UnitOfWork",
+    "UsageError",
     "VersionConflictError",
     "create_backend",
 ]

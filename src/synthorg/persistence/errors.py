@@ -24,6 +24,29 @@ class PersistenceConnectionError(PersistenceError):
     """
 
 
+class OutcomeUnknownError(PersistenceConnectionError):
+    """The connection was lost before the answer came: the change may or may not be stored.
+
+    Raised by writes that cannot be repeated safely, and by the commit of a unit of work. Read
+    what is stored before you write again. Whatever else a write raises, it has written nothing.
+    """
+
+
+class UsageError(PersistenceError):
+    """The program uses the library in a way that cannot work.
+
+    Raised for a mistake in the calling code, such as a backend used in another event loop or
+    after a fork: trying again does not help.
+    """
+
+
+class NotConnectedError(UsageError, PersistenceConnectionError):
+    """The backend is not connected: await connect() first.
+
+    It is a PersistenceConnectionError as well, which is what a caller may have prepared for.
+    """
+
+
 class MigrationError(PersistenceError):
     """The database's schema could not be brought to the version that this library needs.
 
