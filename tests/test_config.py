@@ -188,7 +188,6 @@ def test_a_sqlite_url_names_a_path(url: str, path: str) -> None:
         "postgresql://user:%ff@host/db",
         "postgresql://host/db\n",
         "postgresql://host/db?host=other",
-        "postgresql://host/db?sslmode=require",
         "postgresql://host/db?tls=require",
         "postgresql://host/db?tls=require&tls_mode=require",
         "postgresql://host/db?tls_mode=prefer",
@@ -197,7 +196,6 @@ def test_a_sqlite_url_names_a_path(url: str, path: str) -> None:
         "postgresql://host/db?%ff=1",
         "mysql://host/db?driver=asyncpg",
         "oracle://host/db",
-        "postgresql+asyncpg://host/db",
         "host/db",
         "",
     ],
@@ -210,6 +208,86 @@ def test_a_url_that_cannot_be_taken_literally_is_refused(url: str) -> None:
 def test_an_unknown_scheme_is_refused_with_the_names_of_the_known_ones() -> None:
     with pytest.raises(ValidationError, match=r"sqlite.*postgresql.*mariadb.*mysql"):
         PersistenceConfig.from_url("oracle://user:password@host/db")
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("postgres://u:p@h/d", "postgresql://u:p@h/d"),
+        ("Postgres://u:p@h/d", "postgresql://u:p@h/d"),
+        ("postgresql+asyncpg://u:p@h/d", "postgresql://u:p@h/d?driver=asyncpg"),
+        ("postgresql+psycopg://u:p@h/d", "postgresql://u:p@h/d?driver=psycopg"),
+        ("mysql+asyncmy://u:p@h/d", "mysql://u:p@h/d"),
+        ("mariadb+asyncmy://u:p@h/d?charset=utf8mb4", "mariadb://u:p@h/d"),
+        ("sqlite+aiosqlite:///x.db", "sqlite:///x.db"),
+        ("postgres://h/d?sslmode=disable", "postgresql://h/d?tls_mode=off"),
+        ("postgres://h/d?sslmode=require", "postgresql://h/d?tls_mode=require"),
+        ("postgres://h/d?ssl=require", "postgresql://h/d?tls_mode=require"),
+        (
+            "postgres://h/d?sslmode=verify-full&sslrootcert=ca.pem&sslcert=c.pem&sslkey=c.key",
+            "postgresql://h/d?tls_mode=verify-full&tls_ca=ca.pem&tls_certificate=c.pem&tls_key=c.key",
+        ),
+        ("mysql://h/d?ssl-mode=REQUIRED", "mysql://h/d?tls_mode=require"),
+        (
+            "mysql://h/d?sslaccept=strict&ssl_ca=ca.pem",
+            "mysql://h/d?tls_mode=verify-full&tls_ca=ca.pem",
+        ),
+        ("mariadb://h/d?ssl_mode=VERIFY_IDENTITY", "mariadb://h/d?tls_mode=verify-full"),
+        (
+            "postgres://h/d?connect_timeout=5&channel_binding=prefer&gssencmode=disable",
+            "postgresql://h/d?connect_timeout_seconds=5",
+        ),
+    ],
+)
+def test_another_spelling_of_the_same_is_understood(url: str, same: str) -> None:
+    assert PersistenceConfig.from_url(url) == PersistenceConfig.from_url(same)
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("postgresql+psycopg2://h/d", r"write postgresql:// or postgresql\+asyncpg://"),
+        ("postgres+pg8000://h/d", r"write postgresql:// or postgresql\+asyncpg://"),
+        ("mysql+pymysql://h/d", r"write mysql:// or mysql\+asyncmy://"),
+        ("sqlite+pysqlite:///x.db", r"write sqlite:// or sqlite\+aiosqlite://"),
+        ("sqlite3:///x.db", "sqlite:///file.db"),
+        ("jdbc:postgresql://h/d", "postgresql://user:password@host/database"),
+        ("postgres://h/d?sslmode=prefer", "sslmode=prefer would .* tls_mode=verify-full"),
+        ("postgres://h/d?sslmode=allow", "sslmode=allow would .* tls_mode=verify-full"),
+        ("postgres://h/d?sslmode=verify-ca", "sslmode=verify-ca would .* tls_mode=verify-full"),
+        ("mysql://h/d?ssl-mode=PREFERRED", "ssl-mode=preferred would .* tls_mode=verify-full"),
+        ("mysql://h/d?ssl-mode=VERIFY_CA", "ssl-mode=verify_ca would .* tls_mode=verify-full"),
+        ("postgres://h/d?ssl=true", "ssl does not say whom to trust.*tls_mode=verify-full"),
+        ('mysql://h/d?ssl={"rejectUnauthorized":false}', "ssl does not say whom to trust"),
+        ("postgres://h/d?sslmode=require&tls_mode=off", "tls_mode twice"),
+        ("postgres://h/d?sslmode=verify-full&ssl=disable", "tls_mode twice"),
+        ("postgres://h/d?sslmode=require&sslrootcert=ca.pem", "verify-full"),
+        ("postgres://h/d?sslmode=verify-full&sslrootcert=system", "tls_mode=verify-full"),
+        ("postgres://h/d?channel_binding=require", "channel_binding .* tls_mode=verify-full"),
+        ("postgres://h/d?gssencmode=require", "gssencmode cannot be required"),
+        ("postgres://h/d?pgbouncer=true", "pgbouncer is for a pooler.*session mode"),
+        ("postgres://h/d?prepared_statement_cache_size=0", "is for a pooler"),
+        ("postgres://h/d?options=-csearch_path%3Dx", "options .* ALTER ROLE"),
+        ("postgres://h/d?schema=x", "schema .* search_path"),
+        ("postgres://h/d?connection_limit=5", "pool_size"),
+        ("postgres://h/d?target_session_attrs=read-write", "primary"),
+        ("postgres://u:p@a,b/d", "one host"),
+        ("postgres://u:p@a:1,b:2/d", "one host"),
+        ("mysql://h/d?unix_socket=/run/s", "host"),
+        ("mysql://h/d?charset=latin1", "utf8mb4"),
+        ("postgresql+asyncpg://h/d?driver=psycopg", "driver twice"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_with_what_to_write(url: str, advice: str) -> None:
+    with pytest.raises(ValidationError, match=advice):
+        PersistenceConfig.from_url(url)
+
+
+@pytest.mark.parametrize("name", ["sslmode", "ssl", "channel_binding", "options", "charset"])
+def test_the_value_of_a_refused_parameter_is_not_shown(name: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        PersistenceConfig.from_url(f"postgres://h/d?{name}={SECRET}")
+    assert SECRET.lower() not in everything_shown(refusal.value).lower()
 
 
 def test_an_unknown_parameter_is_named() -> None:

@@ -20,6 +20,7 @@ DRIVERS = re.compile(
 MAY_NAME_A_DRIVER = (
     DIALECTS,
     "synthorg.persistence.config",  # where one is chosen
+    "synthorg.persistence.urls",  # likewise
     f"{SQL}.adoption",  # the predecessor is a SQLite file, whatever comes after it
 )
 

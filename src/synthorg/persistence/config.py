@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal, Self, get_args
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from pydantic import (
     BaseModel,
@@ -21,12 +21,11 @@ from pydantic_core import InitErrorDetails
 
 from synthorg.entities import NotBlankStr
 from synthorg.entities.base import LARGEST_INTEGER, reason_text_is_unstorable
+from synthorg.persistence.errors import PersistenceConnectionError
+from synthorg.persistence.urls import MEMORY, read_url
 
 DATABASE_URL_VARIABLE: Final = "SYNTHORG_DATABASE_URL"
 """The environment variable that names the database, here and for the operator's commands."""
-
-MEMORY: Final = ":memory:"
-"""The path of a SQLite database that lives in memory and ends with its connection."""
 
 BackendName = Literal["sqlite", "postgresql", "mariadb", "mysql"]
 
@@ -34,10 +33,6 @@ LONGEST_WAIT_SECONDS: Final = 2_147_483  # databases hold it as milliseconds in 
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT_SECONDS)]
 SecondsOrZero = Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-
-_HOST_AND_PORT: Final = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]*)(?::(?P<port>[0-9]*))?")
-_CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f]")
-_UNDECODABLE: Final = "surrogateescape"  # bytes that are not UTF-8, which every text field refuses
 
 
 class _Model(BaseModel):
@@ -260,15 +255,23 @@ class PersistenceConfig(_Model):
 
     @property
     def section(self) -> SQLiteConfig | ServerConfig:
-        """The section of the chosen backend."""
-        sections = {
+        """The section of the chosen backend.
+
+        Raises:
+            PersistenceConnectionError: If there is none, as in a copy that was not validated.
+        """
+        sections: Mapping[str, SQLiteConfig | ServerConfig | None] = {
             "sqlite": self.sqlite,
             "postgresql": self.postgresql,
             "mariadb": self.mariadb,
             "mysql": self.mysql,
         }
-        section = sections[self.backend]
-        assert section is not None, "a missing section is refused when the configuration is made"
+        section = sections.get(self.backend)
+        if section is None:
+            raise PersistenceConnectionError(
+                f"the configuration has no section for the backend {self.backend!r}; the backends "
+                f"are {', '.join(sections)}"
+            )
         return section
 
     @classmethod
@@ -282,6 +285,10 @@ class PersistenceConfig(_Model):
         Any part may be percent-encoded; in user, password, database and parameters the characters
         `/ ? # @` must be, save for `@` in the password.
 
+        Other spellings are understood where they say the same: `postgres://`, the URLs of
+        SQLAlchemy for the drivers that this library uses, and parameters such as `sslmode`. What
+        cannot be had, such as encryption that a server may decline, is refused with what to write.
+
         Args:
             url: The URL.
 
@@ -289,7 +296,7 @@ class PersistenceConfig(_Model):
             ValidationError: If the URL cannot be read, or names an unknown backend or parameter.
         """
         try:
-            values = _read_url(url)
+            values = read_url(url, get_args(BackendName))
         except ValueError as error:
             detail = InitErrorDetails(
                 type="value_error", loc=("url",), input=None, ctx={"error": error}
@@ -319,76 +326,3 @@ class PersistenceConfig(_Model):
         except ValidationError as error:
             error.add_note(f"The URL is the value of {DATABASE_URL_VARIABLE}.")
             raise
-
-
-# Parsers that are not strict take an "@" or a "/" in a password for the end of it, and go on with
-# what follows as a host or a database, whose name then shows up in logs.
-def _read_url(url: str) -> dict[str, object]:
-    """Split a URL into the values of a PersistenceConfig, without checking any of them."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        raise ValueError("must look like sqlite:///file.db or postgresql://user@host/database")
-    if _CONTROL_CHARACTER.search(url):
-        raise ValueError("must not contain a line break or another control character")
-    backend = scheme.lower()
-    if backend not in get_args(BackendName):
-        return {"backend": backend}
-    if "#" in rest:
-        raise ValueError("must have every '#' written as %23")
-    address, _, query = rest.partition("?")
-    parameters = _read_parameters(query)
-    if backend == "sqlite":
-        section = _read_sqlite_address(address)
-    else:
-        section = _read_server_address(address, query)
-        parameters = _gather_tls(parameters)
-    if twice := section.keys() & parameters.keys():
-        raise ValueError(f"must not give {' and '.join(sorted(twice))} twice")
-    return {"backend": backend, backend: section | parameters}
-
-
-def _read_sqlite_address(address: str) -> dict[str, object]:
-    host, slash, path = address.partition("/")
-    if host:
-        raise ValueError(
-            "must have no host for SQLite: write sqlite:///relative.db, sqlite:////absolute.db, "
-            "or sqlite:// for a database in memory"
-        )
-    return {"path": unquote(path, errors=_UNDECODABLE) if slash else MEMORY}
-
-
-def _read_server_address(address: str, query: str) -> dict[str, object]:
-    authority, _, database = address.partition("/")
-    credentials, _, place = authority.rpartition("@")
-    username, _, password = credentials.partition(":")
-    found = _HOST_AND_PORT.fullmatch(place)
-    if found is None or "@" in database or "@" in query:
-        raise ValueError(
-            "must be scheme://user:password@host:port/database, with every '/', '?', '#' and '@' "
-            "inside one of the parts written as %2F, %3F, %23 and %40"
-        )
-    parts = {
-        "host": found["host"].strip("[]"),
-        "port": found["port"],
-        "database": database,
-        "username": username,
-        "password": password,
-    }
-    return {name: unquote(part, errors=_UNDECODABLE) for name, part in parts.items() if part}
-
-
-def _read_parameters(query: str) -> dict[str, object]:
-    parameters: dict[str, object] = {}
-    for parameter in query.split("&") if query else ():
-        name, separator, value = parameter.partition("=")
-        if not separator or name in parameters:
-            raise ValueError("must have every parameter once, as name=value")
-        parameters[name] = unquote(value, errors=_UNDECODABLE)
-    return parameters
-
-
-def _gather_tls(parameters: dict[str, object]) -> dict[str, object]:
-    names = {f"tls_{field}": field for field in TLSConfig.model_fields}
-    tls = {names[name]: value for name, value in parameters.items() if name in names}
-    others = {name: value for name, value in parameters.items() if name not in names}
-    return {"tls": tls} | others if tls else others

@@ -48,9 +48,10 @@ class NotConnectedError(UsageError, PersistenceConnectionError):
 
 
 class MigrationError(PersistenceError):
-    """The database's schema could not be brought to the version that this library needs.
+    """The database's schema is not the version that this library needs.
 
-    Raised when a revision fails, and when the schema was written by a newer release.
+    Raised when a revision fails, when the schema was written by a newer release, and by any call
+    whose statement did not fit a schema that is not this version's: the text says what to do.
     """
 
 

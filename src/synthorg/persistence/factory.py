@@ -1,8 +1,9 @@
 """From a configuration to a backend."""
 
-from synthorg.persistence.config import PersistenceConfig
+from synthorg.persistence.config import PersistenceConfig, SQLiteConfig
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from synthorg.persistence.transactions import TransactionalBackend
 
 
@@ -15,9 +16,13 @@ def create_backend(config: PersistenceConfig) -> TransactionalBackend:
         config: The configuration.
 
     Returns:
-        A new, disconnected backend; call its `connect()`, then `migrate()`.
+        A new, disconnected backend; call its `connect()`, then `migrate()`. On SQLite it is a
+        `SQLitePersistenceBackend`.
 
     Raises:
-        PersistenceConnectionError: If the backend's name is unknown.
+        PersistenceConnectionError: If the backend's name is unknown, or its section is missing.
     """
+    section = config.section
+    if isinstance(section, SQLiteConfig):
+        return SQLitePersistenceBackend(section)
     return SQLPersistenceBackend(create_dialect(config))

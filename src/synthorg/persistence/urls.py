@@ -1,0 +1,259 @@
+"""Reading a database's URL: the library's own spelling, and those of hosters and other tools."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import unquote
+
+MEMORY: Final = ":memory:"
+"""The path of a SQLite database that lives in memory and ends with its connection."""
+
+TLS_PREFIX: Final = "tls_"
+"""What the parameters of the section `tls` begin with."""
+
+Values = dict[str, object]
+"""What becomes the fields of a model, which checks them."""
+
+_HOST_AND_PORT: Final = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]*)(?::(?P<port>[0-9]*))?")
+_CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f]")
+_UNDECODABLE: Final = "surrogateescape"  # bytes that are not UTF-8, which every text field refuses
+
+_SCHEMES: Final[Mapping[str, tuple[str, Values]]] = {
+    "postgres": ("postgresql", {}),
+    "postgres+asyncpg": ("postgresql", {"driver": "asyncpg"}),
+    "postgres+psycopg": ("postgresql", {"driver": "psycopg"}),
+    "postgresql+asyncpg": ("postgresql", {"driver": "asyncpg"}),
+    "postgresql+psycopg": ("postgresql", {"driver": "psycopg"}),
+    "postgresql+psycopg_async": ("postgresql", {"driver": "psycopg"}),
+    "mariadb+asyncmy": ("mariadb", {}),
+    "mysql+asyncmy": ("mysql", {}),
+    "sqlite+aiosqlite": ("sqlite", {}),
+}
+"""Other spellings that name the same: the backend, and the parameters that they stand for."""
+
+_RESEMBLING: Final = {
+    "sqlite3": "sqlite:///file.db",
+    "jdbc:postgresql": "postgresql://user:password@host/database",
+    "jdbc:mariadb": "mariadb://user:password@host/database",
+    "jdbc:mysql": "mysql://user:password@host/database",
+}
+"""Schemes of other tools, and how to write what they mean."""
+
+_ENCRYPTED_UNCHECKED: Final = "require"
+_ENCRYPTED_CHECKED: Final = "verify-full"
+_PLAIN: Final = "off"
+
+_TLS_MODES: Final = {
+    "disable": _PLAIN,
+    "disabled": _PLAIN,
+    "false": _PLAIN,
+    "require": _ENCRYPTED_UNCHECKED,
+    "required": _ENCRYPTED_UNCHECKED,
+    "accept_invalid_certs": _ENCRYPTED_UNCHECKED,
+    "verify-full": _ENCRYPTED_CHECKED,
+    "verify_identity": _ENCRYPTED_CHECKED,
+    "strict": _ENCRYPTED_CHECKED,
+}
+"""The modes of other tools that say one thing, in this library's words."""
+
+_TLS_CHOICE: Final = (
+    "write tls_mode=verify-full, which checks that the server is the right one, or tls_mode=require"
+)
+_TLS_REFUSALS: Final = {
+    **dict.fromkeys(
+        ("allow", "prefer", "preferred"),
+        f"would go on without encryption whenever a server asks for that: {_TLS_CHOICE}",
+    ),
+    **dict.fromkeys(
+        ("verify-ca", "verify_ca"),
+        "would take the certificate of any host: write tls_mode=verify-full, which also checks "
+        "the host's name",
+    ),
+}
+"""The modes of other tools that this library does not have."""
+
+_POOLER: Final = (
+    "is for a pooler that gives each transaction another connection, which this library cannot "
+    "use: give the URL of the database itself, or of the pooler's session mode"
+)
+_REFUSED_PARAMETERS: Final = {
+    "pgbouncer": _POOLER,
+    "statement_cache_size": _POOLER,
+    "prepared_statement_cache_size": _POOLER,
+    "options": "is not sent to the server: set it there, as by ALTER ROLE ... SET",
+    "schema": "is chosen on the server: ALTER ROLE ... SET search_path",
+    "search_path": "is set on the server: ALTER ROLE ... SET search_path",
+    "target_session_attrs": "is not supported: give the URL of the primary server",
+    "unix_socket": "is called host here, with every '/' written as %2F",
+    "connection_limit": "is called pool_size here",
+    "pool_timeout": "is called pool_timeout_seconds here",
+}
+"""The parameters of other tools that have no counterpart, and what to do instead."""
+
+Translation = Callable[[str, str], Values]
+"""Gives the library's own parameters for the name and the value of another tool's parameter."""
+
+
+def read_url(url: str, backends: tuple[str, ...]) -> Values:
+    """Split a URL into the values of a configuration, without checking any of them.
+
+    Args:
+        url: The URL.
+        backends: The names of the backends.
+
+    Raises:
+        ValueError: If it cannot be taken apart, or says what cannot be had; the text has nothing
+            of what may be a secret.
+    """
+    # Parsers that are not strict take an "@" or a "/" in a password for the end of it, and go on
+    # with what follows as a host or a database, whose name then shows up in logs.
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise ValueError("must look like sqlite:///file.db or postgresql://user@host/database")
+    if _CONTROL_CHARACTER.search(url):
+        raise ValueError("must not contain a line break or another control character")
+    backend, implied = _read_scheme(scheme.lower(), backends)
+    if backend not in backends:
+        return {"backend": backend}
+    if "#" in rest:
+        raise ValueError("must have every '#' written as %23")
+    address, _, query = rest.partition("?")
+    parameters = _read_parameters(query)
+    if backend == "sqlite":
+        section = _joined(_read_sqlite_address(address), parameters)
+    else:
+        own = _gather_tls(_translated(parameters))
+        section = _joined(_read_server_address(address, query), own)
+    return {"backend": backend, backend: _joined(section, implied)}
+
+
+def _read_scheme(scheme: str, backends: tuple[str, ...]) -> tuple[str, Values]:
+    if scheme in _SCHEMES:
+        return _SCHEMES[scheme]
+    if scheme in _RESEMBLING:
+        raise ValueError(f"must be written as {_RESEMBLING[scheme]}")
+    family, plus, _ = scheme.partition("+")
+    backend, _ = _SCHEMES.get(family, (family, {}))
+    if plus and backend in backends:
+        known = " or ".join(f"{name}://" for name in _SCHEMES if name.startswith(f"{backend}+"))
+        raise ValueError(
+            f"names a driver that this library does not use: write {backend}:// or {known}"
+        )
+    return scheme, {}
+
+
+def _read_sqlite_address(address: str) -> Values:
+    host, slash, path = address.partition("/")
+    if host:
+        raise ValueError(
+            "must have no host for SQLite: write sqlite:///relative.db, sqlite:////absolute.db, "
+            "or sqlite:// for a database in memory"
+        )
+    return {"path": unquote(path, errors=_UNDECODABLE) if slash else MEMORY}
+
+
+def _read_server_address(address: str, query: str) -> Values:
+    authority, _, database = address.partition("/")
+    credentials, _, place = authority.rpartition("@")
+    username, _, password = credentials.partition(":")
+    if "," in place:
+        raise ValueError("must name one host: write every ',' inside its name as %2C")
+    found = _HOST_AND_PORT.fullmatch(place)
+    if found is None or "@" in database or "@" in query:
+        raise ValueError(
+            "must be scheme://user:password@host:port/database, with every '/', '?', '#' and '@' "
+            "inside one of the parts written as %2F, %3F, %23 and %40"
+        )
+    parts = {
+        "host": found["host"].strip("[]"),
+        "port": found["port"],
+        "database": database,
+        "username": username,
+        "password": password,
+    }
+    return {name: unquote(part, errors=_UNDECODABLE) for name, part in parts.items() if part}
+
+
+def _read_parameters(query: str) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for parameter in query.split("&") if query else ():
+        name, separator, value = parameter.partition("=")
+        if not separator or name in parameters:
+            raise ValueError("must have every parameter once, as name=value")
+        parameters[name] = unquote(value, errors=_UNDECODABLE)
+    return parameters
+
+
+def _translated(parameters: Mapping[str, str]) -> Values:
+    """Replace the parameters of other tools by this library's own."""
+    own: Values = {}
+    for name, value in parameters.items():
+        if name in _REFUSED_PARAMETERS:
+            raise ValueError(f"parameter {name} {_REFUSED_PARAMETERS[name]}")
+        translate = _TRANSLATIONS.get(name)
+        own = _joined(own, {name: value} if translate is None else translate(name, value))
+    return own
+
+
+def _joined(first: Values, second: Mapping[str, object]) -> Values:
+    if twice := first.keys() & second.keys():
+        raise ValueError(f"must not give {' and '.join(sorted(twice))} twice")
+    return {**first, **second}
+
+
+def _tls_mode(name: str, value: str) -> Values:
+    mode = value.lower()
+    if mode in _TLS_REFUSALS:
+        raise ValueError(f"parameter {name}={mode} {_TLS_REFUSALS[mode]}")
+    if mode not in _TLS_MODES:
+        # Tools differ in whether a mere "true" checks the certificate.
+        raise ValueError(f"parameter {name} does not say whom to trust: {_TLS_CHOICE}")
+    return {"tls_mode": _TLS_MODES[mode]}
+
+
+def _ca(name: str, value: str) -> Values:
+    if value == "system":
+        raise ValueError(f"parameter {name}=system is what tls_mode=verify-full means: write that")
+    return {"tls_ca": value}
+
+
+def _named(own: str) -> Translation:
+    return lambda _, value: {own: value}
+
+
+def _only(accepted: tuple[str, ...], advice: str) -> Translation:
+    """Drop a parameter whose value changes nothing, and refuse it with any other."""
+
+    def translate(name: str, value: str) -> Values:
+        if value.lower() not in accepted:
+            raise ValueError(f"parameter {name} {advice}")
+        return {}
+
+    return translate
+
+
+_TRANSLATIONS: Final[Mapping[str, Translation]] = {
+    **dict.fromkeys(("sslmode", "ssl-mode", "ssl_mode", "ssl", "sslaccept"), _tls_mode),
+    **dict.fromkeys(("sslrootcert", "ssl_ca", "ssl-ca"), _ca),
+    **dict.fromkeys(("sslcert", "ssl_cert", "ssl-cert"), _named("tls_certificate")),
+    **dict.fromkeys(("sslkey", "ssl_key", "ssl-key"), _named("tls_key")),
+    "connect_timeout": _named("connect_timeout_seconds"),
+    "channel_binding": _only(
+        ("prefer", "disable"),
+        "cannot be required here: leave it out, and write tls_mode=verify-full, which also keeps "
+        "out whoever stands between",
+    ),
+    "gssencmode": _only(("disable", "prefer"), "cannot be required here: leave it out"),
+    "charset": _only(("utf8mb4",), "is always utf8mb4: leave it out"),
+}
+"""How to read the parameters of other tools. https://www.postgresql.org/docs/current/libpq-connect.html"""
+
+
+def _gather_tls(parameters: Values) -> Values:
+    tls = {
+        name.removeprefix(TLS_PREFIX): value
+        for name, value in parameters.items()
+        if name.startswith(TLS_PREFIX)
+    }
+    others = {name: value for name, value in parameters.items() if not name.startswith(TLS_PREFIX)}
+    return _joined({"tls": tls}, others) if tls else others
