@@ -11,6 +11,7 @@ from alembic.util import CommandError
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.errors import PersistenceError
 from synthorg.persistence.sql import environment
+from synthorg.persistence.sql.comparison import COMPARISON
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.failures import redacted
@@ -30,7 +31,7 @@ def include_name(name: str | None, kind: str, _: object) -> bool:
     return kind != "table" or name in metadata.tables
 
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: dict[str, Any] = COMPARISON | {
     "target_metadata": metadata,
     "version_table": VERSION_TABLE,
     # One transaction around them all is begun by the dialect, where DDL is transactional.

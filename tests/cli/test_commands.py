@@ -10,10 +10,12 @@ from sqlalchemy import text
 
 from synthorg.persistence import PersistenceConfig
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.migration import known_revisions
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from tests.cli.conftest import Command
 
-HEAD = "0001_initial_schema"
+REVISIONS = [script.revision for script in known_revisions().walk_revisions("base", "heads")][::-1]
+HEAD = REVISIONS[-1]
 
 
 def execute(url: str, *statements: str) -> None:
@@ -31,7 +33,8 @@ def test_migrate_shows_each_revision(command: Command) -> None:
     result = command("migrate")
 
     assert result.exit_code == 0
-    assert f"[1/1] {HEAD}" in result.stderr
+    for number, revision in enumerate(REVISIONS, start=1):
+        assert f"[{number}/{len(REVISIONS)}] {revision}" in result.stderr
     assert result.stdout == ""
 
 
@@ -187,7 +190,9 @@ def execute_unchecked_on_sqlite(url: str, statement: str) -> None:
 
 
 def test_history_lists_the_revisions(command: Command) -> None:
-    assert command("history").stdout.startswith(f"{HEAD}: The initial schema")
+    *_, first = command("history").stdout.splitlines()
+
+    assert first.startswith(f"{REVISIONS[0]}: The initial schema")
 
 
 def test_downgrade_asks_before_it_deletes(migrated: Command) -> None:
@@ -205,6 +210,7 @@ def test_downgrade_deletes_what_it_was_told_to(
     result = migrated("downgrade", "base", *arguments, answer=answer)
 
     assert result.exit_code == 0
-    assert f"[1/1] {HEAD}" in result.stderr
+    for number, revision in enumerate(reversed(REVISIONS), start=1):
+        assert f"[{number}/{len(REVISIONS)}] {revision}" in result.stderr
     status = json.loads(migrated("status", "--json").stdout)
     assert (status["state"], status["tables"]) == ("empty", {})

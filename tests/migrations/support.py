@@ -19,7 +19,7 @@ from synthorg.persistence.config import DATABASE_URL_VARIABLE
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.migration import CONNECTION, alembic_config
+from synthorg.persistence.sql.migration import CONNECTION, alembic_config, known_revisions
 from synthorg.persistence.sql.operations import DIALECT
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from tests.servers.base import Server
@@ -27,6 +27,8 @@ from tests.servers.base import Server
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 BUSY_SECONDS: Final = 60
 """The longest that anything may take on a machine that has much else to do."""
+
+HEAD: Final = known_revisions().get_current_head() or ""
 
 NOTES: Final = (f"table {VERSION_TABLE}",)
 

@@ -16,7 +16,7 @@ from synthorg.persistence.sql.schema_state import Condition
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from tests.migrations.conftest import Revisions
 from tests.migrations.make_assets import ASSETS, fill, make_asset
-from tests.migrations.support import Site
+from tests.migrations.support import HEAD, Site
 
 REVISIONS = [script.revision for script in known_revisions().walk_revisions()]
 
@@ -127,14 +127,14 @@ async def test_rebuilding_every_table_keeps_rows_constraints_and_triggers(
             with operations.change_table(table) as batch:
     """
     revisions.add(
-        "0002_rebuilt",
+        "9999_rebuilt",
         f'{each_table}            batch.create_check_constraint(op.f("ck_" + table), "1 = 1")',
         f'{each_table}            batch.drop_constraint(op.f("ck_" + table), type_="check")',
     )
 
     await site.backend.migrate()
     assert await site.run(lambda connection: read_columns(connection, columns)) == before
-    await site.alembic(command.downgrade, "0001_initial_schema")
+    await site.alembic(command.downgrade, HEAD)
 
     assert await site.run(lambda connection: read_columns(connection, columns)) == before
     assert not await site.run(lambda connection: find_drift(connection, site.dialect))

@@ -9,13 +9,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
+from synthorg.persistence.sql.comparison import COMPARISON
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from tests.migrations.support import Schema, Site, site_at
 from tests.servers.base import Server
 
 
 def differences(connection: Connection) -> list[object]:
-    options = {"version_table": VERSION_TABLE, "compare_server_default": True}
+    options = COMPARISON | {"version_table": VERSION_TABLE, "compare_server_default": True}
     found: list[object] = compare_metadata(
         MigrationContext.configure(connection, opts=options), metadata
     )

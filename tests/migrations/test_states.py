@@ -15,7 +15,7 @@ from synthorg.persistence.sql.tables import VERSION_TABLE
 from synthorg.persistence.sql.unfinished import Unfinished, marked
 from tests.migrations.conftest import Revisions
 from tests.migrations.predecessor import example
-from tests.migrations.support import Site, contents, site_at
+from tests.migrations.support import HEAD, Site, contents, site_at
 
 
 @pytest.fixture
@@ -68,12 +68,12 @@ async def test_a_database_behind_this_version_is_told_each_command_that_helps(
     site: Site, revisions: Revisions
 ) -> None:
     await site.backend.migrate()
-    revisions.add("0002_added", "op.create_table('added', sa.Column('id', sa.Integer()))")
+    revisions.add("9999_added", "op.create_table('added', sa.Column('id', sa.Integer()))")
 
     state = await state_of(site)
 
     assert state.condition is Condition.BEHIND
-    for words in ("0001_initial_schema", "0002_added", "migrate()", "synthorg-db migrate"):
+    for words in (HEAD, "9999_added", "migrate()", "synthorg-db migrate"):
         assert words in state.description
     assert "alembic upgrade head" in state.description
 
@@ -89,23 +89,23 @@ async def test_a_database_with_several_versions_is_refused(
     site: Site, revisions: Revisions
 ) -> None:
     await site.backend.migrate()
-    revisions.add("0002_added", "pass")
-    await execute(site, f"INSERT INTO {VERSION_TABLE} VALUES ('0002_added')")
+    revisions.add("9999_added", "pass")
+    await execute(site, f"INSERT INTO {VERSION_TABLE} VALUES ('9999_added')")
 
-    await assert_refuses(site, "2 rows (0001_initial_schema, 0002_added)", "alembic stamp --purge")
+    await assert_refuses(site, f"2 rows ({HEAD}, 9999_added)", "alembic stamp --purge")
 
 
 async def test_stamping_puts_a_database_with_several_versions_right(
     site: Site, revisions: Revisions
 ) -> None:
     await site.backend.migrate()
-    revisions.add("0002_added", "pass")
-    await execute(site, f"INSERT INTO {VERSION_TABLE} VALUES ('0002_added')")
+    revisions.add("9999_added", "pass")
+    await execute(site, f"INSERT INTO {VERSION_TABLE} VALUES ('9999_added')")
 
-    await site.alembic(partial(command.stamp, purge=True), "0001_initial_schema")
+    await site.alembic(partial(command.stamp, purge=True), HEAD)
 
     await site.backend.migrate()
-    assert await site.versions() == ["0002_added"]
+    assert await site.versions() == ["9999_added"]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ async def test_a_version_without_all_of_its_tables_is_refused(site: Site) -> Non
     await site.backend.migrate()
     await execute(site, "DROP TABLE heartbeats")
 
-    await assert_refuses(site, "0001_initial_schema", "no heartbeats", "restore a backup")
+    await assert_refuses(site, HEAD, "no heartbeats", "restore a backup")
 
 
 async def test_other_tables_in_the_database_are_nobodys_business(site: Site) -> None:
@@ -180,7 +180,7 @@ async def test_tables_without_a_version_are_ours_when_an_upgrade_was_interrupted
     await final_site.backend.migrate()
     schema = await final_site.schema()
     await execute(final_site, f"DELETE FROM {VERSION_TABLE}", "DROP TABLE heartbeats")
-    upgrade = Unfinished(is_upgrade=True, destination=("0001_initial_schema",))
+    upgrade = Unfinished(is_upgrade=True, destination=(HEAD,))
     await final_site.run(lambda connection: mark(connection, upgrade))
 
     assert (await state_of(final_site)).condition is Condition.INTERRUPTED
@@ -209,17 +209,17 @@ async def test_an_interrupted_upgrade_must_be_finished_before_a_downgrade(
     final_site: Site, revisions: Revisions
 ) -> None:
     await final_site.backend.migrate()
-    revisions.add("0002_added", "pass")
-    upgrade = Unfinished(is_upgrade=True, destination=("0002_added",))
+    revisions.add("9999_added", "pass")
+    upgrade = Unfinished(is_upgrade=True, destination=("9999_added",))
     await final_site.run(lambda connection: mark(connection, upgrade))
 
-    with pytest.raises(MigrationError, match="unfinished upgrade to 0002_added"):
+    with pytest.raises(MigrationError, match="unfinished upgrade to 9999_added"):
         await final_site.alembic(command.downgrade, "base")
 
 
 async def test_a_mark_that_outlived_its_migration_is_removed(final_site: Site) -> None:
     await final_site.backend.migrate()
-    upgrade = Unfinished(is_upgrade=True, destination=("0001_initial_schema",))
+    upgrade = Unfinished(is_upgrade=True, destination=(HEAD,))
     await final_site.run(lambda connection: mark(connection, upgrade))
 
     await final_site.backend.migrate()

@@ -107,6 +107,28 @@ def lift_append_only(table: str) -> None:
         op.execute(statement)
 
 
+def count_by_identity(table: str, column: str) -> None:
+    """Have a column counted up by an identity, where the database tells that from a sequence.
+
+    Args:
+        table: The table.
+        column: The column, which a sequence of its own may count up.
+    """
+    for statement in _dialect().count_by_identity(table, column):
+        op.execute(statement)
+
+
+def count_by_sequence(table: str, column: str) -> None:
+    """Take `count_by_identity` back.
+
+    Args:
+        table: The table.
+        column: The column.
+    """
+    for statement in _dialect().count_by_sequence(table, column):
+        op.execute(statement)
+
+
 def _existing(kind: Literal["table", "index"], table: str) -> Collection[str]:
     if context.is_offline_mode():
         return ()  # a script is written for an empty database

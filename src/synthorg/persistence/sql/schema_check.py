@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Table, and_, func, inspect, not_, select
 from sqlalchemy.schema import CreateTable
 
+from synthorg.persistence.sql.comparison import COMPARISON
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 
@@ -38,7 +39,7 @@ def find_drift(connection: Connection, dialect: Dialect) -> tuple[str, ...]:
 
 
 def _structure(connection: Connection) -> Iterator[str]:
-    options = {
+    options = COMPARISON | {
         "version_table": VERSION_TABLE,
         "include_name": lambda name, kind, _: kind != "table" or name in metadata.tables,
     }

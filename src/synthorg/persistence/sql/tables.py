@@ -13,6 +13,7 @@ from sqlalchemy import (
     Computed,
     Double,
     ForeignKey,
+    Identity,
     Index,
     MetaData,
     SmallInteger,
@@ -131,7 +132,8 @@ tasks = _table(
 
 cost_records = _table(
     "cost_records",
-    Column("sequence_number", serial_number(), primary_key=True, autoincrement=True),
+    # An identity, since whoever may insert needs no rights on its sequence.
+    Column("sequence_number", serial_number(), Identity(), primary_key=True, autoincrement=True),
     _key("agent_id"),
     _key("task_id"),  # no foreign key: the cost is evidence, whatever becomes of the task
     _key("provider"),

@@ -310,6 +310,22 @@ class Dialect(ABC):
     def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
         """Write the DDL that takes the protection away again, before the table is dropped."""
 
+    def count_by_identity(
+        self,
+        table: str,  # noqa: ARG002 (used where there is a difference)
+        column: str,  # noqa: ARG002 (likewise)
+    ) -> tuple[str, ...]:
+        """Write the DDL after which an identity counts the column up, and no longer a sequence."""
+        return ()
+
+    def count_by_sequence(
+        self,
+        table: str,  # noqa: ARG002 (used where there is a difference)
+        column: str,  # noqa: ARG002 (likewise)
+    ) -> tuple[str, ...]:
+        """Write the DDL after which a sequence counts the column up again."""
+        return ()
+
     @final
     def diagnose(self, error: BaseException) -> Diagnosis:
         """Tell what any error means that came out of an engine of this dialect."""

@@ -48,6 +48,11 @@ from synthorg.persistence.sql.dialects.base import (
 )
 from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
 from synthorg.persistence.sql.dialects.inspection import Inspection, PostgreSQLInspection
+from synthorg.persistence.sql.dialects.postgresql_counting import (
+    TO_IDENTITY,
+    TO_SEQUENCE,
+    counting,
+)
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
 from synthorg.persistence.sql.dialects.server_express import (
     LOCK_PATIENCE_MILLISECONDS,
@@ -251,6 +256,12 @@ class PostgreSQLDialect(Dialect):
 
     def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
         return f"{table}_refuse_change", f"{table}_refuse_truncate"
+
+    def count_by_identity(self, table: str, column: str) -> tuple[str, ...]:
+        return (counting(table, column, TO_IDENTITY),)
+
+    def count_by_sequence(self, table: str, column: str) -> tuple[str, ...]:
+        return (counting(table, column, TO_SEQUENCE),)
 
 
 def _array_of(column: Column[Any]) -> ARRAY[Any]:

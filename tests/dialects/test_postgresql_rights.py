@@ -1,0 +1,58 @@
+"""The rights that an application's user needs on PostgreSQL: those on tables, and no others."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
+
+from tests.conformance.kind import Kind
+from tests.conformance.kinds import KINDS
+from tests.conftest import ServerPool
+from tests.dialects.places import connected
+from tests.servers.administrator import Administrator
+from tests.servers.network import migrate
+from tests.servers.postgresql import PostgreSQL
+
+
+@pytest.fixture
+def modest_url(server_pool: ServerPool) -> Iterator[str]:
+    """A migrated database, as a user who may read and write its tables and nothing else."""
+    name, password = f"synthorg_modest_{secrets.token_hex(4)}", secrets.token_hex(8)
+    with server_pool.get(PostgreSQL).empty_database() as url:
+        owner = make_url(url)
+        with Administrator(owner.set(drivername="postgresql+asyncpg")) as administrator:
+            try:
+                administrator.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+            except DBAPIError:
+                pytest.skip("to make a user takes a privilege")
+            try:
+                administrator.run(migrate(url))
+                administrator.execute(
+                    f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}"
+                )
+                modest = owner.set(username=name, password=password)
+                yield modest.render_as_string(hide_password=False)
+            finally:
+                administrator.execute(f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_rights_on_the_tables_are_enough_for_every_repository(
+    modest_url: str, driver: str
+) -> None:
+    async def use(kind: Kind) -> None:
+        record = kind.keyed("modest")
+        await kind.store(backend, record)
+        assert await kind.stored(backend, record) == record
+        if not kind.append_only:
+            await kind.save(
+                backend, kind.altered(record, **({"version": 2} if kind.versioned else {}))
+            )
+        if kind.delete is not None:
+            assert await kind.delete(backend, record)
+
+    async with connected(modest_url, driver=driver) as backend:
+        for kind in KINDS:
+            await use(kind)
