@@ -60,12 +60,16 @@ class MariaDB(NetworkServer):
             yield cls.through_socket(socket)
 
     @classmethod
-    def private_ways(cls) -> Iterator[AbstractContextManager[Self]]:
-        """Start the programs of the system."""
+    def private_ways(cls, *options: str) -> Iterator[AbstractContextManager[Self]]:
+        """Start the programs of the system.
+
+        Args:
+            options: Further options of the server.
+        """
         install = find_program(("mariadb-install-db",), ())
         server = find_program(("mariadbd", "mysqld"), PROGRAM_FOLDERS)
         if install is not None and server is not None:
-            yield cls.private(install, server)
+            yield cls.private(install, server, *options)
 
     @classmethod
     @contextmanager
@@ -94,12 +98,13 @@ class MariaDB(NetworkServer):
 
     @classmethod
     @contextmanager
-    def private(cls, install: Path, program: Path) -> Iterator[Self]:
+    def private(cls, install: Path, program: Path, *options: str) -> Iterator[Self]:
         """Start a server.
 
         Args:
             install: The program that makes a data folder.
             program: The server.
+            options: Further options of the server.
         """
         server = PrivateServer()
         data, accounts = server.folder / "data", server.folder / "accounts.sql"
@@ -124,6 +129,7 @@ class MariaDB(NetworkServer):
             f"--socket={server.folder / 'socket'}",
             "--skip-name-resolve",
             *CARELESS,
+            *options,
         ]
         with (
             server.running("mysql", initialise, serve) as is_starting,

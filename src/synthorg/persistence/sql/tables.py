@@ -43,11 +43,15 @@ TABLE_OPTIONS: Final[dict[str, Any]] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_0900_bin",
+    "mysql_row_format": "DYNAMIC",
     "mariadb_engine": "InnoDB",
     "mariadb_charset": "utf8mb4",
     "mariadb_collate": "utf8mb4_nopad_bin",
+    "mariadb_row_format": "DYNAMIC",
 }
-"""Keys compare exactly (case, accents, trailing spaces) only under a binary no-pad collation."""
+"""Keys compare exactly (case, accents, trailing spaces) only under a binary no-pad collation, and
+only dynamic rows, which an operator may have replaced as the default, have indexes that hold keys
+of 255 characters."""
 
 VERSION_TABLE: Final = "synthorg_persistence_version"
 """Alembic's own table, named so that the application may keep an `alembic_version` beside it."""

@@ -48,6 +48,7 @@ from synthorg.persistence.sql.dialects.base import (
 )
 from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
 from synthorg.persistence.sql.dialects.inspection import Inspection, MySQLInspection
+from synthorg.persistence.sql.dialects.mysql_session import SETTINGS, assignments
 from synthorg.persistence.sql.dialects.server_express import (
     ServerExpress,
     ServerLane,
@@ -127,6 +128,8 @@ class MySQLDialect(Dialect):
     statement_timeout: ClassVar[str] = "max_execution_time = {milliseconds:d}"
     """The session variable of the time limit; MySQL applies it to SELECT alone."""
     read_committed: ClassVar[str] = "transaction_isolation = 'READ-COMMITTED'"
+    settings: ClassVar[Mapping[str, str | int]] = SETTINGS
+    """What every session is set to."""
 
     def __init__(self, config: MySQLConfig) -> None:
         self._config = config
@@ -326,8 +329,7 @@ class MySQLDialect(Dialect):
     @property
     def _init_command(self) -> str:
         timeout = self._statement_timeout(self._config.statement_timeout_seconds)
-        # Without a strict mode the server would cut what is too long.
-        return f"SET SESSION {timeout}, sql_mode = CONCAT_WS(',', @@sql_mode, 'STRICT_ALL_TABLES')"
+        return f"SET SESSION {timeout}, {assignments(self.settings)}"
 
     def _connect_arguments(self) -> dict[str, Any]:
         return {
@@ -343,6 +345,7 @@ class MariaDBDialect(MySQLDialect):
     backend_name: ClassVar[str] = "mariadb"
     statement_timeout: ClassVar[str] = "max_statement_time = {seconds:f}"
     read_committed: ClassVar[str] = "tx_isolation = 'READ-COMMITTED'"
+    settings: ClassVar[Mapping[str, str | int]] = {**SETTINGS, "check_constraint_checks": 1}
 
 
 def _serves(columns: Iterable[ColumnElement[Any]], order_by: Sequence[str]) -> bool:

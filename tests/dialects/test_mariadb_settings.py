@@ -1,0 +1,95 @@
+"""A server whose operator has chosen what suits nobody: the library works on it as on any other."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import make_url, text
+
+from synthorg.persistence import PersistenceBackend
+from synthorg.persistence.sql.dialects.mysql import MariaDBDialect
+from tests.conformance.test_conflicts import (
+    neighbour,
+    test_units_that_read_all_before_they_write_lose_no_update,
+)
+from tests.conformance.test_constraints import (
+    test_the_database_refuses_a_second_ceo,
+    test_the_database_refuses_an_invalid_row,
+    test_the_database_refuses_to_change_or_delete_an_audit_entry,
+)
+from tests.conformance.test_keys import (
+    test_keys_that_look_alike_are_different_keys,
+)
+from tests.conformance.test_saving import (
+    test_saving_again_replaces_every_field,
+)
+from tests.conftest import connected
+from tests.dialects.awkward_mariadb import SETTINGS, awkward_mariadb, granted, settings
+from tests.dialects.places import task
+from tests.servers.administrator import Administrator
+from tests.servers.mariadb import PREFIX_PATTERN, MariaDB
+
+__all__ = [
+    "neighbour",
+    "test_keys_that_look_alike_are_different_keys",
+    "test_saving_again_replaces_every_field",
+    "test_the_database_refuses_a_second_ceo",
+    "test_the_database_refuses_an_invalid_row",
+    "test_the_database_refuses_to_change_or_delete_an_audit_entry",
+    "test_units_that_read_all_before_they_write_lose_no_update",
+]
+
+SUITED = ("sql_mode", "time_zone")
+"""What is neither the operator's nor the server's default."""
+
+PINNED = (*MariaDBDialect.settings, "autocommit", "tx_isolation")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MariaDB]:
+    """The server, on which the user owns the databases of tests and nothing else."""
+    with (
+        awkward_mariadb() as server,
+        granted(server, "ALL", f"`{PREFIX_PATTERN}`.*"),
+        settings(server, SETTINGS),
+    ):
+        # For those who may change all of the server, which our user may not.
+        server.administrator.execute("SET GLOBAL log_bin_trust_function_creators = 1")
+        yield server
+
+
+@pytest.fixture(params=(True, False), ids=("fast", "public"))
+def migrated_url(server: MariaDB, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database at the head revision, on each route."""
+    with server.migrated_database() as url:
+        yield f"{url}?prepared_statements={request.param}"
+
+
+async def test_no_session_keeps_a_setting_of_the_operator_that_matters(
+    server: MariaDB, migrated_url: str
+) -> None:
+    values = f"SELECT {', '.join(f'@@{name}' for name in PINNED)}"
+    entrance = make_url(migrated_url).set(drivername="mariadb+asyncmy", query={})
+    with Administrator(entrance) as stranger:
+        stranger.connect(is_starting=lambda: False)
+        ((*chosen, _, level),) = stranger.execute(values)
+    assert level == "READ-UNCOMMITTED"
+    ((*usual, _, _),) = server.administrator.execute(values.replace("@@", "@@global."))
+    async with connected(migrated_url) as backend, backend.get_db().connect() as connection:
+        *own, commits_each, level = (await connection.execute(text(values))).one()
+        character_sets = await connection.execute(
+            text("SELECT @@character_set_client, @@character_set_results")
+        )
+    assert level == "READ-COMMITTED"
+    assert not commits_each
+    assert "STRICT_ALL_TABLES" in own[PINNED.index("sql_mode")]
+    assert character_sets.one() == ("utf8mb4", "utf8mb4")
+    for name, theirs, ours, default in zip(PINNED, chosen, own, usual, strict=False):
+        assert theirs != ours, name
+        assert name in SUITED or ours == default, name
+
+
+async def test_lists_are_whole(backend: PersistenceBackend) -> None:
+    tasks = tuple(task(str(number)) for number in range(3))
+    for each in tasks:
+        await backend.tasks.save(each)
+    assert await backend.tasks.list_tasks() == tasks
