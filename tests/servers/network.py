@@ -18,7 +18,7 @@ from tests.servers.administrator import Administrator, refusals_of
 from tests.servers.base import Server, Unavailable
 
 LOOPBACK = "127.0.0.1"
-GRACE_SECONDS = 2
+GRACE_SECONDS = 10
 PREFIX = "synthorg_testing"
 
 

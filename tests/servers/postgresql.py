@@ -29,7 +29,8 @@ QUICK = ("synchronous_commit = off", "deadlock_timeout = '50ms'")
 DROPPED_AT_ONCE = 16
 
 # Whatever is added or changed gets the number of a later transaction, and what is removed is one
-# less, so these tell whether anything differs from what an earlier look has found.
+# less, so these tell whether anything differs from what an earlier look has found. Of what all
+# databases share, only what is this one's own, since other sessions use theirs meanwhile.
 CATALOGS = " UNION ALL ".join(
     f"SELECT '{catalog}', count(*), max(xmin::text::bigint) FROM {catalog} WHERE {condition}"
     for catalog, condition in {
@@ -40,7 +41,9 @@ CATALOGS = " UNION ALL ".join(
         "pg_collation": "oid >= 16384",
         "pg_constraint": "true",
         "pg_database": "datname = current_database()",
-        "pg_db_role_setting": "setdatabase <> 0",
+        "pg_db_role_setting": (
+            "setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        ),
         "pg_default_acl": "true",
         "pg_description": "objoid >= 16384",
         "pg_event_trigger": "true",
@@ -57,6 +60,21 @@ CATALOGS = " UNION ALL ".join(
         "pg_type": "oid >= 16384",
     }.items()
 )
+
+# Otherwise the server gathers statistics whenever it likes, which no test has asked for, and which
+# look like a change.
+UNDISTURBED = """
+DO $$
+DECLARE found regclass;
+BEGIN
+  FOR found IN
+    SELECT oid FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
+  LOOP
+    EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = off)', found);
+  END LOOP;
+END $$
+"""
 
 # What holds a page or has counted was used, also when that was rolled back. The owner may
 # disable the triggers that protect rows, which needs no privilege.
@@ -182,6 +200,11 @@ class PostgreSQL(NetworkServer):
         self.administrator.execute(f"CREATE DATABASE {name} {origin}")
         if template is not None:
             self._enter(name)
+
+    def _prepare_template(self, name: str) -> None:
+        with Administrator(self.administrator.url.set(database=name)) as insider:
+            insider.execute(UNDISTURBED)
+        self._refuse_open_connections(name)  # or it could not be copied
 
     def _enter(self, name: str) -> None:
         """Connect to a copy of the template, to look at it and to empty it after each test."""

@@ -29,6 +29,9 @@ from tests.servers.private import PrivateServer, free_port
 KINDS: tuple[type[NetworkServer], ...] = (PostgreSQL, MariaDB)
 CLOSED_PORT = 1
 
+BUSY_SECONDS = 60
+"""The longest that anything may take on a machine that has much else to do."""
+
 CHANGES = {
     "another table": ("CREATE TABLE other (id INTEGER)",),
     "another column": ("ALTER TABLE tasks ADD COLUMN other INTEGER",),
@@ -59,6 +62,21 @@ OWN_CHANGES: dict[type[NetworkServer], dict[str, tuple[str, ...]]] = {
         "a comment": ("ALTER TABLE tasks COMMENT 'other'",),
     },
 }
+
+
+CHANGES_OF_OTHERS: dict[type[NetworkServer], tuple[str, ...]] = {
+    PostgreSQL: (
+        "ALTER DATABASE {name} SET work_mem = '1MB'",
+        "ALTER DATABASE {name} CONNECTION LIMIT 50",
+        "COMMENT ON DATABASE {name} IS 'other'",
+    ),
+    MariaDB: (
+        "ALTER DATABASE {name} COLLATE latin1_bin",
+        "CREATE TABLE {name}.tasks (id INTEGER)",
+        "CREATE FUNCTION {name}.other() RETURNS INTEGER RETURN 1",
+    ),
+}
+"""What other sessions do to databases of theirs, as the catalogs that all share show it."""
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -104,7 +122,7 @@ def exists(server: NetworkServer, url: str) -> bool:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + BUSY_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             return False
@@ -192,6 +210,29 @@ def test_a_migrated_database_is_handed_out_again_without_what_a_test_had_left_in
             urls.append(url)
             assert asyncio.run(look_and_leave_records(url)) == ([], 1)
     assert urls[0] == urls[1]
+
+
+def test_a_migrated_database_is_handed_out_again_whatever_others_do_to_theirs_meanwhile(
+    network_server: NetworkServer,
+) -> None:
+    with network_server.empty_database() as others:
+        with network_server.migrated_database() as first:
+            for change in CHANGES_OF_OTHERS[type(network_server)]:
+                network_server.administrator.execute(change.format(name=make_url(others).database))
+        with network_server.migrated_database() as second:
+            assert second == first
+
+
+def test_a_server_leaves_a_migrated_database_alone(server_pool: ServerPool) -> None:
+    """Else it would look as if a test had changed it, whenever the server looks after it."""
+    server = running(PostgreSQL, server_pool)
+    with server.migrated_database() as url, visitor(server, url) as connection:
+        disturbed = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r'"
+            " AND relnamespace = current_schema()::regnamespace"
+            " AND NOT coalesce('autovacuum_enabled=off' = ANY (reloptions), false)"
+        )
+        assert disturbed == []
 
 
 async def look_and_leave_records(url: str) -> tuple[list[object], int | None]:
