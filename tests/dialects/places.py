@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import pytest
+
 from synthorg.entities import Task, TaskType
 from synthorg.persistence import PersistenceConfig, TransactionalBackend, create_backend
+from tests.servers.base import Server
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,15 @@ class Place:
 
     kind: str
     url: str
+
+
+def on(kind: type[Server]) -> pytest.MarkDecorator:
+    """Run a test on one kind of server, which alone does what it is about.
+
+    Args:
+        kind: The kind.
+    """
+    return pytest.mark.parametrize("place", [kind], ids=[kind.name], indirect=True)
 
 
 @asynccontextmanager

@@ -2,15 +2,15 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
 from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, event, text
 
 from synthorg.persistence import (
     DuplicateRecordError,
@@ -28,8 +28,9 @@ from tests.conformance.cancelling import cancelled_at_each_wait
 from tests.conformance.kinds import COST_RECORDS, MESSAGES, TASKS
 from tests.conformance.units import Mishap
 from tests.conftest import checked_out_connections
-from tests.dialects.places import Place, connected, task
+from tests.dialects.places import Place, connected, on, task
 from tests.dialects.relay import relayed
+from tests.servers.postgresql import PostgreSQL
 
 SECONDS = 20
 """How long something may take that must not hang."""
@@ -117,33 +118,74 @@ async def test_a_transaction_makes_no_more_trips_than_it_has_to(
         assert relay.trips - before == trips[place.kind]
 
 
-@pytest.mark.parametrize(
-    ("work", "level"),
-    [
-        (get_save_and_append, "SERIALIZABLE"),
-        (read_twice, "REPEATABLE READ"),
-        (save_together, "READ COMMITTED"),
-    ],
-)
-@pytest.mark.parametrize("fast", [True, False], ids=["fast", "public"])
-async def test_a_transaction_is_as_isolated_as_it_should_be_on_either_route(
-    place: Place, work: Work, level: str, *, fast: bool
+LEVEL = {"postgresql": "SHOW transaction_isolation", "mariadb": "SELECT @@tx_isolation"}
+
+
+@contextmanager
+def levels_on_the_server(place: Place, backend: TransactionalBackend) -> Iterator[set[str]]:
+    """Ask the server, in each transaction that goes through SQLAlchemy, how isolated it is."""
+    question = LEVEL[place.kind]
+    engine = backend.get_db().sync_engine
+    answers: set[str] = set()
+
+    def ask(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement != question:
+            answer = connection.exec_driver_sql(question).scalar_one()
+            answers.add(str(answer).upper().replace("-", " "))
+
+    event.listen(engine, "after_cursor_execute", ask)
+    yield answers
+    event.remove(engine, "after_cursor_execute", ask)
+
+
+ISOLATED: list[tuple[Work, str]] = [
+    (get_save_and_append, "SERIALIZABLE"),
+    (read_twice, "REPEATABLE READ"),
+    (save_together, "READ COMMITTED"),
+]
+
+
+@pytest.mark.parametrize(("work", "level"), ISOLATED)
+async def test_a_transaction_is_as_isolated_as_it_should_be_on_the_fast_route(
+    place: Place, work: Work, level: str
 ) -> None:
     async with (
         relayed(place.url) as (url, relay),
-        connected(url, prepared_statements=fast) as backend,
+        connected(url, prepared_statements=True) as backend,
     ):
         await work(backend, "warms up")  # a new connection is told its usual level
         relay.sent.clear()
         await work(backend, "counts")
         sent = relay.sent.decode(errors="replace").upper()
-        used = "START TRANSACTION" in sent or "BEGIN ISOLATION" in sent
-        assert used == fast or place.kind == "postgresql"
-        assert ("READ ONLY" in sent) == (fast and work is read_twice)
+        assert "START TRANSACTION" in sent or "BEGIN ISOLATION" in sent
+        assert ("READ ONLY" in sent) == (work is read_twice)
         others = {"SERIALIZABLE", "REPEATABLE READ", "READ COMMITTED"} - {level}
-        if fast:
-            assert f"ISOLATION LEVEL {level}" in sent
-            assert not any(other in sent for other in others)
+        assert f"ISOLATION LEVEL {level}" in sent
+        assert not any(other in sent for other in others)
+
+
+async def list_tasks(backend: TransactionalBackend, _name: str) -> None:
+    await backend.tasks.list_tasks()
+
+
+async def save(backend: TransactionalBackend, name: str) -> None:
+    await backend.tasks.save(task(name))
+
+
+@pytest.mark.parametrize(
+    ("work", "level"), [*ISOLATED, (list_tasks, "READ COMMITTED"), (save, "READ COMMITTED")]
+)
+async def test_a_transaction_is_as_isolated_as_it_should_be_through_sqlalchemy(
+    place: Place, work: Work, level: str
+) -> None:
+    """And the next one on the same connection as well, whatever that one asks for."""
+    names = map(str, count())
+    async with connected(place.url, prepared_statements=False, pool_size=1) as backend:
+        for before, level_before in [(work, level), *ISOLATED]:
+            with levels_on_the_server(place, backend) as answers:
+                await before(backend, next(names))
+                await work(backend, next(names))
+            assert answers == {level_before, level}
 
 
 class RandomUnit:
@@ -321,9 +363,8 @@ async def test_a_connection_that_is_lost_at_a_write_is_told_and_replaced(place: 
             await unit.tasks.save(task("three"))
 
 
+@on(PostgreSQL)  # the only one that does so
 async def test_a_commit_that_the_server_turned_into_a_rollback_is_an_error(place: Place) -> None:
-    if place.kind != "postgresql":
-        return  # the only one that does so
     dialect = create_dialect(PersistenceConfig.from_url(place.url))
     engine = dialect.create_engine()
     async with engine.connect() as connection:
@@ -339,11 +380,10 @@ async def test_a_commit_that_the_server_turned_into_a_rollback_is_an_error(place
     await engine.dispose()
 
 
+@on(PostgreSQL)
 async def test_what_asyncpg_says_between_the_farewell_and_the_end_is_a_lost_connection(
     place: Place,
 ) -> None:
-    if place.kind != "postgresql":
-        return
     asyncpg = pytest.importorskip("asyncpg")
     dialect = create_dialect(PersistenceConfig.from_url(place.url))
     await dialect.create_engine().dispose()

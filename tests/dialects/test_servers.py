@@ -5,6 +5,7 @@ import random
 import socket
 import sys
 import traceback
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import make_url, text
@@ -23,7 +24,8 @@ from synthorg.persistence import (
 )
 from synthorg.persistence.sql.dialects.base import Fault
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from tests.dialects.places import Place, connected, task
+from tests.dialects.places import Place, connected, on, task
+from tests.servers.mariadb import MariaDB
 
 OTHER_SESSIONS = {
     "postgresql": "SELECT pid FROM pg_stat_activity "
@@ -199,20 +201,21 @@ async def test_a_call_whose_session_is_killed_is_a_connection_error(place: Place
             await backend.tasks.save(task("two"))
 
 
-def _refused_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port where nobody listens, nor can begin to."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.mark.parametrize("wrong", ["port", "host", "user", "database"])
 async def test_a_server_that_cannot_be_reached_is_named_without_the_password(
-    place: Place, wrong: str
+    place: Place, wrong: str, closed_port: int
 ) -> None:
     url = make_url(place.url).set(password="S3CRET-pa55")
     url = {
-        "port": url.set(port=_refused_port()),
+        "port": url.set(port=closed_port),
         "host": url.set(host="no-such-host.invalid"),
         "user": url.set(username="nobody_knows_me"),
         "database": url.set(password=make_url(place.url).password, database="no_such_database"),
@@ -249,11 +252,10 @@ async def test_calls_one_after_the_other_use_the_same_session(place: Place) -> N
         assert len({await session() for _ in range(6)}) == 1
 
 
+@on(MariaDB)  # the only one with such a limit
 async def test_a_payload_above_the_limit_of_the_server_is_refused_before_it_is_sent(
     place: Place,
 ) -> None:
-    if place.kind != "mariadb":
-        return  # the only one with such a limit
     async with connected(place.url) as backend:
         async with backend.get_db().connect() as connection:
             limit = await connection.scalar(text("SELECT @@max_allowed_packet"))
