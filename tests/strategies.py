@@ -61,13 +61,13 @@ from synthorg.entities import (
     WorkflowType,
 )
 from synthorg.entities.base import (
-    DEEPEST_JSON,
     EARLIEST_TIME,
     LARGEST_INTEGER,
     LATEST_TIME,
     LONGEST_KEY,
     LONGEST_SUMMARY,
 )
+from synthorg.entities.json_text import DEEPEST_JSON
 
 AWKWARD_TEXTS: Final = (
     "O'Brien",

@@ -1,12 +1,18 @@
 """Which JSON is admitted, as text and as values."""
 
+import inspect
+import json
 import math
+import sys
 from collections import UserDict
+from collections.abc import Callable
 from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synthorg.entities import (
     AgentLifecycleEvent,
@@ -16,7 +22,7 @@ from synthorg.entities import (
     WorkflowDefinition,
     WorkflowNode,
 )
-from synthorg.entities.base import DEEPEST_JSON
+from synthorg.entities.json_text import DEEPEST_JSON, TOO_DEEP, reason_text_is_not_json
 from tests.entities.examples import END, START, Fields, complaints, each_field, make
 from tests.strategies import AWKWARD_OBJECTS
 
@@ -79,10 +85,71 @@ def test_a_context_that_is_not_json_is_refused(entity: type[Entity], field: str,
     assert complaints(entity, field, text) == ["Value error, must be valid JSON"]
 
 
+@pytest.mark.parametrize("levels", [0, 1, DEEPEST_JSON, DEEPEST_JSON + 1, 250, 5_000, 100_000])
+@pytest.mark.parametrize("innermost", ['"]}[{"', "1e999", "[]"])
+@each_field(CONTEXTS)
+def test_how_deep_a_context_may_nest_is_one_number(
+    entity: type[Entity], field: str, innermost: str, levels: int
+) -> None:
+    """Whichever parser reads the innermost value, and whether brackets are in a text."""
+    below = levels - innermost.count("[]")
+    text = '{"a":' + '[{"b":' * (below // 2) + "[" * (below % 2)
+    text += innermost + "]" * (below % 2) + "}]" * (below // 2) + "}"
+    reasons = [] if levels <= DEEPEST_JSON else [f"Value error, {TOO_DEEP}"]
+    assert complaints(entity, field, text) == reasons
+
+
 @each_field(CONTEXTS)
 def test_a_context_nested_without_end_is_refused(entity: type[Entity], field: str) -> None:
-    """The parser gives up before the stack does."""
-    assert complaints(entity, field, '{"a":' * 100_000) == ["Value error, is nested too deeply"]
+    assert complaints(entity, field, '{"a":' * 100_000) == [f"Value error, {TOO_DEEP}"]
+
+
+def test_what_is_json_does_not_depend_on_where_the_caller_stands() -> None:
+    """Not even a few calls before the end of the stack."""
+    context = '{"a":' * DEEPEST_JSON + "[1e999]" + "}" * DEEPEST_JSON
+    config = _nested(DEEPEST_JSON)
+    assert _at_the_end_of_the_stack(lambda: make(Checkpoint, context_json=context))
+    assert _at_the_end_of_the_stack(lambda: make(WorkflowNode, config=config))
+
+
+def _at_the_end_of_the_stack(call: Callable[[], object]) -> object:
+    """Call where some fifty more calls are the last ones possible."""
+    room = 50
+    depth = len(inspect.stack(context=0))
+
+    def down(levels: int) -> object:
+        return down(levels - 1) if levels else call()
+
+    return down(sys.getrecursionlimit() - depth - room)
+
+
+JSON_PIECES: Final = (
+    *'{}[],:"01-.e ',
+    *('\\"', "\\", "\\u00e9", "\\ud800", '"a":', '"b"', "true", "null", "NaN"),
+    *("\n", "\t", "\x01", "\x02", "\u0661"),
+)
+
+
+@given(st.lists(st.sampled_from(JSON_PIECES), max_size=12).map("".join))
+def test_json_is_what_the_standard_library_takes_for_it(text: str) -> None:
+    assert (reason_text_is_not_json(text) is None) == _is_standard_json(text)
+
+
+@given(st.recursive(st.none() | st.floats() | st.text(), st.lists))
+def test_json_that_was_written_is_json(value: object) -> None:
+    text = json.dumps(value)
+    assert (reason_text_is_not_json(text) is None) == _is_standard_json(text)
+
+
+def _is_standard_json(text: str) -> bool:
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    try:
+        json.loads(text, parse_constant=refuse)
+    except ValueError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("text", ["null", "true", "1", '"text"', "[]", "[{}]"])
@@ -128,9 +195,7 @@ def test_a_configuration_without_end_is_refused() -> None:
     """A list that contains itself has no JSON."""
     endless: list[object] = []
     endless.append(endless)
-    assert complaints(WorkflowNode, "config", {"a": endless}) == [
-        f"Value error, must not be nested deeper than {DEEPEST_JSON} levels"
-    ]
+    assert complaints(WorkflowNode, "config", {"a": endless}) == [f"Value error, {TOO_DEEP}"]
 
 
 def test_the_deepest_configuration_still_travels_as_json() -> None:

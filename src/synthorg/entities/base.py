@@ -1,13 +1,14 @@
 """What every entity shares: the base model and the rules for text, numbers and times."""
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import uuid4
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from synthorg.entities.json_text import DEEPEST_JSON, TOO_DEEP, reason_text_is_not_json
 
 LARGEST_INTEGER: Final = 2**63 - 1
 """The largest integer that every supported database stores exactly."""
@@ -17,10 +18,6 @@ LONGEST_SUMMARY: Final = 4096
 
 LONGEST_KEY: Final = 255
 """The most characters in a key or an indexed text; MariaDB indexes at most 768 together."""
-
-DEEPEST_JSON: Final = 100
-"""The deepest nesting of a JSON object; with what stands around it, well inside the 200 levels
-that Pydantic reads back."""
 
 EARLIEST_TIME: Final = datetime(1, 1, 2, tzinfo=UTC)
 LATEST_TIME: Final = datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC)
@@ -88,31 +85,17 @@ def _refuse_unparsable_time(value: str) -> str:
     return value
 
 
-def parse_json(text: str) -> object:
-    """Parse JSON by the grammar alone: numbers of any size, but neither NaN nor infinities.
-
-    Numbers are not converted, since only the shape of the document matters here.
-    """
-
-    def refuse_constant(name: str) -> object:
-        raise ValueError(f"{name} is not JSON")
-
-    try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=refuse_constant)
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    except ValueError:
-        raise ValueError("must be valid JSON") from None
-
-
 def _refuse_invalid_json(value: str) -> str:
-    parse_json(value)
+    reason = reason_text_is_not_json(value)
+    if reason is not None:
+        raise ValueError(reason)
     return value
 
 
 def _refuse_other_json_than_object(value: str) -> str:
-    if not isinstance(parse_json(value), dict):
-        raise ValueError("must be a JSON object")  # noqa: TRY004 (Pydantic collects ValueError)
+    _refuse_invalid_json(value)
+    if not value.lstrip().startswith("{"):
+        raise ValueError("must be a JSON object")
     return value
 
 
@@ -121,17 +104,31 @@ def _plain_text(value: str) -> str:
     return _refuse_unstorable_text(str.__str__(value))
 
 
-def _plain_json(value: object, depth: int = 0) -> object:
-    """Copy a JSON value into plain dicts and lists, refusing what no database stores."""
-    if depth > DEEPEST_JSON:
-        raise ValueError(f"must not be nested deeper than {DEEPEST_JSON} levels")
+def _plain_json(value: object) -> object:
+    """Copy a JSON value into plain dicts and lists, refusing what no database stores.
+
+    It calls itself nowhere, since how deep calls may nest depends on who calls.
+    """
+    whole = [value]
+    waiting: list[tuple[Any, int]] = [(whole, -1)]
+    while waiting:
+        holder, depth = waiting.pop()
+        for place, item in holder.items() if isinstance(holder, dict) else enumerate(holder):
+            holder[place] = copy = _plain_outside(item)
+            if isinstance(copy, dict | list):
+                if depth == DEEPEST_JSON:
+                    raise ValueError(TOO_DEEP)
+                waiting.append((copy, depth + 1))
+    return whole[0]
+
+
+def _plain_outside(value: object) -> object:
+    """Copy a JSON value, but not the values in it."""
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise ValueError("must have text as its keys")
-        return {_plain_text(key): _plain_json(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain_json(item, depth + 1) for item in value]
-    return _plain_scalar(value)
+        return {_plain_text(key): item for key, item in value.items()}
+    return list(value) if isinstance(value, list | tuple) else _plain_scalar(value)
 
 
 def _plain_scalar(value: object) -> object:
