@@ -1,20 +1,22 @@
-"""A private MariaDB whose operator has chosen what suits nobody, and a user of few privileges."""
+"""A private MariaDB whose operator has chosen what suits nobody, and users of few privileges."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
 import pytest
+from sqlalchemy import make_url
 
-from tests.servers.mariadb import MariaDB
+from tests.servers.mariadb import PREFIX_PATTERN, MariaDB
 from tests.servers.network import LOOPBACK
 
-USER: Final = "few"
+USER: Final = "owner"
 ACCOUNT: Final = f"{USER}@'{LOOPBACK}'"
 PASSWORD: Final = "of little use"
 
 OPTIONS: Final = (
     "--innodb-default-row-format=compact",
+    "--loose-innodb-file-per-table=ON",
     "--character-set-server=latin1",
     "--skip-character-set-client-handshake",
     "--lower-case-table-names=1",
@@ -48,13 +50,15 @@ SETTINGS: Final[Mapping[str, str | int]] = {
 
 @contextmanager
 def awkward_mariadb() -> Iterator[MariaDB]:
-    """Start a server, on which the library is a user who may nothing yet."""
+    """Start a server, on which the library owns the databases of tests and may nothing else."""
     way = next(MariaDB.private_ways(*OPTIONS), None)
     if way is None:
         pytest.skip("no programs of MariaDB are installed")
     with way as private:
         run = private.administrator.execute
         run(f"CREATE USER {ACCOUNT} IDENTIFIED BY '{PASSWORD}'")
+        run(f"GRANT ALL ON `{PREFIX_PATTERN}`.* TO {ACCOUNT}")
+        run("SET GLOBAL log_bin_trust_function_creators = 1")
         url = private.url.set(username=USER, password=PASSWORD)
         with MariaDB.at(url, administrator_url=private.url) as server:
             yield server
@@ -78,17 +82,22 @@ def settings(server: MariaDB, values: Mapping[str, str | int]) -> Iterator[None]
 
 
 @contextmanager
-def granted(server: MariaDB, privileges: str, scope: str) -> Iterator[None]:
-    """Let the user do something for a while.
+def visitor(server: MariaDB, url: str, *grants: str) -> Iterator[str]:
+    """Make a user for a while, and give the URL with which it comes to a database.
 
     Args:
         server: The server.
-        privileges: What the user may do.
-        scope: On what.
+        url: The database, as its owner comes to it.
+        grants: What the user may do, and on what; `{database}` is the database.
     """
+    database = make_url(url).database
+    account = f"visitor@'{LOOPBACK}'"
     run = server.administrator.execute
-    run(f"GRANT {privileges} ON {scope} TO {ACCOUNT}")
+    run(f"CREATE USER {account} IDENTIFIED BY '{PASSWORD}'")
     try:
-        yield
+        for grant in grants:
+            run(f"GRANT {grant.format(database=database)} TO {account}")
+        visiting = make_url(url).set(username="visitor", password=PASSWORD)
+        yield visiting.render_as_string(hide_password=False)
     finally:
-        run(f"REVOKE {privileges} ON {scope} FROM {ACCOUNT}")
+        run(f"DROP USER {account}")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ServerPool
+from tests.dialects.awkward_mariadb import awkward_mariadb as awkward_mariadb_server
 from tests.dialects.places import Place
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
@@ -17,6 +18,13 @@ def sqlite_file(server_pool: ServerPool) -> Iterator[Path]:
     """A migrated SQLite database, in a folder of its own."""
     with server_pool.get(SQLiteFiles).migrated_database() as url:
         yield Path(url.removeprefix("sqlite:///"))
+
+
+@pytest.fixture(scope="session")
+def awkward_mariadb() -> Iterator[MariaDB]:
+    """A MariaDB whose operator has chosen what suits nobody, for a user of few privileges."""
+    with awkward_mariadb_server() as server:
+        yield server
 
 
 @pytest.fixture(params=(PostgreSQL, MariaDB), ids=lambda kind: kind.name)

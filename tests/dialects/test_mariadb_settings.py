@@ -23,10 +23,10 @@ from tests.conformance.test_saving import (
     test_saving_again_replaces_every_field,
 )
 from tests.conftest import connected
-from tests.dialects.awkward_mariadb import SETTINGS, awkward_mariadb, granted, settings
+from tests.dialects.awkward_mariadb import SETTINGS, settings
 from tests.dialects.places import task
 from tests.servers.administrator import Administrator
-from tests.servers.mariadb import PREFIX_PATTERN, MariaDB
+from tests.servers.mariadb import MariaDB
 
 __all__ = [
     "neighbour",
@@ -44,17 +44,11 @@ SUITED = ("sql_mode", "time_zone")
 PINNED = (*MariaDBDialect.settings, "autocommit", "tx_isolation")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[MariaDB]:
-    """The server, on which the user owns the databases of tests and nothing else."""
-    with (
-        awkward_mariadb() as server,
-        granted(server, "ALL", f"`{PREFIX_PATTERN}`.*"),
-        settings(server, SETTINGS),
-    ):
-        # For those who may change all of the server, which our user may not.
-        server.administrator.execute("SET GLOBAL log_bin_trust_function_creators = 1")
-        yield server
+@pytest.fixture
+def server(awkward_mariadb: MariaDB) -> Iterator[MariaDB]:
+    """The server, with settings for its users that suit nobody."""
+    with settings(awkward_mariadb, SETTINGS):
+        yield awkward_mariadb
 
 
 @pytest.fixture(params=(True, False), ids=("fast", "public"))

@@ -50,7 +50,9 @@ def test_an_upsert_guards_the_row_that_owns_another_unique_key() -> None:
 
 
 @pytest.mark.parametrize("table", tables.metadata.sorted_tables, ids=lambda table: table.name)
-def test_every_table_states_its_engine_row_format_character_set_and_exact_collation(table: object) -> None:
+def test_every_table_states_its_engine_row_format_character_set_and_exact_collation(
+    table: object,
+) -> None:
     ddl = str(CreateTable(table).compile(dialect=mysql.dialect()))  # type: ignore[arg-type]
     assert "ENGINE=InnoDB" in ddl
     assert "ROW_FORMAT=DYNAMIC" in ddl

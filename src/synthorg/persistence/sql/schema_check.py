@@ -78,9 +78,10 @@ def _check_names(connection: Connection, table: Table) -> set[str]:
 
 
 def _triggers(connection: Connection, dialect: Dialect) -> Iterator[str]:
-    active = dialect.inspection.active_triggers(connection)
     for table in APPEND_ONLY:
-        for name in dialect.append_only_trigger_names(table):
+        names = dialect.append_only_trigger_names(table)
+        active = dialect.inspection.active_triggers(connection, names)
+        for name in names:
             if name not in active:
                 yield f"the table {table} has lost the trigger {name}, which protects its rows"
 

@@ -1,10 +1,14 @@
 """What an operator can ask a database about itself: sizes, triggers, damage."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
+
+from synthorg.persistence.sql.dialects.mysql_triggers import does_guard
+from synthorg.persistence.sql.tables import TABLE_OPTIONS
 
 
 class Inspection(ABC):
@@ -15,8 +19,13 @@ class Inspection(ABC):
         """Give the bytes that each table takes with its indexes; None where it cannot be told."""
 
     @abstractmethod
-    def active_triggers(self, connection: Connection) -> Collection[str]:
-        """Name the triggers that are there and not switched off."""
+    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:
+        """Find out which of some triggers are there and not switched off.
+
+        Args:
+            connection: A connection to the database.
+            names: The triggers.
+        """
 
     @abstractmethod
     def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
@@ -45,7 +54,7 @@ class SQLiteInspection(Inspection):
                 sizes[tables[name]] += size
         return sizes
 
-    def active_triggers(self, connection: Connection) -> Collection[str]:
+    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:  # noqa: ARG002 (all are as quickly found)
         return connection.scalars(
             text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         ).all()
@@ -76,7 +85,7 @@ class PostgreSQLInspection(Inspection):
         )
         return {name: int(size) for name, size in sizes}
 
-    def active_triggers(self, connection: Connection) -> Collection[str]:
+    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:  # noqa: ARG002 (all are as quickly found)
         return connection.scalars(
             text(
                 "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
@@ -102,6 +111,20 @@ class PostgreSQLInspection(Inspection):
         return tuple(f"{table}: {what}" for table, what in problems if table in tables)
 
 
+_STORAGE: Final = text(
+    "SELECT table_name, engine, row_format FROM information_schema.tables "
+    "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
+)
+
+_COLLATIONS: Final = text(
+    "SELECT table_name, column_name, collation_name FROM information_schema.columns "
+    "WHERE table_schema = DATABASE() AND collation_name <> :collation"
+)
+
+NO_SUCH_TRIGGER: Final = 1360
+NEEDS_PRIVILEGE: Final = 1227
+
+
 class MySQLInspection(Inspection):
     """From the information schema, and from CHECK TABLE."""
 
@@ -114,18 +137,38 @@ class MySQLInspection(Inspection):
         )
         return {name: None if size is None else int(size) for name, size in sizes}
 
-    def active_triggers(self, connection: Connection) -> Collection[str]:
-        return connection.scalars(
-            text(
-                "SELECT trigger_name FROM information_schema.triggers "
-                "WHERE trigger_schema = DATABASE()"
-            )
-        ).all()
+    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:
+        return [name for name in names if self._is_active(connection, name)]
 
     def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
-        return tuple(
+        damage = (
             f"{table}: {message}"
             for table in tables
             for _, _, kind, message in connection.execute(text(f"CHECK TABLE `{table}`"))
             if kind.lower() in ("error", "warning")
         )
+        return (*damage, *self._unsuitable_storage(connection, tables))
+
+    def _unsuitable_storage(self, connection: Connection, tables: Collection[str]) -> Iterator[str]:
+        """Find what was changed of that which keys and transactions rely on."""
+        collation = TABLE_OPTIONS[f"{connection.dialect.name}_collate"]
+        for name, engine, row_format in connection.execute(_STORAGE):
+            if name in tables and engine != "InnoDB":
+                yield f"{name}: its engine is {engine}, not InnoDB"
+            elif name in tables and row_format.upper() != "DYNAMIC":
+                yield f"{name}: its row format is {row_format}, not Dynamic"
+        for name, column, found in connection.execute(_COLLATIONS, {"collation": collation}):
+            if name in tables:
+                yield f"{name}: {column} is compared by {found}, not exactly as by {collation}"
+
+    def _is_active(self, connection: Connection, name: str) -> bool:
+        # The information schema lists no trigger for a user without the privilege TRIGGER. This
+        # statement tells such a user at least whether the trigger is there.
+        try:
+            definition = connection.execute(text(f"SHOW CREATE TRIGGER `{name}`")).one()[2]
+        except DBAPIError as error:
+            number = None if error.orig is None else error.orig.args[0]
+            if number not in (NO_SUCH_TRIGGER, NEEDS_PRIVILEGE):
+                raise
+            return bool(number == NEEDS_PRIVILEGE)
+        return does_guard(name, str(definition))

@@ -49,6 +49,7 @@ from synthorg.persistence.sql.dialects.base import (
 from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
 from synthorg.persistence.sql.dialects.inspection import Inspection, MySQLInspection
 from synthorg.persistence.sql.dialects.mysql_session import SETTINGS, assignments
+from synthorg.persistence.sql.dialects.mysql_triggers import guards_of
 from synthorg.persistence.sql.dialects.server_express import (
     ServerExpress,
     ServerLane,
@@ -285,9 +286,8 @@ class MySQLDialect(Dialect):
 
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
         return tuple(
-            f"CREATE TRIGGER IF NOT EXISTS {table}_refuse_{event.lower()} BEFORE {event} ON {table}"
-            f" FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{table} is append-only'"
-            for event in ("UPDATE", "DELETE")
+            f"CREATE TRIGGER IF NOT EXISTS {name} {guard}"
+            for name, guard in guards_of(table).items()
         )
 
     def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
@@ -296,7 +296,7 @@ class MySQLDialect(Dialect):
         )
 
     def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
-        return f"{table}_refuse_update", f"{table}_refuse_delete"
+        return tuple(guards_of(table))
 
     @property
     def _lock_name(self) -> str:
