@@ -1,7 +1,7 @@
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast, get_type_hints
 
 import pytest
 
@@ -9,6 +9,9 @@ from synthorg.entities import NotBlankStr
 from synthorg.persistence import artifact_storage, protocol, repositories
 from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.protocol import PersistenceBackend
+from synthorg.persistence.sql.executor import Executor
+from synthorg.persistence.sql.repositories import Repositories
+from synthorg.persistence.transactions import Stores
 
 # Parameters with their defaults and the type of the result; applications call by these names.
 CONTRACT = {
@@ -201,6 +204,28 @@ def test_a_protocol_has_exactly_the_methods_of_the_contract(name: str) -> None:
         if inspect.isfunction(member)
     }
     assert dict(as_in_the_contract(*method) for method in methods.items()) == CONTRACT[name]
+
+
+class Offline(Repositories):
+    """The repositories, on nothing that could run their statements."""
+
+    def executor_for(self, repository: str) -> Executor:
+        """Give what must not be asked for anything."""
+        return cast("Executor", repository)
+
+
+@pytest.mark.parametrize("name", REPOSITORIES)
+def test_a_repository_offers_the_methods_of_its_store_and_no_others(name: str) -> None:
+    store = get_type_hints(public_members(Stores)[name].fget)["return"]
+    repository = getattr(Offline(), name)
+    assert methods_of(type(repository)) == methods_of(store)
+    assert isinstance(repository, store)
+
+
+def methods_of(cls: type) -> set[str]:
+    """Name the public methods of a class, with those that it inherits."""
+    methods = inspect.getmembers(cls, inspect.isfunction)
+    return {name for name, _ in methods if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("name", CONTRACT)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import pytest
@@ -59,6 +59,7 @@ from synthorg.entities import (
     WorkflowType,
 )
 from synthorg.persistence.sql import tables
+from synthorg.persistence.stores import SettingRow
 from tests import strategies
 from tests.conformance.kind import Backend, Kind
 
@@ -66,15 +67,6 @@ MOMENT: Final = datetime(2024, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 LATER: Final = MOMENT + timedelta(hours=5, microseconds=1)
 
 _TEXTS: Final = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
-
-
-class SettingRow(NamedTuple):
-    """A setting with its namespace and key."""
-
-    namespace: str
-    key: str
-    value: str
-    updated_at: str
 
 
 async def _save_setting(backend: Backend, row: SettingRow) -> None:

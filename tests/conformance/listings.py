@@ -22,6 +22,7 @@ from synthorg.entities import (
     WorkflowType,
 )
 from synthorg.persistence import PersistenceBackend
+from synthorg.persistence.stores import SettingRow
 from synthorg.persistence.transactions import Stores
 from tests.conformance.awkward import KEYS, TIMES
 from tests.conformance.kind import Kind
@@ -45,7 +46,6 @@ from tests.conformance.kinds import (
     TASK_METRICS,
     TASKS,
     USERS,
-    SettingRow,
 )
 from tests.conformance.units import repositories
 

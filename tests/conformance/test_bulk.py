@@ -83,7 +83,7 @@ FORMS: Final[Mapping[str, Callable[[list[Any]], Iterable[Any] | AsyncIterable[An
 }
 
 
-@kinds(lambda kind: kind is not SETTINGS)
+@kinds()
 async def test_many_records_are_saved_from_whatever_gives_them(
     backend: TransactionalBackend, kind: Kind
 ) -> None:
@@ -96,7 +96,7 @@ async def test_many_records_are_saved_from_whatever_gives_them(
     assert await count(backend, kind) == 5 * len(FORMS)
 
 
-@kinds(lambda kind: kind is not SETTINGS)
+@kinds()
 async def test_many_records_are_saved_as_one_after_the_other(
     backend: TransactionalBackend, kind: Kind
 ) -> None:

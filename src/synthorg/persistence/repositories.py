@@ -25,7 +25,8 @@ Errors
     - DuplicateRecordError: a unique key is taken; the record that has it is untouched.
     - MigrationError: the schema is not this version's, such as that of a database that was never
       migrated; nothing was read or written.
-    - QueryError: a `limit` below 1, or `until` before `since`; text or a number that the
+    - QueryError: an argument of a wrong type, such as None for a key, a filter that no record
+      could match, a `limit` below 1, or `until` before `since`; text or a number that the
       database cannot hold, such as a key of more than 255 characters; a stored row that no
       longer fits its entity; whatever else the database refuses.
 """

@@ -86,7 +86,8 @@ class BulkSaving(Protocol[Record_contra]):
         """Save all records or none, each by the rules of `save`, in their order.
 
         Args:
-            records: The records, of which some hundred at a time are held in memory.
+            records: The records, of which at most some hundred, and few large ones, are held in
+                memory at a time.
 
         Raises:
             PersistenceError: If one could not be saved, as `save` would raise it; the text names
@@ -102,10 +103,10 @@ class BulkAccess(Protocol[Record]):
         """Read the records with these keys.
 
         Args:
-            keys: Any number of keys.
+            keys: Any number of keys; a single text is refused.
 
         Returns:
-            The records found, by their keys, in the order of the keys given.
+            The records found, by their keys as they were given, in the order given.
 
         Raises:
             PersistenceError: If the operation fails.
@@ -116,7 +117,7 @@ class BulkAccess(Protocol[Record]):
         """Delete the records with these keys, all of them or none.
 
         Args:
-            keys: Any number of keys.
+            keys: Any number of keys; a single text is refused.
 
         Returns:
             How many records there were.
@@ -506,7 +507,7 @@ class AgentStateStore(
 
 
 @runtime_checkable
-class SettingsStore(SettingsRepository, Paging, Streaming, Protocol):
+class SettingsStore(SettingsRepository, BulkSaving[SettingRow], Paging, Streaming, Protocol):
     """`SettingsRepository` with bulk access, walking as `get_all` lists."""
 
     async def page(

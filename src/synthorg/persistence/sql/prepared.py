@@ -58,7 +58,12 @@ class Prepared:
         constants = compiled.construct_params(_check=False)
         admissions = statement.admissions
         self._parameters = tuple(
-            (name, constants[name], _to_driver(compiled, name, admissions.get(name)))
+            (
+                name,
+                constants[name],
+                name in statement.needed,
+                _to_driver(compiled, name, admissions.get(name)),
+            )
             for name in compiled.positiontup or ()
         )
         self._key_of = _key_of(statement, [name for name, *_ in self._parameters])
@@ -86,9 +91,12 @@ class Prepared:
         """
         value_of = parameters.get
         try:
+            # None where it must not be is admitted by no type.
             return [
-                None if (value := value_of(name, constant)) is None else to_driver(value)
-                for name, constant, to_driver in self._parameters
+                to_driver(value)
+                if (value := value_of(name, constant)) is not None or is_needed
+                else None
+                for name, constant, is_needed, to_driver in self._parameters
             ]
         except ValueError:
             self.statement.admit(parameters)  # says which one

@@ -32,6 +32,7 @@ class Conditions:
 
     Args:
         table: The table.
+        record: The kind of record, whose fields say what a filter may be.
         filters: The columns that a call may compare with a value, by the name of its parameter
             where that differs.
         time: The column that `since` and `until` limit, both inclusive.
@@ -40,13 +41,16 @@ class Conditions:
     def __init__(
         self,
         table: Table,
+        record: type[Any],
         *,
         filters: Sequence[str] | Mapping[str, str] = (),
         time: str | None = None,
     ) -> None:
         self._table = table
         named = filters if isinstance(filters, Mapping) else {name: name for name in filters}
-        self._conditions = {name: equal(table, column, name) for name, column in named.items()}
+        self._conditions = {
+            name: equal(table, column, name, record=record) for name, column in named.items()
+        }
         if time is not None:
             moment = table.columns[time]
             self._conditions[SINCE] = moment >= bind(table, time, SINCE)
@@ -150,8 +154,8 @@ class ListQuery:
         self._descending = descending
         fields = field_names(record)
         self._columns = (*fields, *(name for name in order_by if name not in fields))
-        self._conditions = Conditions(table, filters=filters, time=time)
-        always = (*where, *(equal(table, name) for name in required))
+        self._conditions = Conditions(table, record, filters=filters, time=time)
+        always = (*where, *(equal(table, name, record=record) for name in required))
         order = pick(table, order_by)
         self._everything = (
             select(*pick(table, self._columns))
@@ -177,10 +181,8 @@ class ListQuery:
         """
         present = self._conditions.present(given, "list")
         limit = present.get(LIMIT)
-        if limit is not None and (not isinstance(limit, int) or limit < 1):
-            raise QueryError(
-                f"cannot list {self._table.name}: limit must be a whole number and at least 1"
-            )
+        if limit is not None:
+            self.check_limit(limit)
         names = frozenset(present)
         statement = self._statements.get(names)
         if statement is None:
@@ -188,6 +190,20 @@ class ListQuery:
         if limit is not None and limit < LARGEST_INTEGER:
             present[LIMIT] = limit + extra_rows
         return statement, present
+
+    def check_limit(self, limit: object) -> None:
+        """Refuse what is not a number of rows to read.
+
+        Args:
+            limit: What was given.
+
+        Raises:
+            QueryError: If it is no whole number, or below 1.
+        """
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            raise QueryError(
+                f"cannot list {self._table.name}: limit must be a whole number and at least 1"
+            )
 
     def name_required(self, values: Sequence[object]) -> Parameters:
         """Give the names to the filters that a caller gave by their place.
@@ -213,7 +229,7 @@ class ListQuery:
         """
         known = {*self._required, *self._conditions.names}
         unknown = ", ".join(sorted(filters.keys() - known))
-        missing = ", ".join(sorted(name for name in self._required if filters.get(name) is None))
+        missing = ", ".join(sorted({*self._required} - filters.keys()))
         if unknown:
             raise TypeError(f"{self._table.name} cannot be listed by {unknown}")
         if missing:

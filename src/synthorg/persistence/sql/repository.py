@@ -61,9 +61,6 @@ class Repository(Generic[Record]):
     append_only: ClassVar[bool] = False
     """Whether a record is saved once and for all, rather than inserted or replaced."""
 
-    listing: ClassVar[ListQuery]
-    """The list that `page` and `stream` walk through, where there is one."""
-
     _fields: ClassVar[tuple[str, ...]]
     _values: Callable[[Any], Mapping[str, Any]]
     _key: ClassVar[tuple[str, ...]]
@@ -94,6 +91,12 @@ class Repository(Generic[Record]):
         self._executor = executor
 
     async def save_many(self, records: Iterable[Record] | AsyncIterable[Record]) -> None:
+        if isinstance(records, self.record) or not isinstance(records, Iterable | AsyncIterable):
+            raise QueryError(
+                f"cannot save {self.table.name}: records must be an iterable of "
+                f"{self.record.__name__}, not {_kind(records)}"
+            )
+
         async def save(executor: Executor) -> None:
             repository = type(self)(executor)
             async for chunk in chunks(records, ROWS_AT_ONCE):
@@ -102,54 +105,25 @@ class Repository(Generic[Record]):
         # What can be read only once would be missing from a second attempt.
         await self._executor.atomically(save, repeatable=isinstance(records, Collection))
 
-    async def page(
-        self, *required: object, limit: int = 100, after: str | None = None, **filters: object
-    ) -> Page[Record]:
-        filters = self._named(required, filters)
-        position = None if after is None else self.listing.read_cursor(filters, after)
-        rows, last = await self._rows_after(position, limit, filters)
-        cursor = None if last is None else self.listing.write_cursor(filters, last)
-        return Page(tuple(map(self._decode, rows)), cursor)
-
-    async def stream(self, *required: object, **filters: object) -> AsyncIterator[Record]:
-        filters = self._named(required, filters)
-        position = None
-        while True:
-            # A page at a time, so that no connection is held while the caller works.
-            rows, last = await self._rows_after(position, ROWS_AT_ONCE, filters)
-            for row in rows:
-                yield self._decode(row)
-            if last is None:
-                return
-            position = self.listing.position(last)
-
-    def _named(
-        self, required: tuple[object, ...], filters: Mapping[str, object]
-    ) -> dict[str, object]:
-        named = {**self.listing.name_required(required), **filters}
-        self.listing.refuse_unknown(named)
-        return named
-
-    async def _rows_after(
-        self, position: Position | None, limit: int, filters: Mapping[str, object]
-    ) -> tuple[Rows, Sequence[Any] | None]:
-        """Fetch a page, and its last row where another page follows."""
-        beginning = {} if position is None else self.listing.after(position)
-        # One more than asked for tells whether there is more.
-        statement, parameters = self.listing.narrowed(
-            {**filters, **beginning, LIMIT: limit}, extra_rows=1
-        )
-        rows = await self._executor.fetch(statement, parameters)
-        return (rows[:limit], rows[limit - 1]) if len(rows) > limit else (rows, None)
-
     async def _save(self, record: Record) -> None:
-        await self._executor.execute(self._saving, self._values(record))
+        await self._executor.execute(self._saving, self._values_of(record))
 
     async def _insert(self, record: Record) -> None:
-        await self._executor.execute(self._insertion, self._values(record))
+        await self._executor.execute(self._insertion, self._values_of(record))
 
     async def _save_chunk(self, records: Sequence[Record]) -> None:
-        await self._executor.execute_many(self._saving, [self._values(each) for each in records])
+        await self._executor.execute_many(self._saving, [self._values_of(each) for each in records])
+
+    def _values_of(self, record: Record) -> Mapping[str, Any]:
+        self._check_kind(record)
+        return self._values(record)
+
+    def _check_kind(self, record: object) -> None:
+        if not isinstance(record, self.record):
+            raise QueryError(
+                f"cannot save {self.table.name}: a record must be a {self.record.__name__}, "
+                f"not {_kind(record)}"
+            )
 
     async def _get(self, *key: object) -> Record | None:
         return await self._first(self._by_key, dict(zip(self._key, key, strict=True)))
@@ -196,8 +170,56 @@ class Repository(Generic[Record]):
         )
 
 
-class KeyedRepository(Repository[Record]):
-    """Records that are read and deleted by a key of one column."""
+class ListedRepository(Repository[Record]):
+    """Records in a list that is walked through by pages or as a stream."""
+
+    listing: ClassVar[ListQuery]
+    """The list, in its order."""
+
+    async def page(
+        self, *required: object, limit: int = 100, after: str | None = None, **filters: object
+    ) -> Page[Record]:
+        filters = self._named(required, filters)
+        self.listing.check_limit(limit)
+        position = None if after is None else self.listing.read_cursor(filters, after)
+        rows, last = await self._rows_after(position, limit, filters)
+        cursor = None if last is None else self.listing.write_cursor(filters, last)
+        return Page(tuple(map(self._decode, rows)), cursor)
+
+    async def stream(self, *required: object, **filters: object) -> AsyncIterator[Record]:
+        filters = self._named(required, filters)
+        position = None
+        while True:
+            # A page at a time, so that no connection is held while the caller works.
+            rows, last = await self._rows_after(position, ROWS_AT_ONCE, filters)
+            for row in rows:
+                yield self._decode(row)
+            if last is None:
+                return
+            position = self.listing.position(last)
+
+    def _named(
+        self, required: tuple[object, ...], filters: Mapping[str, object]
+    ) -> dict[str, object]:
+        named = {**self.listing.name_required(required), **filters}
+        self.listing.refuse_unknown(named)
+        return named
+
+    async def _rows_after(
+        self, position: Position | None, limit: int, filters: Mapping[str, object]
+    ) -> tuple[Rows, Sequence[Any] | None]:
+        """Fetch a page, and its last row where another page follows."""
+        beginning = {} if position is None else self.listing.after(position)
+        # One more than asked for tells whether there is more.
+        statement, parameters = self.listing.narrowed(
+            {**filters, **beginning, LIMIT: limit}, extra_rows=1
+        )
+        rows = await self._executor.fetch(statement, parameters)
+        return (rows[:limit], rows[limit - 1]) if len(rows) > limit else (rows, None)
+
+
+class KeyedRepository(ListedRepository[Record]):
+    """Listed records that are read and deleted by a key of one column."""
 
     _among_keys: ClassVar[AmongKeys]
     _deletion_among_keys: ClassVar[AmongKeys]
@@ -211,16 +233,17 @@ class KeyedRepository(Repository[Record]):
         cls._deletion_among_keys = AmongKeys("delete", cls.table, each.where)
 
     async def get_many(self, keys: Iterable[NotBlankStr]) -> dict[NotBlankStr, Record]:
-        wanted = list(dict.fromkeys(keys))
-        found: dict[NotBlankStr, Record] = {}
-        async for chunk in chunks(wanted, ROWS_AT_ONCE):
+        wanted = self._as_stored("get", keys)
+        found: dict[str, Record] = {}
+        async for chunk in chunks(dict.fromkeys(wanted.values()), ROWS_AT_ONCE):
             rows = await self._executor.fetch(*self._among_keys.of(chunk))
             place = self._fields.index(self._key[0])
             found.update((row[place], self._decode(row)) for row in rows)
-        return {key: found[key] for key in wanted if key in found}
+        return {key: found[stored] for key, stored in wanted.items() if stored in found}
 
     async def delete_many(self, keys: Iterable[NotBlankStr]) -> int:
-        wanted = list(dict.fromkeys(keys))
+        wanted = list(dict.fromkeys(self._as_stored("delete", keys).values()))
+        self._check_deletable(wanted)
 
         async def delete_all(executor: Executor) -> int:
             return sum(
@@ -231,6 +254,26 @@ class KeyedRepository(Repository[Record]):
             )
 
         return await self._executor.atomically(delete_all, repeatable=True)
+
+    def _check_deletable(self, keys: Collection[str]) -> None:
+        """Refuse keys whose records must stay; by default there are none."""
+
+    def _as_stored(self, action: str, keys: Iterable[NotBlankStr]) -> dict[NotBlankStr, str]:
+        """Give, for each key as the caller wrote it, the text that is stored for it."""
+        if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
+            raise QueryError(
+                f"cannot {action} {self.table.name}: keys must be an iterable of keys, "
+                f"not {_kind(keys)}"
+            )
+        stored = {}
+        for key in keys:
+            try:
+                stored[key] = self._among_keys.admit(key)
+            except ValueError as error:
+                raise QueryError(
+                    f"cannot {action} {self.table.name}: {self._key[0]} {error}"
+                ) from None
+        return stored
 
 
 class VersionedRepository(KeyedRepository[Record]):
@@ -243,6 +286,8 @@ class VersionedRepository(KeyedRepository[Record]):
         """Save one record by the rules of its kind."""
 
     async def _save_chunk(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._check_kind(record)
         for record in records:
             await self.save(record)
 
@@ -261,7 +306,7 @@ class VersionedRepository(KeyedRepository[Record]):
 
     async def _advance(self, record: Record) -> None:
         """Save a version above 1 over the one before it."""
-        values = dict(self._values(record))
+        values = dict(self._values_of(record))
         version = values["version"]
         # What is no whole number is left to the statement, which refuses it.
         before = version - 1 if isinstance(version, int) else version
@@ -272,6 +317,10 @@ class VersionedRepository(KeyedRepository[Record]):
                 f"cannot save {self._advancement.subject(values)}: version {version} replaces "
                 f"version {before} alone, and that is not the stored one; read it again"
             )
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"one {type(value).__name__}"
 
 
 def _place(location: Sequence[int | str]) -> str:

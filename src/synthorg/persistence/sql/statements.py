@@ -1,7 +1,8 @@
 """Statements built once from Core expressions, and prepared once for each database."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 from sqlalchemy import (
@@ -19,10 +20,13 @@ from sqlalchemy.sql import visitors
 
 from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql.dialects.base import Dialect, insert_values
-from synthorg.persistence.sql.types import admission
+from synthorg.persistence.sql.types import Choice, ShortText, admission
 
 EXISTING: Final = "existing_"
 """The prefix of a parameter that selects the row to change, beside the one with its new value."""
+
+SAVING: Final = "save"
+"""The action that gives values to columns; all others compare them."""
 
 READING: Final = frozenset({"count", "get", "list", "sum"})
 """The actions that change nothing."""
@@ -52,6 +56,7 @@ class Statement:
         "among",
         "build",
         "inserts",
+        "needed",
         "of_rows",
         "replaces",
         "table",
@@ -79,6 +84,13 @@ class Statement:
         self._admissions = tuple(
             (parameter.key, admission(parameter.type)) for parameter in parameters
         )
+        self.needed = frozenset(name for name, _ in self._admissions if self._is_needed(name))
+        """The parameters that must not be None."""
+
+    def _is_needed(self, parameter: str) -> bool:
+        if self.action != SAVING:
+            return True  # what is compared with NULL matches nothing
+        return not self.table.columns[parameter.removeprefix(EXISTING)].nullable
 
     @property
     def repeatable(self) -> bool:
@@ -94,19 +106,22 @@ class Statement:
         """Check and convert the values of one execution.
 
         Args:
-            parameters: A value for each parameter, NULL for one left out; others are ignored.
+            parameters: A value for each parameter, None for one left out; others are ignored.
 
         Returns:
             What to bind.
 
         Raises:
-            QueryError: If a value is one that some database could not hold exactly.
+            QueryError: If a value is needed and None, or one that some database could not hold
+                exactly.
         """
-        admitted = {}
+        admitted: dict[str, object] = {}
         name = ""
         try:
             for name, admit in self._admissions:
                 value = parameters.get(name)
+                if value is None and name in self.needed:
+                    raise ValueError("must not be None")  # noqa: TRY301 (as the others do)
                 admitted[name] = None if value is None else admit(value)
         except ValueError as error:
             raise self.refusal(name, error, parameters) from None
@@ -161,6 +176,7 @@ class AmongKeys:
         self._action = action
         self._table = table
         (self.key,) = table.primary_key
+        self.admit = admission(self.key.type)
         self._build = build
         self._statements: dict[int, Statement] = {}
 
@@ -200,11 +216,11 @@ def insertion(table: Table) -> Statement:
     """Make the statement that adds one row."""
     values = insert_values(table)
     return Statement(
-        "save",
+        SAVING,
         table,
         lambda _: insert(table).values(values).inline(),
         values.values(),
-        of_rows=Statement("save", table, lambda dialect: dialect.insert_arrays(table), ()),
+        of_rows=Statement(SAVING, table, lambda dialect: dialect.insert_arrays(table), ()),
         inserts=True,
     )
 
@@ -217,11 +233,11 @@ def replacement(table: Table, kept: Collection[str]) -> Statement:
         kept: Columns that keep the value of an existing row.
     """
     return Statement(
-        "save",
+        SAVING,
         table,
         lambda dialect: dialect.upsert(table, kept),
         insert_values(table).values(),
-        of_rows=Statement("save", table, lambda dialect: dialect.upsert_arrays(table, kept), ()),
+        of_rows=Statement(SAVING, table, lambda dialect: dialect.upsert_arrays(table, kept), ()),
         replaces=True,
     )
 
@@ -260,9 +276,37 @@ def bind(table: Table, column: str, parameter: str | None = None) -> BindParamet
     return bindparam(name, type_=table.columns[column].type, required=True)
 
 
-def equal(table: Table, column: str, parameter: str | None = None) -> ColumnElement[bool]:
-    """Compare a column with a parameter of its name, or of another one."""
-    return table.columns[column] == bind(table, column, parameter)
+def equal(
+    table: Table, column: str, parameter: str | None = None, *, record: type[Any] | None = None
+) -> ColumnElement[bool]:
+    """Compare a column with a parameter.
+
+    Args:
+        table: The table.
+        column: The column.
+        parameter: The name of the parameter, where it is not the column's.
+        record: The kind of record, where values that its field cannot have are to be refused.
+    """
+    compared = table.columns[column]
+    given = bind(table, column, parameter)
+    members = None if record is None else _members(record, column)
+    if members is not None and isinstance(compared.type, ShortText):
+        given.type = Choice(compared.type.length, members)
+    return compared == given
+
+
+def _members(record: type[Any], field: str) -> tuple[str, ...] | None:
+    """Find the texts that a field may be, where they are few."""
+    if issubclass(record, BaseModel):
+        annotation: Any = record.model_fields[field].annotation
+    else:
+        annotation = get_type_hints(record)[field]
+    for kind in (annotation, *get_args(annotation)):  # the second, where it may be None
+        if get_origin(kind) is Literal:
+            return get_args(kind)
+        if isinstance(kind, type) and issubclass(kind, StrEnum):
+            return tuple(member.value for member in kind)
+    return None
 
 
 def field_names(record: type[Any]) -> tuple[str, ...]:

@@ -62,6 +62,25 @@ class ShortText(TypeDecorator[str]):
         return text
 
 
+class Choice(ShortText):
+    """Short text to compare with, which is one of a few.
+
+    The columns themselves admit others, since a newer release may have stored them.
+    """
+
+    cache_ok = True
+
+    def __init__(self, length: int, members: tuple[str, ...]) -> None:
+        super().__init__(length)
+        self.members = members
+
+    def admit(self, value: object) -> str:
+        """Return the text to compare with, or raise ValueError with the reason against it."""
+        if not isinstance(value, str) or value not in self.members:
+            raise ValueError(f"must be one of {', '.join(self.members)}")
+        return str.__str__(value)
+
+
 class LongText(TypeDecorator[str]):
     """Text of any length; the TEXT of the MySQL family would end at 64 KiB."""
 
@@ -77,6 +96,8 @@ class JsonDocument(TypeDecorator[object]):
 
     def admit(self, value: object) -> str:
         """Return the document to store, or raise ValueError with the reason against it."""
+        if value is None:
+            raise ValueError("must not be None")
         try:
             document = to_json(value, inf_nan_mode="constants").decode()
         except (PydanticSerializationError, UnicodeError):

@@ -5,10 +5,10 @@ from pydantic import AwareDatetime
 from synthorg.entities import ApprovalRiskLevel, AuditEntry, AuditVerdictStr, NotBlankStr
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import ListedRepository
 
 
-class SQLAuditRepository(Repository[AuditEntry]):
+class SQLAuditRepository(ListedRepository[AuditEntry]):
     """`AuditRepository` on SQL."""
 
     table = tables.audit_entries

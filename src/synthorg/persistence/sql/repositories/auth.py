@@ -1,8 +1,9 @@
 """Users and their API keys."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from sqlalchemy import func, select
+from typing_extensions import override
 
 from synthorg.entities import SYSTEM_USER_ID, ApiKey, HumanRole, NotBlankStr, User
 from synthorg.persistence.errors import QueryError
@@ -30,7 +31,7 @@ class SQLUserRepository(KeyedRepository[User]):
     _by_username = selection(table, field_names(record), ["username"])
     _human_count = from_expression("count", table, select(func.count()).where(_is_human))
     _count_by_role = from_expression(
-        "count", table, select(func.count()).where(equal(table, "role"))
+        "count", table, select(func.count()).where(equal(table, "role", record=record))
     )
 
     async def save(self, user: User) -> None:
@@ -52,16 +53,12 @@ class SQLUserRepository(KeyedRepository[User]):
         return int(await self._scalar(self._count_by_role, role=role))
 
     async def delete(self, user_id: NotBlankStr) -> bool:
-        self._keep_system_user([user_id])
+        self._check_deletable([user_id])
         return await self._delete(user_id)
 
-    async def delete_many(self, keys: Iterable[NotBlankStr]) -> int:
-        user_ids = list(keys)
-        self._keep_system_user(user_ids)
-        return await super().delete_many(user_ids)
-
-    def _keep_system_user(self, user_ids: Collection[NotBlankStr]) -> None:
-        if SYSTEM_USER_ID in user_ids:
+    @override
+    def _check_deletable(self, keys: Collection[str]) -> None:
+        if SYSTEM_USER_ID in keys:
             raise QueryError(f"cannot delete {self.table.name}: the system user must stay")
 
 

@@ -1,6 +1,7 @@
 """Costs."""
 
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, get_args
 
 from pydantic import AwareDatetime, TypeAdapter
 from sqlalchemy import ColumnElement, Select, func, select
@@ -10,7 +11,7 @@ from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.queries import Conditions, ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import ListedRepository
 from synthorg.persistence.totals import CostGroup, CostGroups, CostTotal
 
 _costs: Final = tables.cost_records
@@ -22,7 +23,7 @@ _sums: Final = (
 )
 
 
-class SQLCostRecordRepository(Repository[CostRecord]):
+class SQLCostRecordRepository(ListedRepository[CostRecord]):
     """`CostRecordRepository` on SQL."""
 
     table = _costs
@@ -36,7 +37,7 @@ class SQLCostRecordRepository(Repository[CostRecord]):
         filters=("agent_id", "task_id"),
         time="timestamp",
     )
-    _conditions = Conditions(table, filters=("agent_id", "task_id"), time="timestamp")
+    _conditions = Conditions(table, record, filters=("agent_id", "task_id"), time="timestamp")
     _total = select(func.coalesce(_sums[0], 0.0))
     _totals = TypeAdapter(CostTotal)
 
@@ -88,12 +89,12 @@ class SQLCostRecordRepository(Repository[CostRecord]):
         )
 
 
-def _known_groups(by: CostGroups) -> tuple[CostGroup, ...]:
-    groups = tuple(dict.fromkeys(by))
-    known = ("agent_id", "task_id", "project", "day", "provider", "model", "call_category")
-    if not groups or not set(groups) <= set(known):
+def _known_groups(by: object) -> tuple[CostGroup, ...]:
+    known = get_args(CostGroup)
+    groups = () if isinstance(by, str) or not isinstance(by, Iterable) else tuple(by)
+    if not groups or not all(group in known for group in groups):
         raise QueryError(f"cannot sum {_costs.name}: by must be one or more of {', '.join(known)}")
-    return groups
+    return tuple(dict.fromkeys(groups))
 
 
 def _grouped(groups: tuple[CostGroup, ...], dialect: Dialect) -> Select[Any]:

@@ -11,10 +11,10 @@ from synthorg.entities import (
 )
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import ListedRepository
 
 
-class SQLLifecycleEventRepository(Repository[AgentLifecycleEvent]):
+class SQLLifecycleEventRepository(ListedRepository[AgentLifecycleEvent]):
     """`LifecycleEventRepository` on SQL."""
 
     table = tables.lifecycle_events
@@ -46,7 +46,7 @@ class SQLLifecycleEventRepository(Repository[AgentLifecycleEvent]):
         )
 
 
-class SQLTaskMetricRepository(Repository[TaskMetricRecord]):
+class SQLTaskMetricRepository(ListedRepository[TaskMetricRecord]):
     """`TaskMetricRepository` on SQL."""
 
     table = tables.task_metrics
@@ -75,7 +75,7 @@ class SQLTaskMetricRepository(Repository[TaskMetricRecord]):
         return await self._list(self.listing, agent_id=agent_id, since=since, until=until)
 
 
-class SQLCollaborationMetricRepository(Repository[CollaborationMetricRecord]):
+class SQLCollaborationMetricRepository(ListedRepository[CollaborationMetricRecord]):
     """`CollaborationMetricRepository` on SQL."""
 
     table = tables.collaboration_metrics

@@ -3,10 +3,10 @@
 from synthorg.entities import Message, NotBlankStr
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import ListedRepository
 
 
-class SQLMessageRepository(Repository[Message]):
+class SQLMessageRepository(ListedRepository[Message]):
     """`MessageRepository` on SQL."""
 
     table = tables.messages

@@ -6,12 +6,12 @@ from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import DuplicateRecordError
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import Repository
+from synthorg.persistence.sql.repository import ListedRepository
 from synthorg.persistence.sql.statements import EXISTING, bind, deletion, equal, from_expression
 from synthorg.persistence.stores import SettingRow
 
 
-class SQLSettingsRepository(Repository[SettingRow]):
+class SQLSettingsRepository(ListedRepository[SettingRow]):
     """`SettingsRepository` on SQL."""
 
     table = tables.settings

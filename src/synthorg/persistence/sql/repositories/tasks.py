@@ -18,7 +18,7 @@ class SQLTaskRepository(KeyedRepository[Task]):
         table, record, order_by=("id",), filters=("status", "assigned_to", "project")
     )
 
-    _conditions = Conditions(table, filters=("assigned_to", "project"))
+    _conditions = Conditions(table, record, filters=("assigned_to", "project"))
     _counts = select(table.c.status, func.count()).group_by(table.c.status).order_by(table.c.status)
 
     async def save(self, task: Task) -> None:

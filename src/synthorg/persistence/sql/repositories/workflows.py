@@ -25,6 +25,7 @@ class SQLWorkflowDefinitionRepository(VersionedRepository[WorkflowDefinition]):
     )
 
     async def save(self, definition: WorkflowDefinition) -> None:
+        self._check_kind(definition)
         if definition.version != 1:
             return await self._advance(definition)
         try:
@@ -65,6 +66,7 @@ class SQLWorkflowExecutionRepository(VersionedRepository[WorkflowExecution]):
     )
 
     async def save(self, execution: WorkflowExecution) -> None:
+        self._check_kind(execution)
         if execution.version != 1:
             await self._advance(execution)
         else:
