@@ -105,6 +105,8 @@ def _migrate(connection: Connection, dialect: Dialect, work: _Work, settings: Se
     if not work.steps:
         remove_mark(connection)
         return
+    if work.is_upgrade and not work.state.applied:
+        dialect.refuse_half_a_migration(connection)
     mark = nullcontext() if dialect.transactional_ddl else marked(connection, work.as_unfinished)
     with mark, _reporting(work.steps) as report:
         _run(connection, {**settings, "on_version_apply": report})

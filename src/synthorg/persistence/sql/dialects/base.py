@@ -298,6 +298,16 @@ class Dialect(ABC):
             MigrationError: If somebody else has held the lock for `migration_patience_seconds`.
         """
 
+    def refuse_half_a_migration(self, connection: Connection) -> None:  # noqa: B027 (where DDL is transactional, nothing is left halfway)
+        """Refuse to begin what could not be ended, before the first table is made.
+
+        Args:
+            connection: The connection on which Alembic will run.
+
+        Raises:
+            MigrationError: If the user or the server lacks something that a migration needs.
+        """
+
     @abstractmethod
     def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
         """Name the triggers that `append_only_triggers` creates."""

@@ -22,9 +22,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.mysql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from synthorg.persistence.config import MySQLConfig
+from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.sql.dialects.asyncmy_express import AsyncmyDriver
 from synthorg.persistence.sql.dialects.base import (
     APPEND_ONLY,
@@ -48,6 +50,12 @@ from synthorg.persistence.sql.dialects.base import (
 )
 from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
 from synthorg.persistence.sql.dialects.inspection import Inspection, MySQLInspection
+from synthorg.persistence.sql.dialects.mysql_fitness import (
+    BY_STATEMENT,
+    MIGRATORS_PRIVILEGES,
+    UNTRUSTED,
+    find_lacks,
+)
 from synthorg.persistence.sql.dialects.mysql_session import SETTINGS, assignments
 from synthorg.persistence.sql.dialects.mysql_triggers import guards_of
 from synthorg.persistence.sql.dialects.server_express import (
@@ -114,6 +122,8 @@ _DIAGNOSES: Final = {
     1290: _READ_ONLY,
     1792: _READ_ONLY,
     1836: _READ_ONLY,
+    1419: Diagnosis(Fault.REFUSED, UNTRUSTED),
+    1665: unusable(BY_STATEMENT),
     1021: _DISK_FULL,
     1114: _DISK_FULL,
 }
@@ -131,6 +141,8 @@ class MySQLDialect(Dialect):
     read_committed: ClassVar[str] = "transaction_isolation = 'READ-COMMITTED'"
     settings: ClassVar[Mapping[str, str | int]] = SETTINGS
     """What every session is set to."""
+    migrators_privileges: ClassVar[Sequence[str]] = (*MIGRATORS_PRIVILEGES, "REFERENCES")
+    """What a user needs to make the tables."""
 
     def __init__(self, config: MySQLConfig) -> None:
         self._config = config
@@ -284,6 +296,21 @@ class MySQLDialect(Dialect):
             connection.invalidate()  # ends the session: the lock and the settings go with it
             raise
 
+    def refuse_half_a_migration(self, connection: Connection) -> None:
+        try:
+            grants = self._grants(connection)
+        except DBAPIError:  # one that was started without its accounts shows none
+            grants = ("GRANT ALL PRIVILEGES ON *.* TO everybody",)
+        lacks = "; ".join(find_lacks(connection, grants, self.migrators_privileges))
+        if lacks:
+            raise MigrationError(f"cannot migrate: {lacks}; nothing was touched")
+
+    def _grants(self, connection: Connection) -> Sequence[str]:
+        """Have the server show what the user may do, by roles as well."""
+        roles = connection.scalar(text("SELECT CURRENT_ROLE()"))
+        using = "" if roles == "NONE" else f" FOR CURRENT_USER() USING {roles}"
+        return connection.scalars(text(f"SHOW GRANTS{using}")).all()
+
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
         return tuple(
             f"CREATE TRIGGER IF NOT EXISTS {name} {guard}"
@@ -346,6 +373,10 @@ class MariaDBDialect(MySQLDialect):
     statement_timeout: ClassVar[str] = "max_statement_time = {seconds:f}"
     read_committed: ClassVar[str] = "tx_isolation = 'READ-COMMITTED'"
     settings: ClassVar[Mapping[str, str | int]] = {**SETTINGS, "check_constraint_checks": 1}
+    migrators_privileges: ClassVar[Sequence[str]] = MIGRATORS_PRIVILEGES
+
+    def _grants(self, connection: Connection) -> Sequence[str]:
+        return connection.scalars(text("SHOW GRANTS")).all()
 
 
 def _serves(columns: Iterable[ColumnElement[Any]], order_by: Sequence[str]) -> bool:
