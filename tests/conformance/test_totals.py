@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from synthorg.entities import CostRecord, LLMCallCategory, TaskStatus
+from synthorg.entities.base import LARGEST_INTEGER
 from synthorg.persistence import QueryError
 from synthorg.persistence.sql import tables
 from synthorg.persistence.totals import CostGroup, CostTotal
@@ -230,6 +231,35 @@ async def test_the_sum_of_many_small_amounts_is_right(backend: TransactionalBack
     assert isclose(await backend.cost_records.aggregate(), fsum(amounts), rel_tol=PRECISION)
     by_agent = await backend.cost_records.totals(["agent_id"])
     assert isclose(sum(total.cost_usd for total in by_agent), fsum(amounts), rel_tol=PRECISION)
+
+
+async def test_sums_of_tokens_are_exact_beyond_64_bits(backend: TransactionalBackend) -> None:
+    counts = [LARGEST_INTEGER, 0, LARGEST_INTEGER, 2**32 - 1, 2**32, 1, LARGEST_INTEGER]
+    records = [
+        COST_RECORDS.make(input_tokens=count, output_tokens=counts[-1 - place] // 3 + 1)
+        for place, count in enumerate(counts)
+    ]
+    await refill(backend, records)
+    assert_equal(await backend.cost_records.totals(["day"]), list(totals(records, ["day"])))
+
+
+async def test_a_sum_of_costs_that_no_number_holds_is_refused_and_never_a_wrong_number(
+    backend: TransactionalBackend,
+) -> None:
+    largest = 1.7976931348623157e308
+    records = [
+        COST_RECORDS.make(agent_id=agent_id, cost_usd=cost)
+        for agent_id, cost in (("a", largest), ("b", largest), ("c", 5e-324), ("a", 0.0))
+    ]
+    await refill(backend, records)
+    assert await backend.cost_records.aggregate(agent_id="a") == largest
+    assert await backend.cost_records.aggregate(agent_id="c") == 5e-324
+    assert_equal(
+        await backend.cost_records.totals(["agent_id"]), list(totals(records, ["agent_id"]))
+    )
+    for refused in (backend.cost_records.aggregate(), backend.cost_records.totals(["day"])):
+        with pytest.raises(QueryError, match=r"cannot sum cost_records: .*sum is out of range"):
+            await refused
 
 
 async def test_totals_of_nothing_are_none(backend: TransactionalBackend) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Integer, event, func, literal, select, text
+from sqlalchemy import Integer, event, func, literal, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import Pool
 
 from synthorg.persistence import (
+    MigrationError,
     PersistenceBackend,
     PersistenceConfig,
     PersistenceError,
@@ -31,6 +32,7 @@ from tests.conformance.kinds import (
     CHECKPOINTS,
     COST_RECORDS,
     DEFINITIONS,
+    PROJECTS,
     SETTINGS,
     TASKS,
     USERS,
@@ -332,3 +334,56 @@ async def test_a_unit_that_sqlite_itself_rolls_back_stores_nothing_after_it(
             await save_all(backend)
         assert await backend.tasks.list_tasks() == ()
         await backend.tasks.save(TASKS.example)
+
+
+OVERFLOW: Final = from_expression(
+    "sum", tables.tasks, select(func.abs(literal_column(str(-(2**63)))))
+)
+"""A number that SQLite cannot give."""
+
+
+@ROUTES
+async def test_what_has_no_code_of_its_own_is_not_told_as_a_fault_of_the_schema(
+    sqlite_file: Path, *, prepared: bool
+) -> None:
+    async with opened(sqlite_file, prepared_statements=prepared) as backend:
+        with pytest.raises(QueryError, match=r"cannot sum tasks: .* out of range"):
+            await backend.executor_for("tasks").fetch(OVERFLOW, {})
+        async with backend.transaction() as unit:
+            await unit.tasks.save(TASKS.example)
+            with pytest.raises(QueryError, match=r"cannot sum tasks: .* out of range"):
+                await unit.executor_for("tasks").fetch(OVERFLOW, {})
+        assert await backend.tasks.list_tasks() == (TASKS.example,)
+
+
+async def test_a_transaction_of_ones_own_on_the_one_connection_in_memory_is_named() -> None:
+    async with opened(":memory:") as backend:
+        await backend.migrate()
+        async with backend.get_db().begin():
+            with pytest.raises(PersistenceError, match=r"cannot save tasks.*transaction"):
+                await backend.tasks.save(TASKS.example)
+        await backend.tasks.save(TASKS.example)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DROP TABLE projects",
+        "ALTER TABLE projects DROP COLUMN budget",
+        "ALTER TABLE projects RENAME COLUMN budget TO cash",
+    ],
+)
+async def test_a_schema_that_lacks_something_is_told_as_such(
+    sqlite_file: Path, damage: str
+) -> None:
+    with closing(sqlite3.connect(sqlite_file)) as connection:
+        connection.execute("DELETE FROM synthorg_persistence_version")
+        connection.execute("ALTER TABLE projects RENAME TO old")
+        connection.execute("CREATE TABLE projects AS SELECT * FROM old")
+        connection.execute(damage)
+        connection.commit()
+    async with opened(sqlite_file) as backend:
+        with pytest.raises(MigrationError, match=r"cannot save projects"):
+            await backend.projects.save(PROJECTS.example)
+        with pytest.raises(MigrationError, match=r"cannot list projects"):
+            await backend.projects.list_projects()

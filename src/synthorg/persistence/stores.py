@@ -265,7 +265,8 @@ class CostRecordStore(CostRecordRepository, BulkSaving[CostRecord], Paging, Stre
             None last.
 
         Raises:
-            QueryError: If `by` is empty or unknown, or `until` is before `since`.
+            QueryError: If `by` is empty or unknown, `until` is before `since`, or a sum of costs
+                is beyond the largest floating-point number; sums of tokens have no limit.
             PersistenceError: If the operation fails.
         """
         ...

@@ -9,7 +9,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, Final, final
 
-from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, bindparam, tuple_
+from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, bindparam, func, tuple_
 from sqlalchemy.exc import DBAPIError, ResourceClosedError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -67,6 +67,7 @@ BROKEN_REFERENCE: Final = Diagnosis(
 BROKEN_CHECK: Final = Diagnosis(Fault.REFUSED, "it would break a CHECK constraint")
 MISSING_VALUE: Final = Diagnosis(Fault.MISSING, "a value that every row needs is missing")
 SCHEMA_MISFIT: Final = Diagnosis(Fault.SCHEMA, "the schema does not fit the statement")
+OUT_OF_RANGE: Final = Diagnosis(Fault.REFUSED, "a number or a sum is out of range")
 LOCKED: Final = Diagnosis(Fault.TRANSIENT, "others kept the data locked for too long")
 
 ISOLATION_LEVEL: Final = "READ COMMITTED"
@@ -229,6 +230,25 @@ class Dialect(ABC):
         Args:
             moment: The column of the moment.
         """
+
+    def sum_of_counts(self, count: ColumnElement[Any]) -> ColumnElement[int]:
+        """Build the sum of whole numbers, exact also beyond 64 bits.
+
+        Args:
+            count: The column of the numbers, none of which is negative.
+        """
+        return func.sum(count)
+
+    def sum_of_amounts(self, amount: ColumnElement[Any]) -> ColumnElement[float]:
+        """Build the sum of floating-point numbers.
+
+        Args:
+            amount: The column of the numbers, none of which is negative.
+
+        Returns:
+            An expression that fails, or is infinite, where the sum is beyond the largest of them.
+        """
+        return func.sum(amount)
 
     @abstractmethod
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:

@@ -11,12 +11,14 @@ from sqlalchemy import (
     URL,
     ColumnElement,
     Connection,
+    Double,
     Executable,
     Select,
     String,
     Table,
     and_,
     func,
+    literal_column,
     null,
     or_,
     text,
@@ -36,6 +38,7 @@ from synthorg.persistence.sql.dialects.base import (
     ISOLATION_LEVEL,
     LOCKED,
     MISSING_VALUE,
+    OUT_OF_RANGE,
     READ_ONLY_OPTION,
     SCHEMA_MISFIT,
     SOMEBODY,
@@ -74,7 +77,6 @@ LONGEST_LOCK_NAME: Final = 64  # https://dev.mysql.com/doc/refman/8.4/en/locking
 
 _TIMED_OUT: Final = Diagnosis(Fault.REFUSED, "it took longer than the statement timeout")
 _TOO_LONG: Final = Diagnosis(Fault.REFUSED, "a text is too long for its column")
-_OUT_OF_RANGE: Final = Diagnosis(Fault.REFUSED, "a number is out of range")
 _LOST: Final = unusable("the connection to the server was lost")
 _UNREACHABLE: Final = unusable("the server could not be reached")
 _DENIED: Final = unusable("the server does not accept this user or password")
@@ -102,8 +104,8 @@ _DIAGNOSES: Final = {
     1146: SCHEMA_MISFIT,
     1054: SCHEMA_MISFIT,
     1406: _TOO_LONG,
-    1264: _OUT_OF_RANGE,
-    1690: _OUT_OF_RANGE,
+    1264: OUT_OF_RANGE,
+    1690: OUT_OF_RANGE,
     1142: Diagnosis(Fault.REFUSED, "the user lacks a privilege for it"),
     1044: _DENIED,
     1045: _DENIED,
@@ -262,6 +264,10 @@ class MySQLDialect(Dialect):
 
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
         return func.date_format(moment, "%Y-%m-%d", type_=String())
+
+    def sum_of_amounts(self, amount: ColumnElement[Any]) -> ColumnElement[float]:
+        # Of itself, the sum is 0 where it is too large; only arithmetic with it fails.
+        return func.sum(amount) + literal_column("0e0", Double())
 
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
         number = error.args[0] if error.args else None

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import sqlite3
 import stat
 from collections.abc import Awaitable, Collection, Iterator, Mapping
@@ -19,10 +20,14 @@ from sqlalchemy import (
     Executable,
     String,
     Table,
+    TypeDecorator,
     event,
     func,
+    literal_column,
     text,
+    type_coerce,
 )
+from sqlalchemy import Dialect as SQLAlchemyDialect
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
@@ -39,9 +44,11 @@ from synthorg.persistence.sql.dialects.base import (
     DUPLICATE,
     LOCKED,
     MISSING_VALUE,
+    OUT_OF_RANGE,
     SCHEMA_MISFIT,
     Diagnosis,
     Dialect,
+    Fault,
     Sharing,
     held_too_long,
     insert_values,
@@ -83,7 +90,6 @@ _DIAGNOSES: Final = {
     sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: BROKEN_REFERENCE,
     sqlite3.SQLITE_CONSTRAINT_NOTNULL: MISSING_VALUE,
     sqlite3.SQLITE_CONSTRAINT_CHECK: BROKEN_CHECK,
-    sqlite3.SQLITE_ERROR: SCHEMA_MISFIT,
     sqlite3.SQLITE_BUSY: LOCKED,
     sqlite3.SQLITE_LOCKED: LOCKED,
     sqlite3.SQLITE_PERM: unusable("access to the database file is denied"),
@@ -96,6 +102,35 @@ _DIAGNOSES: Final = {
     sqlite3.SQLITE_NOTADB: unusable("the file is not a SQLite database"),
 }
 """By extended result code, or by the primary one. https://www.sqlite.org/rescode.html"""
+
+_DIAGNOSES_OF_ERROR: Final = {
+    re.compile(pattern): diagnosis
+    for pattern, diagnosis in {
+        r"no such (table|column)": SCHEMA_MISFIT,
+        r"has no column named": SCHEMA_MISFIT,
+        r"does not match any PRIMARY KEY or UNIQUE constraint": SCHEMA_MISFIT,
+        r"cannot (modify|UPSERT|INSERT into|UPDATE) .*(view|generated column)": SCHEMA_MISFIT,
+        r"integer overflow": OUT_OF_RANGE,
+        r"cannot start a transaction within a transaction": Diagnosis(
+            Fault.REFUSED,
+            "a transaction is open on the same connection, such as one of the application's own",
+        ),
+    }.items()
+}
+"""By its text, since SQLITE_ERROR is the one code for all that has no code of its own."""
+
+
+class SumOfHalves(TypeDecorator[int]):
+    """A sum of whole numbers as text: that of their upper halves, a blank, that of the lower."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: SQLAlchemyDialect) -> int | None:  # noqa: ARG002 (the signature is SQLAlchemy's)
+        if value is None:
+            return None
+        upper, lower = map(int, value.split())
+        return (upper << 32) + lower
 
 
 class SQLiteDialect(Dialect):
@@ -175,10 +210,19 @@ class SQLiteDialect(Dialect):
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
         return func.substr(moment, 1, len("2026-03-01"), type_=String())
 
+    def sum_of_counts(self, count: ColumnElement[Any]) -> ColumnElement[int]:
+        # The sum itself ends at 64 bits, so that the upper halves are added up on their own.
+        upper = func.sum(count.bitwise_rshift(literal_column("32")))
+        lower = func.sum(count.bitwise_and(literal_column(str(2**32 - 1))))
+        return type_coerce(upper.op("||")(literal_column("' '")).op("||")(lower), SumOfHalves())
+
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:
             return None
+        if code == sqlite3.SQLITE_ERROR:
+            found = (each for text, each in _DIAGNOSES_OF_ERROR.items() if text.search(str(error)))
+            return next(found, Diagnosis(Fault.REFUSED, "the database refused it (SQLITE_ERROR)"))
         return _DIAGNOSES.get(code, _DIAGNOSES.get(code & PRIMARY_CODE))
 
     def begin_options(self, *, write: bool) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """Costs."""
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any, Final, get_args
 
 from pydantic import AwareDatetime, TypeAdapter
@@ -9,18 +10,12 @@ from sqlalchemy import ColumnElement, Select, func, select
 from synthorg.entities import CostRecord, NotBlankStr
 from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.dialects.base import OUT_OF_RANGE, Dialect
 from synthorg.persistence.sql.queries import Conditions, ListQuery
 from synthorg.persistence.sql.repository import ListedRepository
 from synthorg.persistence.totals import CostGroup, CostGroups, CostTotal
 
 _costs: Final = tables.cost_records
-_sums: Final = (
-    func.sum(_costs.c.cost_usd),
-    func.sum(_costs.c.input_tokens),
-    func.sum(_costs.c.output_tokens),
-    func.count(),
-)
 
 
 class SQLCostRecordRepository(ListedRepository[CostRecord]):
@@ -38,7 +33,6 @@ class SQLCostRecordRepository(ListedRepository[CostRecord]):
         time="timestamp",
     )
     _conditions = Conditions(table, record, filters=("agent_id", "task_id"), time="timestamp")
-    _total = select(func.coalesce(_sums[0], 0.0))
     _totals = TypeAdapter(CostTotal)
 
     async def save(self, record: CostRecord) -> None:
@@ -65,8 +59,8 @@ class SQLCostRecordRepository(ListedRepository[CostRecord]):
         until: AwareDatetime | None = None,
     ) -> float:
         given = {"agent_id": agent_id, "task_id": task_id, "since": since, "until": until}
-        statement, present = self._conditions.applied("sum", given, lambda _: self._total)
-        return float(await self._scalar(statement, **present))
+        statement, present = self._conditions.applied("sum", given, _sum)
+        return _finite(float(await self._scalar(statement, **present)))
 
     async def totals(
         self,
@@ -84,9 +78,12 @@ class SQLCostRecordRepository(ListedRepository[CostRecord]):
         )
         rows = await self._executor.fetch(statement, present)
         names = (*groups, "cost_usd", "input_tokens", "output_tokens", "records")
-        return tuple(
+        totals = tuple(
             self._totals.validate_python(dict(zip(names, row, strict=True))) for row in rows
         )
+        for total in totals:
+            _finite(total.cost_usd)
+        return totals
 
 
 def _known_groups(by: object) -> tuple[CostGroup, ...]:
@@ -97,11 +94,27 @@ def _known_groups(by: object) -> tuple[CostGroup, ...]:
     return tuple(dict.fromkeys(groups))
 
 
+def _finite(cost: float) -> float:
+    if not isfinite(cost):
+        raise QueryError(f"cannot sum {_costs.name}: {OUT_OF_RANGE.reason}")
+    return cost
+
+
+def _sum(dialect: Dialect) -> Select[Any]:
+    return select(func.coalesce(dialect.sum_of_amounts(_costs.c.cost_usd), 0.0))
+
+
 def _grouped(groups: tuple[CostGroup, ...], dialect: Dialect) -> Select[Any]:
     columns = [_group(name, dialect) for name in groups]
     # Databases differ in where NULL sorts.
     order = [key for column in columns for key in (column.is_(None), column)]
-    statement = select(*columns, *_sums).group_by(*columns).order_by(*order)
+    sums = (
+        dialect.sum_of_amounts(_costs.c.cost_usd),
+        dialect.sum_of_counts(_costs.c.input_tokens),
+        dialect.sum_of_counts(_costs.c.output_tokens),
+        func.count(),
+    )
+    statement = select(*columns, *sums).group_by(*columns).order_by(*order)
     if "project" in groups:
         task = tables.tasks
         statement = statement.join_from(_costs, task, _costs.c.task_id == task.c.id, isouter=True)
