@@ -9,7 +9,7 @@ import pytest
 
 from synthorg.persistence import PersistenceConnectionError, QueryError
 from synthorg.persistence.errors import TransactionConflictError
-from synthorg.persistence.sql import database
+from synthorg.persistence.sql import retrying
 from synthorg.persistence.transactions import TransactionalBackend, UnitOfWork
 from tests.conformance.kinds import ARTIFACTS, TASKS, USERS
 from tests.conformance.units import Mishap, neighbour_of
@@ -304,7 +304,7 @@ async def test_the_result_of_the_run_that_was_committed_is_returned(
 async def test_a_unit_that_always_conflicts_is_given_up(
     backend: TransactionalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "LONGEST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(retrying, "LONGEST_DELAY_SECONDS", 0.001)
     runs = 0
 
     async def work(unit: UnitOfWork) -> None:

@@ -1,6 +1,7 @@
 """A relay between a backend and its server, which sees what is sent and can cut it off."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,10 +24,25 @@ class Relay:
         self.trips = 0
         """How often something was sent after an answer."""
         self.cut_at: bytes | None = None
-        """What is sent to the server, but whose answer never arrives, nor anything else."""
+        """A pattern of what is sent to the server, but whose answer never arrives, nor anything
+        else on that connection."""
+        self.cuts_once = False
+        """Whether that happens to one connection alone."""
+
+        self._is_away = False
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    def hang_up(self) -> None:
+        """End all connections, and each new one at once."""
+        self._is_away = True
+        for writer in self._writers:
+            writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        if self._is_away:
+            writer.transport.abort()
+            return
         remote_reader, remote_writer = await asyncio.open_connection(self._host, self._port)
         answered = cut = False
 
@@ -37,8 +53,10 @@ class Relay:
                 answered = False
                 self.sent += data
                 remote_writer.write(data)
-                if self.cut_at is not None and self.cut_at in data:
+                if self.cut_at is not None and re.search(self.cut_at, data):
                     cut = True
+                    if self.cuts_once:
+                        self.cut_at = None
 
         async def answer() -> None:
             nonlocal answered
@@ -48,6 +66,7 @@ class Relay:
                 answered = True
                 writer.write(data)
 
+        self._writers |= {writer, remote_writer}
         tasks = [asyncio.create_task(each()) for each in (send, answer)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -98,6 +98,27 @@ async def test_a_lock_that_is_held_too_long_is_worth_another_attempt(place: Plac
         assert dialect.diagnose(raised.value).fault is Fault.TRANSIENT
 
 
+async def test_a_row_that_another_transaction_changed_is_worth_another_attempt(
+    place: Place,
+) -> None:
+    """On MariaDB with `innodb_snapshot_isolation`, which is the default from 11.6 on."""
+    dialect = create_dialect(PersistenceConfig.from_url(place.url))
+    change = text("UPDATE tasks SET max_retries = max_retries + 1")
+    async with connected(place.url) as backend:
+        await backend.tasks.save(task("one"))
+        async with backend.get_db().connect() as connection:
+            if place.kind == "mariadb":
+                await connection.execute(text("SET SESSION innodb_snapshot_isolation = ON"))
+                await connection.commit()
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+            await connection.execute(text("SELECT * FROM tasks"))
+            await backend.tasks.save(task("one", title="changed"))
+            with pytest.raises(DBAPIError) as raised:
+                await connection.execute(change)
+            await connection.invalidate()  # its setting must not go back to the pool
+        assert dialect.diagnose(raised.value).fault is Fault.TRANSIENT
+
+
 async def test_a_read_only_server_counts_as_one_that_cannot_be_used(place: Place) -> None:
     dialect = create_dialect(PersistenceConfig.from_url(place.url))
     async with connected(place.url) as backend:

@@ -27,8 +27,9 @@ class PersistenceConnectionError(PersistenceError):
 class OutcomeUnknownError(PersistenceConnectionError):
     """The connection was lost before the answer came: the change may or may not be stored.
 
-    Raised by writes that cannot be repeated safely, and by the commit of a unit of work. Read
-    what is stored before you write again. Whatever else a write raises, it has written nothing.
+    Raised by writes that cannot be repeated safely, by the commit of a unit of work, and by other
+    writes when the database stays away. Read what is stored before you write again. Whatever else
+    a write raises, it has written nothing.
     """
 
 

@@ -4,7 +4,8 @@ What holds for all of them is said here once; a method says only what is its own
 
 Writing
     When a write returns, it is durable and every later read sees it; a write that raises has
-    written nothing. `save` inserts, or replaces every field of the record with the same key,
+    written nothing, but for an OutcomeUnknownError: the connection was lost before the answer
+    came. What can be repeated is repeated before that is raised. `save` inserts, or replaces every field of the record with the same key,
     unless the repository is append-only or versioned. In an append-only repository a stored
     record never changes. In a versioned one, of any number of savers of the same next version
     exactly one succeeds. `delete` returns whether there was something to delete.

@@ -169,8 +169,9 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
 
         Raises:
             TransactionConflictError: If it met another transaction and was rolled back.
-            PersistenceConnectionError: If the connection was lost; the text says so where it is
-                unknown whether the changes are stored.
+            OutcomeUnknownError: If the answer to the commit was lost, so that the changes may or
+                may not be stored.
+            PersistenceConnectionError: If the connection was lost before; nothing is stored.
         """
         ...
 

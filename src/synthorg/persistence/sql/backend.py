@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.sql import migration
-from synthorg.persistence.sql.database import Database, run_again_on_conflict
+from synthorg.persistence.sql.database import Database
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.executor import Executor, Result
 from synthorg.persistence.sql.repositories import Repositories
+from synthorg.persistence.sql.retrying import run_again_on_conflict
 from synthorg.persistence.sql.unit_of_work import SQLUnitOfWork
 
 logger = logging.getLogger(__name__)

@@ -3,25 +3,38 @@
 import asyncio
 import logging
 import os
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.errors import (
+    OutcomeUnknownError,
     PersistenceConnectionError,
     PersistenceError,
-    TransactionConflictError,
 )
 from synthorg.persistence.sql.completion import to_the_end
-from synthorg.persistence.sql.dialects.base import Dialect, Fault, Sharing
+from synthorg.persistence.sql.dialects.base import Dialect, Fault, Sharing, lost
 from synthorg.persistence.sql.executor import Executor, Result, Rows
-from synthorg.persistence.sql.failures import failure, redacted, transaction_failure
+from synthorg.persistence.sql.failures import (
+    failure_of,
+    redacted,
+    transaction_failure,
+    unknown_outcome,
+)
 from synthorg.persistence.sql.lanes import DISCONNECTED
 from synthorg.persistence.sql.preparation import FindSchemaProblem, Preparation
+from synthorg.persistence.sql.retrying import (
+    STATEMENT_ATTEMPTS,
+    Failure,
+    RetryPolicy,
+    pauses,
+    run_again_if_unknown,
+    run_again_on_conflict,
+)
 from synthorg.persistence.sql.session import DirectSession, PublicSession, Session
 from synthorg.persistence.sql.statements import Parameters, Statement
 from synthorg.persistence.sql.transaction import Transaction
@@ -29,18 +42,16 @@ from synthorg.persistence.sql.turns import Turns
 
 logger = logging.getLogger(__name__)
 
-STATEMENT_ATTEMPTS: Final = 5
-UNIT_ATTEMPTS: Final = 20
-FIRST_DELAY_SECONDS: Final = 0.02
-LONGEST_DELAY_SECONDS: Final = 1.0
-
 Options = Mapping[str, Any]
 """SQLAlchemy's execution options of a connection."""
 
+CONNECTION_LOST: Final = "the connection was lost while committing"
 COMMIT_UNKNOWN: Final = (
-    "the connection was lost while committing, so that the changes may or may not be stored; "
-    "read before writing again"
+    f"{CONNECTION_LOST}, so that the changes may or may not be stored; read before writing again"
 )
+
+
+GONE: Final = "the connection was lost, and now there is nothing to delete"
 
 
 class Database:
@@ -120,8 +131,8 @@ class Database:
         try:
             return await self._express.fetch(prepared, values)
         except self._preparation.foreign_errors as error:
-            failed = error
-        return await self._alone(self._read, statement, parameters, failed)
+            failure = Failure(self.dialect.diagnose(error), redacted(error), by_lane=True)
+        return await self._alone(self._read, statement, parameters, failure)
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Executor` says."""
@@ -133,8 +144,8 @@ class Database:
         try:
             return await self._express.execute(prepared, values)
         except self._preparation.foreign_errors as error:
-            failed = error
-        return await self._alone(self._write, statement, parameters, failed)
+            failure = Failure(self.dialect.diagnose(error), redacted(error), by_lane=True)
+        return await self._alone(self._write, statement, parameters, failure)
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Executor` says."""
@@ -142,10 +153,14 @@ class Database:
         async def write(executor: Executor) -> None:
             await executor.execute_many(statement, parameters)
 
-        await self.atomically(write, repeatable=True)
+        await self.atomically(write, repeatable=True, idempotent=statement.repeatable)
 
     async def atomically(
-        self, work: Callable[[Executor], Awaitable[Result]], *, repeatable: bool
+        self,
+        work: Callable[[Executor], Awaitable[Result]],
+        *,
+        repeatable: bool,
+        idempotent: bool = False,
     ) -> Result:
         """Do several things in one transaction, as `Executor` says."""
 
@@ -153,7 +168,10 @@ class Database:
             async with self._transaction(self._writing) as transaction:
                 return await work(transaction)
 
-        return await (run_again_on_conflict(attempt) if repeatable else attempt())
+        async def attempts() -> Result:
+            return await (run_again_on_conflict(attempt) if repeatable else attempt())
+
+        return await (run_again_if_unknown(attempts) if idempotent else attempts())
 
     def unit(self, *, read_only: bool) -> AbstractAsyncContextManager[Transaction]:
         """Begin a transaction for reading and then writing what follows, or for reading alone.
@@ -250,7 +268,7 @@ class Database:
         attempt: Callable[[Statement, Parameters], Awaitable[Result]],
         statement: Statement,
         parameters: Parameters,
-        failed: Exception | None = None,
+        failure: Failure | None = None,
     ) -> Result:
         """Run one statement in a transaction of its own, again if that may help.
 
@@ -258,40 +276,55 @@ class Database:
             attempt: Runs it through SQLAlchemy.
             statement: The statement.
             parameters: Its parameters.
-            failed: The error of a first attempt, which was made on the fast route: that one does
-                not wait for what others hold.
+            failure: What came of a first attempt, on the fast route.
         """
         self._refuse_strangers()
-        is_fast = failed is not None
-        duplicates_to_pass = 1 if statement.replaces and self.dialect.duplicate_may_pass else 0
-        time = asyncio.get_running_loop().time
-        deadline = time() + self.dialect.patience_seconds
-        for delay in _delays(STATEMENT_ATTEMPTS):
-            try:
-                if failed is None:
-                    return await attempt(statement, parameters)
-            except self._preparation.foreign_errors as error:
-                failed = error
-            assert failed is not None
-            diagnosis = self.dialect.diagnose(failed)
-            cause = redacted(failed)
-            if diagnosis.fault is Fault.DUPLICATE and duplicates_to_pass:
-                duplicates_to_pass -= 1
-            elif diagnosis.fault is Fault.CONNECTION:
-                # A kept connection was lost; the other route asks whether its own are alive.
-                if not is_fast or not statement.repeatable:
-                    break
-            elif diagnosis.fault is not Fault.TRANSIENT or time() >= deadline:
-                break  # on SQLite, one attempt may have waited that long
-            failed = None
-            is_fast = False
-            if delay is not None:
-                logger.info("running a statement again", extra={"table": statement.table.name})
-                await asyncio.sleep(delay)
-        error_for_caller = failure(diagnosis, statement, parameters)
-        if diagnosis.fault is Fault.SCHEMA:
-            error_for_caller = await self._explained(error_for_caller)
-        raise error_for_caller from cause
+        policy = RetryPolicy(
+            statement,
+            self.dialect.duplicate_may_pass,
+            asyncio.get_running_loop().time() + self.dialect.patience_seconds,
+        )
+        failures: list[Failure] = []
+        for pause in pauses(STATEMENT_ATTEMPTS):
+            if failure is None:
+                outcome = await self._attempted(attempt, statement, parameters)
+                if not isinstance(outcome, Failure):
+                    if policy.hides(outcome, failures):
+                        raise unknown_outcome(statement, parameters, GONE)
+                    return outcome
+                failure = outcome
+            failures.append(failure)
+            if pause is None or not policy.allows(failure, failures[:-1]):
+                break
+            failure = None
+            logger.info("running a statement again", extra={"table": statement.table.name})
+            await asyncio.sleep(pause)
+        raise await self._error_of(failures, policy, parameters) from failures[-1].cause
+
+    async def _attempted(
+        self,
+        attempt: Callable[[Statement, Parameters], Awaitable[Result]],
+        statement: Statement,
+        parameters: Parameters,
+    ) -> Result | Failure:
+        """Make one attempt, of which nothing is stored unless its commit was sent."""
+        try:
+            return await attempt(statement, parameters)
+        except OutcomeUnknownError as error:
+            return Failure(lost(CONNECTION_LOST), error.__cause__)
+        except self._preparation.foreign_errors as error:
+            diagnosis = replace(self.dialect.diagnose(error), answer_is_lost=False)
+            return Failure(diagnosis, redacted(error))
+
+    async def _error_of(
+        self, failures: Sequence[Failure], policy: RetryPolicy, parameters: Parameters
+    ) -> PersistenceError:
+        """Make the error for a statement of which all attempts failed."""
+        diagnosis = failures[-1].diagnosis
+        if policy.leaves_unknown(failures):
+            return unknown_outcome(policy.statement, parameters, diagnosis.reason)
+        error = failure_of(diagnosis, policy.statement, parameters)
+        return await self._explained(error) if diagnosis.fault is Fault.SCHEMA else error
 
     async def _explained(self, error: PersistenceError) -> PersistenceError:
         """Find out whether an error is due to a schema that is not this version's."""
@@ -337,12 +370,12 @@ class Database:
         try:
             await to_the_end(commit)
         except self._preparation.foreign_errors as error:
-            if self.dialect.diagnose(error).fault is not Fault.CONNECTION:
+            if not self.dialect.diagnose(error).answer_is_lost:
                 raise
             cause = redacted(error)
         else:
             return
-        raise PersistenceConnectionError(COMMIT_UNKNOWN) from cause
+        raise OutcomeUnknownError(COMMIT_UNKNOWN) from cause
 
     def _turn(self, *, write: bool) -> AbstractAsyncContextManager[None]:
         sharing = self.dialect.sharing
@@ -364,29 +397,6 @@ class Database:
             )
 
 
-async def run_again_on_conflict(attempt: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a transaction, and again when it met another one, with a pause in between.
-
-    Args:
-        attempt: Begins, does and ends the transaction.
-
-    Returns:
-        What the attempt returns that succeeds.
-
-    Raises:
-        TransactionConflictError: If every attempt met another transaction.
-    """
-    for delay in _delays(UNIT_ATTEMPTS):
-        try:
-            return await attempt()
-        except TransactionConflictError:
-            if delay is None:
-                raise
-            logger.info("running a transaction again")
-            await asyncio.sleep(delay)
-    raise AssertionError("the last delay is None")
-
-
 @asynccontextmanager
 async def _checked_out(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     connection = engine.connect()
@@ -396,11 +406,3 @@ async def _checked_out(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     finally:
         # Rolls back what was not committed; a cancelled caller must not leave that undone.
         await to_the_end(connection.close())
-
-
-def _delays(attempts: int) -> Iterator[float | None]:
-    """Yield the jittered pause after each attempt that may be repeated, and None after the last."""
-    for attempt in range(attempts - 1):
-        pause = min(FIRST_DELAY_SECONDS * 2**attempt, LONGEST_DELAY_SECONDS)
-        yield pause * random.uniform(0.5, 1.5)  # noqa: S311 (jitter)
-    yield None

@@ -40,7 +40,8 @@ class Executor(Protocol):
             How many rows an UPDATE or a DELETE matched; meaningless for others.
 
         Raises:
-            PersistenceError: If it did not succeed; then nothing is written.
+            OutcomeUnknownError: If it was sent, and the answer was lost.
+            PersistenceError: If it did not succeed otherwise; then nothing is written.
         """
         ...
 
@@ -58,18 +59,24 @@ class Executor(Protocol):
         ...
 
     async def atomically(
-        self, work: Callable[["Executor"], Awaitable[Result]], *, repeatable: bool
+        self,
+        work: Callable[["Executor"], Awaitable[Result]],
+        *,
+        repeatable: bool,
+        idempotent: bool = False,
     ) -> Result:
         """Do several things together or not at all.
 
         Args:
             work: What to do, on the executor that it is given.
             repeatable: Whether it may be called again after a conflict with other transactions.
+            idempotent: Whether doing it twice comes to the same as doing it once.
 
         Returns:
             What the work returns.
 
         Raises:
+            OutcomeUnknownError: If the answer to the commit was lost.
             PersistenceError: If a statement, or the commit, did not succeed.
         """
         ...

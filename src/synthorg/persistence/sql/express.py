@@ -6,6 +6,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 
+class NotWritten(Exception):  # noqa: N818 (it says what is certain)
+    """What went wrong did so before anything could be written.
+
+    Args:
+        reason: What the driver raised.
+    """
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class DriverStatement(Protocol):
     """A statement in the words of one driver."""
 
@@ -116,7 +128,9 @@ class Express(ABC):
             How many rows an UPDATE or a DELETE matched; meaningless for others.
 
         Raises:
-            Exception: What the driver raised; then nothing is written.
+            NotWritten: If nothing can be written.
+            Exception: What the driver raised; then nothing is written, unless it is a connection
+                that was lost.
         """
 
     def transaction(self) -> "AbstractAsyncContextManager[DriverTransaction] | None":

@@ -6,12 +6,14 @@ from sqlalchemy.exc import StatementError
 
 from synthorg.persistence.errors import (
     DuplicateRecordError,
+    OutcomeUnknownError,
     PersistenceConnectionError,
     PersistenceError,
     QueryError,
     TransactionConflictError,
 )
 from synthorg.persistence.sql.dialects.base import DUPLICATE, Diagnosis, Fault
+from synthorg.persistence.sql.express import NotWritten
 from synthorg.persistence.sql.statements import Parameters, Statement
 
 _ERRORS: Final[dict[Fault, type[PersistenceError]]] = {
@@ -25,7 +27,9 @@ _ERRORS: Final[dict[Fault, type[PersistenceError]]] = {
 }
 
 
-def failure(diagnosis: Diagnosis, statement: Statement, parameters: Parameters) -> PersistenceError:
+def failure_of(
+    diagnosis: Diagnosis, statement: Statement, parameters: Parameters
+) -> PersistenceError:
     """Make the error for a statement that did not succeed.
 
     Args:
@@ -42,35 +46,51 @@ def failure(diagnosis: Diagnosis, statement: Statement, parameters: Parameters) 
     return _ERRORS[fault](f"cannot {statement.action} {statement.subject(parameters)}: {reason}")
 
 
+def unknown_outcome(
+    statement: Statement, parameters: Parameters, reason: str
+) -> OutcomeUnknownError:
+    """Make the error for a statement that may have been carried out.
+
+    Args:
+        statement: What was run.
+        parameters: Its parameters, of which the text names the primary key alone.
+        reason: Why that is not known.
+    """
+    return OutcomeUnknownError(
+        f"the attempt to {statement.action} {statement.subject(parameters)} may or may not have "
+        f"succeeded: {reason}; read what is stored before writing again"
+    )
+
+
 def transaction_failure(diagnosis: Diagnosis) -> PersistenceError:
     """Make the error for a transaction of which nothing is stored.
 
     Args:
         diagnosis: What the dialect found when it, or a part of it, should begin or end.
     """
-    if diagnosis.fault is Fault.TRANSIENT:
-        return TransactionConflictError(f"the transaction was rolled back: {diagnosis.reason}")
-    return PersistenceConnectionError(f"the transaction failed: {diagnosis.reason}")
+    end = "failed" if diagnosis.fault is Fault.CONNECTION else "was rolled back"
+    return _ERRORS[diagnosis.fault](f"the transaction {end}: {diagnosis.reason}")
 
 
 def redacted(error: BaseException) -> BaseException:
-    """Strip an error of the values in it, so that it can be chained and printed.
+    """Make a bare copy of an error, with no values in it, that can be chained and printed.
 
     Drivers quote values in their messages ("Key (name)=(alice) already exists"), SQLAlchemy keeps
-    the parameters, and the frames of a traceback hold them as locals.
+    the parameters, and the frames of a traceback hold them as locals. The error itself stays as it
+    is, for others may have met it too.
     """
+    if isinstance(error, NotWritten):
+        return redacted(error.reason)
+    kind = type(error)
+    bare: BaseException = kind.__new__(kind)
     if isinstance(error, StatementError):
         driver_error = error.orig
-        error.args = (f"({_qualified_name(driver_error)}) {_code(driver_error)}".rstrip(),)
-        error.params = None
-        error.orig = None
-        error.detail.clear()
+        vars(bare).update(vars(error) | {"params": None, "orig": None}, detail=[])
+        bare.args = (f"({_qualified_name(driver_error)}) {_code(driver_error)}".rstrip(),)
     else:
         code = _code(error)
-        vars(error).clear()  # where a driver may keep the detail that its text quotes
-        error.args = (code,) if code else ()
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
+        bare.args = (code,) if code else ()
+    return bare
 
 
 def _qualified_name(error: BaseException | None) -> str:

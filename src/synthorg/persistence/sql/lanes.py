@@ -44,7 +44,9 @@ class Lane(Protocol):
             Its rows or its row count; then it is durable.
 
         Raises:
-            Exception: What the driver raised; then nothing is written.
+            NotWritten: If nothing can be written.
+            Exception: What the driver raised; then nothing is written, unless it is a connection
+                that was lost.
         """
         ...
 

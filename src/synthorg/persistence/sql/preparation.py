@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import MigrationError, PersistenceError, QueryError
 from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.express import NotWritten
 from synthorg.persistence.sql.prepared import Prepared, prepare
 from synthorg.persistence.sql.statements import Parameters, Statement
 
@@ -44,6 +45,7 @@ class Preparation:
             OSError,
             OverflowError,
             UnicodeError,
+            NotWritten,
             *dialect.driver_errors,
         )
         self._find_schema_problem = find_schema_problem

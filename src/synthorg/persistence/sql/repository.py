@@ -10,18 +10,20 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from itertools import count
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Table, delete, select, update
 
 from synthorg.entities import NotBlankStr
-from synthorg.persistence.errors import QueryError, VersionConflictError
+from synthorg.persistence.errors import DuplicateRecordError, QueryError, VersionConflictError
 from synthorg.persistence.paging import Page
 from synthorg.persistence.sql.chunks import chunks
 from synthorg.persistence.sql.cursors import Position
 from synthorg.persistence.sql.executor import Executor, Rows
 from synthorg.persistence.sql.queries import LIMIT, ListQuery
+from synthorg.persistence.sql.retrying import run_again_if_unknown
 from synthorg.persistence.sql.statements import (
     EXISTING,
     AmongKeys,
@@ -61,9 +63,13 @@ class Repository(Generic[Record]):
     append_only: ClassVar[bool] = False
     """Whether a record is saved once and for all, rather than inserted or replaced."""
 
+    idempotent: ClassVar[bool] = True
+    """Whether saving a record twice comes to the same as saving it once."""
+
     _fields: ClassVar[tuple[str, ...]]
     _values: Callable[[Any], Mapping[str, Any]]
     _key: ClassVar[tuple[str, ...]]
+    _tells_its_key: ClassVar[bool]
     _validate: Callable[[Mapping[str, Any]], Any]
     _insertion: ClassVar[Statement]
     _saving: ClassVar[Statement]
@@ -80,6 +86,8 @@ class Repository(Generic[Record]):
         cls._fields = field_names(cls.record)
         cls._values = staticmethod(field_values(cls.record))
         cls._key = tuple(column.name for column in cls.table.primary_key)
+        cls._tells_its_key = set(cls._key) <= set(cls._fields)
+        cls.idempotent = cls.idempotent and not cls.append_only
         # Pydantic's core itself, without the layer in Python that a call would go through.
         cls._validate = staticmethod(TypeAdapter(cls.record).validator.validate_python)
         cls._insertion = insertion(cls.table)
@@ -103,10 +111,31 @@ class Repository(Generic[Record]):
                 await repository._save_chunk(chunk)  # noqa: SLF001 (of this class)
 
         # What can be read only once would be missing from a second attempt.
-        await self._executor.atomically(save, repeatable=isinstance(records, Collection))
+        repeatable = isinstance(records, Collection)
+        await self._executor.atomically(
+            save, repeatable=repeatable, idempotent=repeatable and self.idempotent
+        )
 
     async def _save(self, record: Record) -> None:
-        await self._executor.execute(self._saving, self._values_of(record))
+        if self.append_only and self._tells_its_key:
+            await self._append(record)
+        else:
+            await self._executor.execute(self._saving, self._values_of(record))
+
+    async def _append(self, record: Record) -> None:
+        """Add a record, or find out by its key that it was added although the answer was lost."""
+        attempts = count(1)
+
+        async def attempt() -> None:
+            is_first = next(attempts) == 1
+            try:
+                await self._insert(record)
+            except DuplicateRecordError:
+                values = self._values(record)
+                if is_first or await self._get(*[values[name] for name in self._key]) != record:
+                    raise
+
+        await run_again_if_unknown(attempt)
 
     async def _insert(self, record: Record) -> None:
         await self._executor.execute(self._insertion, self._values_of(record))
@@ -278,6 +307,8 @@ class KeyedRepository(ListedRepository[Record]):
 
 class VersionedRepository(KeyedRepository[Record]):
     """Records under optimistic concurrency: version N is saved over version N - 1 alone."""
+
+    idempotent = False
 
     _advancement: ClassVar[Statement]
 

@@ -95,7 +95,18 @@ class Statement:
     @property
     def repeatable(self) -> bool:
         """Whether running it twice has the effect and the result of running it once."""
-        return self.replaces or self.action in READING
+        return self.replaces or self.reads
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.action in READING
+
+    @property
+    def deletes_one(self) -> bool:
+        """Whether it deletes the row with a key, if there is one."""
+        key = {column.name for column in self.table.primary_key}
+        return self.action == "delete" and {name for name, _ in self._admissions} == key
 
     @property
     def admissions(self) -> Mapping[str, Admission]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from synthorg.persistence.errors import PersistenceError, QueryError, TransactionConflictError
 from synthorg.persistence.sql.dialects.base import FATAL, Diagnosis, Fault
 from synthorg.persistence.sql.executor import Executor, Result, Rows
-from synthorg.persistence.sql.failures import failure, redacted, transaction_failure
+from synthorg.persistence.sql.failures import failure_of, redacted, transaction_failure
 from synthorg.persistence.sql.preparation import Preparation
 from synthorg.persistence.sql.session import Session
 from synthorg.persistence.sql.statements import Parameters, Statement
@@ -78,6 +78,7 @@ class Transaction:
         work: Callable[[Executor], Awaitable[Result]],
         *,
         repeatable: bool,  # noqa: ARG002 (the whole transaction is what is run again)
+        idempotent: bool = False,  # noqa: ARG002 (likewise)
     ) -> Result:
         """Do several things in a savepoint, as `Executor` says."""
         async with self.savepoint():
@@ -157,7 +158,7 @@ class Transaction:
     async def _failure(
         self, diagnosis: Diagnosis, statement: Statement, values: Parameters
     ) -> PersistenceError:
-        error = failure(diagnosis, statement, values)
+        error = failure_of(diagnosis, statement, values)
         if diagnosis.fault in FATAL or self._has_no_way_back(statement):
             if diagnosis.fault is Fault.SCHEMA:
                 await self._session.rollback()

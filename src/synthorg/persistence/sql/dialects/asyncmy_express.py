@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from synthorg.persistence.sql.dialects.server_driver import ServerDriver
-from synthorg.persistence.sql.express import DriverStatement
+from synthorg.persistence.sql.express import DriverStatement, NotWritten
 from synthorg.persistence.sql.lanes import Call, Outcome
 
 
@@ -13,7 +13,8 @@ class AsyncmyDriver(ServerDriver):
 
     def is_lost(self) -> bool:
         """Tell whether the connection is closed, as `ServerDriver` says."""
-        return not self._connection.connected
+        # The second notices a farewell that nobody has read yet.
+        return not self._connection.connected or self._connection._stream_broken  # noqa: SLF001
 
     async def ping(self) -> None:
         """Ask for a sign of life, as `ServerDriver` says."""
@@ -45,14 +46,18 @@ class AsyncmyDriver(ServerDriver):
         self, statement: DriverStatement, values: Sequence[Sequence[Any]]
     ) -> None:
         """Run a statement many times in one transaction, as `ServerDriver` says."""
-        await self.run("BEGIN")
+        is_sent = False
         try:
+            await self.run("BEGIN")
             await self.send_many(statement, values)
+            is_sent = True
             await self.commit()
-        except BaseException:
+        except Exception as error:
+            if is_sent and self.is_lost():
+                raise
             if not self.is_lost():
                 await self.run("ROLLBACK")
-            raise
+            raise NotWritten(error) from None
 
     async def commit(self) -> None:
         """Commit, as `ServerDriver` says."""

@@ -4,7 +4,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, Final, final
@@ -18,7 +18,7 @@ from synthorg.persistence.config import ServerConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.sql.completion import Result
 from synthorg.persistence.sql.dialects.inspection import Inspection
-from synthorg.persistence.sql.express import DriverTransaction, Express
+from synthorg.persistence.sql.express import DriverTransaction, Express, NotWritten
 from synthorg.persistence.sql.turns import Turns
 
 
@@ -57,6 +57,10 @@ class Diagnosis:
 
     fault: Fault
     reason: str
+    answer_is_lost: bool = False
+    """Whether the database may have done what was sent to it, although this is what came of it."""
+    is_silence: bool = False
+    """Whether it had long to answer, so that asking again at once makes little sense."""
 
 
 DUPLICATE: Final = Diagnosis(Fault.DUPLICATE, "another record has the same unique value")
@@ -83,6 +87,23 @@ SOMEBODY: Final = "another process"
 def unusable(reason: str) -> Diagnosis:
     """Make the diagnosis of a database that cannot be reached or used."""
     return Diagnosis(Fault.CONNECTION, reason)
+
+
+def lost(reason: str) -> Diagnosis:
+    """Make the diagnosis of a connection that ended before the answer had come."""
+    return Diagnosis(Fault.CONNECTION, reason, answer_is_lost=True)
+
+
+SILENT: Final = Diagnosis(
+    Fault.CONNECTION, "no answer came in time", answer_is_lost=True, is_silence=True
+)
+
+
+_OF_ANY_DIALECT: Final = {
+    PoolTimeoutError: unusable("no connection of the pool became free in time"),
+    ResourceClosedError: unusable("the connection is closed"),
+}
+"""By SQLAlchemy's own class."""
 
 
 class Sharing(enum.Enum):
@@ -359,19 +380,21 @@ class Dialect(ABC):
     @final
     def diagnose(self, error: BaseException) -> Diagnosis:
         """Tell what any error means that came out of an engine of this dialect."""
-        if isinstance(error, PoolTimeoutError):
-            return Diagnosis(Fault.CONNECTION, "no connection of the pool became free in time")
-        if isinstance(error, ResourceClosedError):
-            return Diagnosis(Fault.CONNECTION, "the connection is closed")
+        if isinstance(error, NotWritten):
+            return replace(self.diagnose(error.reason), answer_is_lost=False)
+        for kind, diagnosis in _OF_ANY_DIALECT.items():
+            if isinstance(error, kind):
+                return diagnosis
         driver_error = error.orig if isinstance(error, StatementError) else error
         if driver_error is not None:
             known = self.diagnose_driver_error(driver_error)
             if known is not None:
                 return known
         if isinstance(error, DBAPIError) and error.connection_invalidated:
-            return Diagnosis(Fault.CONNECTION, "the connection to the database was lost")
+            return lost("the connection to the database was lost")
         if isinstance(driver_error, OSError):
-            return Diagnosis(Fault.CONNECTION, "the database could not be reached")
+            is_silence = isinstance(driver_error, TimeoutError)
+            return SILENT if is_silence else lost("the database could not be reached")
         return Diagnosis(Fault.REFUSED, f"the database refused it ({type(driver_error).__name__})")
 
 

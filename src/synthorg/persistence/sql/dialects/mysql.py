@@ -48,6 +48,7 @@ from synthorg.persistence.sql.dialects.base import (
     held_too_long,
     import_driver,
     insert_values,
+    lost,
     pool_options,
     unusable,
 )
@@ -77,7 +78,8 @@ LONGEST_LOCK_NAME: Final = 64  # https://dev.mysql.com/doc/refman/8.4/en/locking
 
 _TIMED_OUT: Final = Diagnosis(Fault.REFUSED, "it took longer than the statement timeout")
 _TOO_LONG: Final = Diagnosis(Fault.REFUSED, "a text is too long for its column")
-_LOST: Final = unusable("the connection to the server was lost")
+_CLOSED: Final = unusable("the connection to the server was lost")
+_LOST: Final = lost("the connection to the server was lost")
 _UNREACHABLE: Final = unusable("the server could not be reached")
 _DENIED: Final = unusable("the server does not accept this user or password")
 _CROWDED: Final = unusable("the server has too many connections")
@@ -115,10 +117,18 @@ _DIAGNOSES: Final = {
     1040: _CROWDED,
     1203: _CROWDED,
     1047: unusable("the node is not part of its cluster"),
+    # The driver's own, of a connection that was closed before anything was sent.
+    0: _CLOSED,
+    2006: _CLOSED,
     1053: _LOST,
-    2006: _LOST,
+    1152: _LOST,
+    1184: _LOST,
+    1927: _LOST,
     2013: _LOST,
+    2014: _LOST,
     2055: _LOST,
+    4031: _LOST,
+    1317: Diagnosis(Fault.REFUSED, "somebody ended the statement"),
     2002: _UNREACHABLE,
     2003: _UNREACHABLE,
     1290: _READ_ONLY,
@@ -130,6 +140,11 @@ _DIAGNOSES: Final = {
     1114: _DISK_FULL,
 }
 """By error number. https://mariadb.com/kb/en/mariadb-error-code-reference/"""
+
+_WITHOUT_NUMBER: Final = {
+    "Error": _CLOSED,  # asyncmy's own, when it is asked whether a closed connection is alive
+    "InternalError": _LOST,  # asyncmy's own, of packets that do not follow each other
+}
 
 
 class MySQLDialect(Dialect):
@@ -173,8 +188,7 @@ class MySQLDialect(Dialect):
             isolation_level="AUTOCOMMIT",
         )
         age = self._config.pool_recycle_seconds
-        errors = (*self.driver_errors, OSError)
-        lanes = [ServerLane(engine, AsyncmyDriver, age, errors) for _ in range(self._lanes)]
+        lanes = [ServerLane(engine, AsyncmyDriver, age, self) for _ in range(self._lanes)]
         return ServerExpress(lanes, engine)
 
     async def direct(
@@ -272,7 +286,7 @@ class MySQLDialect(Dialect):
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
         number = error.args[0] if error.args else None
         if not isinstance(number, int):
-            return None
+            return _WITHOUT_NUMBER.get(type(error).__name__)
         unknown = Diagnosis(Fault.REFUSED, f"the database refused it (error {number})")
         return _DIAGNOSES.get(number, unknown)
 

@@ -43,6 +43,7 @@ from synthorg.persistence.sql.dialects.base import (
     import_driver,
     insert_values,
     insertable,
+    lost,
     pool_options,
     replacing_on_conflict,
     unusable,
@@ -90,12 +91,17 @@ _DIAGNOSES: Final = {
 }
 """By SQLSTATE. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
-_CONNECTION_CLASSES: Final = ("08", "53", "58")
-_SHUTDOWN_CODES: Final = ("57P01", "57P02", "57P03", "57P04", "57P05")
-# asyncpg's own, not the classes derived from them; the second between a server's farewell and the
-# end of the connection.
-_CLOSED: Final = ("InterfaceError", "InternalClientError")
-_STALE_PLAN: Final = "InvalidCachedStatementError"  # asyncpg gives it no SQLSTATE
+_CONNECTION_CLASSES: Final = ("08", "58")
+_RESOURCES_CLASS: Final = "53"
+# A session may be ended between the commit of a statement and the answer to it.
+_FAREWELLS: Final = ("25P03", "25P04", "57P01", "57P02", "57P03", "57P04", "57P05")
+_WITHOUT_CODE: Final = {
+    # asyncpg's own, not the classes derived from them. Of a closed connection, before it sends:
+    "InterfaceError": unusable("the connection to the server was lost"),
+    # Between a server's farewell and the end of the connection:
+    "InternalClientError": lost("the connection to the server was lost"),
+}
+_STALE_PLAN: Final = "InvalidCachedStatementError"  # shares its SQLSTATE with what is refused
 
 
 class PostgreSQLDialect(Dialect):
@@ -126,8 +132,7 @@ class PostgreSQLDialect(Dialect):
         patience = {"lock_timeout": str(LOCK_PATIENCE_MILLISECONDS)}
         engine = self._engine_with(self._lanes, patience, max_overflow=0)
         age = self._config.pool_recycle_seconds
-        errors = (*self.driver_errors, OSError)
-        lanes = [ServerLane(engine, AsyncpgDriver, age, errors) for _ in range(self._lanes)]
+        lanes = [ServerLane(engine, AsyncpgDriver, age, self) for _ in range(self._lanes)]
         return ServerExpress(lanes, engine)
 
     async def direct(
@@ -202,17 +207,17 @@ class PostgreSQLDialect(Dialect):
         return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD", type_=String())
 
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
-        code = getattr(error, "sqlstate", None)
+        name, code = type(error).__name__, getattr(error, "sqlstate", None)
+        if name == _STALE_PLAN:
+            return Diagnosis(Fault.TRANSIENT, "the schema changed under a prepared statement")
         if code is None:
-            if type(error).__name__ == _STALE_PLAN:
-                return Diagnosis(Fault.TRANSIENT, "the schema changed under a prepared statement")
-            if type(error).__name__ in _CLOSED:
-                return unusable("the connection to the server was lost")
-            return None
+            return _WITHOUT_CODE.get(name)
         if code in _DIAGNOSES:
             return _DIAGNOSES[code]
-        if code in _SHUTDOWN_CODES or code.startswith(_CONNECTION_CLASSES):
-            return unusable("the connection to the server was lost or refused")
+        if code in _FAREWELLS or code.startswith(_CONNECTION_CLASSES):
+            return lost("the connection to the server was lost or refused")
+        if code.startswith(_RESOURCES_CLASS):
+            return unusable("the server lacks resources")
         return Diagnosis(Fault.REFUSED, f"the database refused it (SQLSTATE {code})")
 
     @contextmanager

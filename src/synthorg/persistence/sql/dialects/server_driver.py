@@ -57,7 +57,9 @@ class ServerDriver(ABC):
             values: The values of each run.
 
         Raises:
-            Exception: What the driver raised; then nothing is written.
+            NotWritten: If it failed before the commit.
+            Exception: What the driver raised; then nothing is written, unless it is a connection
+                that was lost.
         """
 
     @abstractmethod

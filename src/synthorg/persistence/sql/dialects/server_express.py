@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.sql.completion import to_the_end
+from synthorg.persistence.sql.dialects.base import Dialect, Fault
 from synthorg.persistence.sql.dialects.idle_connections import IDLE_SECONDS
 from synthorg.persistence.sql.dialects.server_driver import ServerDriver
-from synthorg.persistence.sql.express import DriverStatement, Express
+from synthorg.persistence.sql.express import DriverStatement, Express, NotWritten
 from synthorg.persistence.sql.lanes import Call, Lanes, Outcome
 
 SMALLEST_POOL: Final = 4
@@ -76,7 +78,7 @@ class ServerLane:
         engine: Where connections come from.
         driver_of: Finds the driver of a connection.
         longest_life_seconds: The age at which a connection is replaced.
-        driver_errors: What the driver raises over a lost connection.
+        dialect: What the driver raises over a lost connection, and what that means.
     """
 
     def __init__(
@@ -84,11 +86,16 @@ class ServerLane:
         engine: AsyncEngine,
         driver_of: Callable[[Any], ServerDriver],
         longest_life_seconds: float,
-        driver_errors: tuple[type[Exception], ...],
+        dialect: Dialect,
     ) -> None:
         self._engine = engine
         self._driver_of = driver_of
-        self._driver_errors = driver_errors
+        self._dialect = dialect
+        self._errors: tuple[type[Exception], ...] = (
+            *dialect.driver_errors,
+            OSError,
+            SQLAlchemyError,
+        )
         self._longest_life_seconds = longest_life_seconds
         self._held: AsyncConnection | None = None
         self._driver: ServerDriver | None = None
@@ -129,7 +136,7 @@ class ServerLane:
                     return [1] * len(calls)
                 return await self._find(driver, statement, [key for (key,) in values])
             except Exception as error:  # noqa: BLE001 (it is the outcome)
-                if driver.is_lost():
+                if self._dialect.diagnose(error).fault is Fault.CONNECTION:
                     return [error] * len(calls)
         # One of them is to blame, which its own run tells.
         return [await self._outcome(driver, call) for call in calls]
@@ -157,30 +164,35 @@ class ServerLane:
         Args:
             may_be_lost: Whether what is sent can be sent again, should the connection turn out to
                 be lost. Otherwise it is asked for a sign of life first.
+
+        Raises:
+            NotWritten: If none can be had.
         """
         driver, now = self._driver, time.monotonic()
         if driver is not None and self._is_fit(driver, now):
             if may_be_lost or now - self._used < IDLE_SECONDS:
                 return driver
-            with suppress(*self._driver_errors):  # then the connection is replaced
+            with suppress(*self._errors):  # then the connection is replaced
                 await driver.ping()
                 return driver
-        await self._reconnect()
-        assert self._driver is not None
-        return self._driver
+        try:
+            return await self._reconnect()
+        except self._errors as error:
+            raise NotWritten(error) from None
 
     def _is_fit(self, driver: ServerDriver, now: float) -> bool:
         return not driver.is_lost() and now - self._born < self._longest_life_seconds
 
-    async def _reconnect(self) -> None:
+    async def _reconnect(self) -> ServerDriver:
         if self._held is not None:
             held, self._held, self._driver = self._held, None, None
             await to_the_end(held.invalidate())
             await to_the_end(held.close())
         held = await self._engine.connect()
-        self._driver = self._driver_of((await held.get_raw_connection()).driver_connection)
-        self._held = held
+        driver = self._driver_of((await held.get_raw_connection()).driver_connection)
+        self._held, self._driver = held, driver
         self._born = self._used = time.monotonic()
+        return driver
 
 
 def _by_statement(calls: Sequence[Call]) -> dict[DriverStatement, list[int]]:
