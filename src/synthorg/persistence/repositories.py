@@ -5,10 +5,11 @@ What holds for all of them is said here once; a method says only what is its own
 Writing
     When a write returns, it is durable and every later read sees it; a write that raises has
     written nothing, but for an OutcomeUnknownError: the connection was lost before the answer
-    came. What can be repeated is repeated before that is raised. `save` inserts, or replaces every field of the record with the same key,
-    unless the repository is append-only or versioned. In an append-only repository a stored
-    record never changes. In a versioned one, of any number of savers of the same next version
-    exactly one succeeds. `delete` returns whether there was something to delete.
+    came. What can be repeated is repeated before that is raised. `save` inserts, or replaces
+    every field of the record with the same key, unless the repository is append-only or
+    versioned. In an append-only repository a stored record never changes. In a versioned one, of
+    any number of savers of the same next version exactly one succeeds. `delete` returns whether
+    there was something to delete.
 
 Reading
     A miss is None, never an error. Filters are combined with AND, and None filters nothing;
@@ -23,6 +24,7 @@ Errors
     Only PersistenceError leaves a repository, apart from a ValueError where a method names it.
 
     - PersistenceConnectionError: the database cannot be reached, or no connection is free.
+    - OutcomeUnknownError, which is one: a write was sent, and its answer was lost.
     - DuplicateRecordError: a unique key is taken; the record that has it is untouched.
     - MigrationError: the schema is not this version's, such as that of a database that was never
       migrated; nothing was read or written.
