@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import Connection, func, select
 
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.migration import find_schema_state
@@ -38,6 +38,7 @@ class Status:
         """Give the status in the form of a JSON document."""
         return {
             "database": self.database,
+            "schema": self.state.schema,
             "state": self.state.condition.value,
             "revisions": list(self.state.applied),
             "head": self.state.head,
@@ -51,6 +52,8 @@ class Status:
         """Give the status in a form for people."""
         overview = Table.grid(padding=(0, 2))
         overview.add_row("database", Text(self.database))
+        if self.state.schema is not None:
+            overview.add_row("schema", Text(self.state.schema))
         overview.add_row("revision", Text(", ".join(self.state.applied) or "none"))
         overview.add_row("needed", Text(self.state.head))
         overview.add_row("state", Text(self.state.description))
@@ -73,10 +76,11 @@ def find_status(connection: Connection, dialect: Dialect) -> Status:
         dialect: The kind of database.
     """
     state = find_schema_state(connection, dialect)
-    existing = inspect(connection).get_table_names()
+    found = dialect.inspection.find_names(connection)
+    readable = found.tables - found.hidden.keys()
     sizes = dialect.inspection.table_sizes(connection)
     tables = []
-    for name in sorted(metadata.tables.keys() & existing):
+    for name in sorted(metadata.tables.keys() & readable):
         rows = connection.scalar(select(func.count()).select_from(metadata.tables[name]))
         tables.append(TableStatus(name, rows or 0, sizes.get(name)))
     return Status(dialect.description, state, tuple(tables))

@@ -27,12 +27,7 @@ from synthorg.persistence.sql.dialects.base import Dialect, Fault
 from synthorg.persistence.sql.failures import redacted
 from synthorg.persistence.sql.operations import DIALECT
 from synthorg.persistence.sql.revisions import PROGRESS, REVISION, Progress
-from synthorg.persistence.sql.schema_state import (
-    HOW_TO_MIGRATE,
-    Condition,
-    SchemaState,
-    read_state,
-)
+from synthorg.persistence.sql.schema_state import Condition, SchemaState, read_state
 
 logger = logging.getLogger(__name__)
 
@@ -133,18 +128,15 @@ def find_schema_state(connection: Connection, dialect: Dialect) -> SchemaState:
     return state
 
 
-async def find_schema_problem(connection: AsyncConnection) -> str | None:
+async def find_schema_problem(connection: AsyncConnection, dialect: Dialect) -> str | None:
     """Say what a user has to do about the schema, or None when it is this version's.
 
     Args:
         connection: A connection to the database in question.
+        dialect: The kind of database.
     """
-    state = await connection.run_sync(read_state, known_revisions())
-    if state.condition is Condition.CURRENT:
-        return None
-    if state.condition is Condition.FOREIGN:
-        return f"the database has no schema of this library yet; {HOW_TO_MIGRATE}"
-    return state.description
+    state = await connection.run_sync(read_state, known_revisions(), dialect)
+    return None if state.condition is Condition.CURRENT else state.description
 
 
 async def _migrate(

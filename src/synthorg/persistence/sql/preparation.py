@@ -18,7 +18,7 @@ STATEMENT_BYTES: Final = 16 * 1024  # ample for the text of a statement around i
 WIDEST_CHARACTER: Final = 8  # bytes: four in UTF-8, or two for an escaped one
 ESCAPED: Final = ("\x1a", "\n", "\r", '"', "'", "\\")  # sent with a backslash before them
 
-FindSchemaProblem = Callable[[AsyncConnection], Awaitable[str | None]]
+FindSchemaProblem = Callable[[AsyncConnection, Dialect], Awaitable[str | None]]
 
 
 class Preparation:
@@ -121,7 +121,7 @@ class Preparation:
             connection: A connection with no transaction begun.
             otherwise: The error if it is.
         """
-        problem = await self._find_schema_problem(connection)
+        problem = await self._find_schema_problem(connection, self.dialect)
         if problem is None:
             return otherwise
         return MigrationError(f"{str(otherwise).partition(': ')[0]}: {problem}")

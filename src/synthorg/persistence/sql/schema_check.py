@@ -27,8 +27,8 @@ def find_drift(connection: Connection, dialect: Dialect) -> tuple[str, ...]:
     Returns:
         A sentence about each difference; nothing when it is sound.
     """
-    existing = inspect(connection).get_table_names()
-    tables = [table for table in metadata.sorted_tables if table.name in existing]
+    names = dialect.inspection.find_names(connection)
+    tables = [table for table in metadata.sorted_tables if table.name in names.tables]
     return (
         *_structure(connection),
         *_check_constraints(connection, tables),

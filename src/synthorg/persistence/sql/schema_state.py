@@ -1,16 +1,17 @@
 """In which state a database's schema is, and what its operator has to do about it."""
 
 import enum
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, select
 
 from synthorg.persistence.sql.adoption.recognition import explain_mismatch, is_predecessor
 from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.dialects.inspection import Names
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from synthorg.persistence.sql.unfinished import Unfinished, read_mark
 
@@ -42,6 +43,15 @@ class Condition(enum.Enum):
     INCOMPLETE = "incomplete"
     """At the head revision by its version, but not all tables are there."""
 
+    TAKEN = "taken"
+    """Something that is no table of ours has one of our names."""
+
+    HIDDEN = "hidden"
+    """Statements find other tables than ours under our names."""
+
+    UNSEEN = "unseen"
+    """This user may not know whether our tables are there."""
+
     FOREIGN = "foreign"
     """Tables of our names that no migration of ours has made."""
 
@@ -52,7 +62,14 @@ class Condition(enum.Enum):
     """Left by a migration of ours that was stopped, where DDL cannot be rolled back."""
 
 
-NOT_OURS: Final = (Condition.AHEAD, Condition.AMBIGUOUS, Condition.FOREIGN)
+NOT_OURS: Final = (
+    Condition.AHEAD,
+    Condition.AMBIGUOUS,
+    Condition.TAKEN,
+    Condition.HIDDEN,
+    Condition.UNSEEN,
+    Condition.FOREIGN,
+)
 """What this version must not touch, whichever way."""
 
 
@@ -66,7 +83,9 @@ class SchemaState:
         head: The revision that this version of the library needs.
         tables: The tables that are the matter: those found, or for INCOMPLETE those missing.
         unfinished: The migration that left it INTERRUPTED.
-        resemblance: What keeps FOREIGN tables from being the predecessor's, if they look like it.
+        remark: What else there is to say, such as what keeps FOREIGN tables from being the
+            predecessor's, if they look like it.
+        schema: The schema where the tables are or would be, where a database has several.
     """
 
     condition: Condition
@@ -74,7 +93,8 @@ class SchemaState:
     head: str
     tables: tuple[str, ...] = ()
     unfinished: Unfinished | None = None
-    resemblance: str | None = None
+    remark: str | None = None
+    schema: str | None = None
 
     def admits(self, *, upgrade: bool | None) -> bool:
         """Tell whether it may be migrated.
@@ -97,10 +117,11 @@ class SchemaState:
             rows=len(self.applied),
             head=self.head,
             tables=", ".join(self.tables),
+            schema=self.schema,
             unfinished="" if self.unfinished is None else self.unfinished.mark,
             how_to_finish="" if self.unfinished is None else _how_to_finish(self.unfinished),
         )
-        return description if self.resemblance is None else f"{description}; {self.resemblance}"
+        return description if self.remark is None else f"{description}; {self.remark}"
 
 
 _DESCRIPTIONS: Final = {
@@ -120,6 +141,19 @@ _DESCRIPTIONS: Final = {
     ),
     Condition.INCOMPLETE: (
         "the schema says that it is at revision {version}, but has no {tables}; restore a backup"
+    ),
+    Condition.TAKEN: (
+        "names that this library uses are taken by something else ({tables}); rename that, or use "
+        "another database or schema"
+    ),
+    Condition.HIDDEN: (
+        "statements do not find the tables of this library in the schema {schema}, since something "
+        "of the same name comes first ({tables}); set search_path for this user or database so "
+        "that {schema} comes first"
+    ),
+    Condition.UNSEEN: (
+        "this user may not see {tables}, so that nothing can be said of the schema; grant it "
+        "SELECT on all tables of this library, or ask as a user who has it"
     ),
     Condition.FOREIGN: (
         "the database has tables with names that this library uses ({tables}), but no version in "
@@ -141,53 +175,77 @@ def _how_to_finish(unfinished: Unfinished) -> str:
     return f"`synthorg-db downgrade {destination}` or `alembic downgrade {destination}`"
 
 
-def read_state(
-    connection: Connection, known: ScriptDirectory, dialect: Dialect | None = None
-) -> SchemaState:
+def read_state(connection: Connection, known: ScriptDirectory, dialect: Dialect) -> SchemaState:
     """Find out in which state a schema is.
 
     Args:
         connection: A connection to the database in question.
         known: The revisions that this version knows.
-        dialect: The kind of database; without it, neither a predecessor's tables nor what an
-            interrupted migration has left are told from foreign ones.
+        dialect: The kind of database.
     """
-    existing = inspect(connection).get_table_names()
-    ours = tuple(sorted(metadata.tables.keys() & existing))
-    applied = _applied(connection, existing)
-    can_be_unfinished = dialect is not None and not dialect.transactional_ddl
-    unfinished = read_mark(connection) if can_be_unfinished and VERSION_TABLE in existing else None
+    names = dialect.inspection.find_names(connection)
+    ours = names.tables & metadata.tables.keys()
+    applied = _applied(connection, names)
+    has_mark = not dialect.transactional_ddl and VERSION_TABLE in names.tables
+    unfinished = read_mark(connection) if has_mark else None
     head = known.get_current_head()
     assert head is not None
 
-    may_be_adopted = dialect is not None and dialect.adopts_predecessors
-    resemblance = None
-    tables = ours
-    if any(_is_unknown(known, revision) for revision in applied):
-        condition = Condition.AHEAD
-    elif len(applied) > 1:
-        condition = Condition.AMBIGUOUS
+    remark = _remark(names)
+    tables: Iterable[str] = ours
+    if (obstacle := _obstacle(names, applied, known)) is not None:
+        condition, tables = obstacle
     elif unfinished is not None and applied != unfinished.destination:
         condition = Condition.INTERRUPTED
+    elif not applied and ours and dialect.adopts_predecessors and is_predecessor(connection):
+        condition = Condition.PREDECESSOR
+    elif names.taken:
+        condition = Condition.TAKEN
+        tables = [*_described(names.taken), *([] if applied else ours)]
     elif applied == (head,):
-        tables = tuple(sorted(metadata.tables.keys() - set(existing)))
+        tables = metadata.tables.keys() - ours
         condition = Condition.INCOMPLETE if tables else Condition.CURRENT
     elif applied:
         condition = Condition.BEHIND
     elif not ours:
         condition = Condition.EMPTY
-    elif may_be_adopted and is_predecessor(connection):
-        condition = Condition.PREDECESSOR
     else:
         condition = Condition.FOREIGN
-        resemblance = explain_mismatch(connection) if may_be_adopted else None
-    return SchemaState(condition, applied, head, tables, unfinished, resemblance)
+        remark = explain_mismatch(connection) if dialect.adopts_predecessors else remark
+    return SchemaState(
+        condition, applied, head, tuple(sorted(tables)), unfinished, remark, names.schema
+    )
 
 
-def _applied(connection: Connection, existing: Collection[str]) -> tuple[str, ...]:
-    if VERSION_TABLE not in existing:
+def _obstacle(
+    names: Names, applied: tuple[str, ...], known: ScriptDirectory
+) -> tuple[Condition, Iterable[str]] | None:
+    """Find what keeps anything else from being said, and the tables that it concerns."""
+    if any(_is_unknown(known, revision) for revision in applied):
+        return Condition.AHEAD, ()
+    if len(applied) > 1:
+        return Condition.AMBIGUOUS, ()
+    if names.hidden:
+        return Condition.HIDDEN, _described(names.hidden)
+    if VERSION_TABLE in names.unseen or (applied and names.unseen):
+        return Condition.UNSEEN, names.unseen
+    return None
+
+
+def _applied(connection: Connection, names: Names) -> tuple[str, ...]:
+    if VERSION_TABLE not in names.tables:
         return ()
     return tuple(sorted(connection.scalars(select(_versions.c.version_num))))
+
+
+def _described(objects: Mapping[str, str]) -> Iterable[str]:
+    return [f"{name}: {description}" for name, description in objects.items()]
+
+
+def _remark(names: Names) -> str | None:
+    if names.schema == names.first:
+        return None
+    return f"the tables are in the schema {names.schema}, although {names.first} comes first"
 
 
 def _is_unknown(known: ScriptDirectory, revision: str) -> bool:

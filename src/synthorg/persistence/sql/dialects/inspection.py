@@ -1,18 +1,59 @@
-"""What an operator can ask a database about itself: sizes, triggers, damage."""
+"""What an operator can ask a database about itself: names, sizes, triggers, damage."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Table, UniqueConstraint, literal, select, text
+from sqlalchemy import table as sql_table
 from sqlalchemy.exc import DBAPIError
 
 from synthorg.persistence.sql.dialects.mysql_triggers import does_guard
-from synthorg.persistence.sql.tables import TABLE_OPTIONS
+from synthorg.persistence.sql.tables import TABLE_OPTIONS, VERSION_TABLE, metadata
+
+
+def _names_of(table: Table) -> Collection[str]:
+    unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
+    return [*(str(index.name) for index in table.indexes), *(str(each.name) for each in unique)]
+
+
+OWN: Final[Mapping[str, Collection[str]]] = {
+    VERSION_TABLE: (),
+    **{table.name: _names_of(table) for table in metadata.sorted_tables},
+}
+"""The tables of this library, and the names that belong to each."""
+
+OWNERS: Final = {name: table for table, names in OWN.items() for name in names}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a database has under the names of this library.
+
+    Attributes:
+        tables: The tables that are there.
+        taken: What else has one of the names, in words for each.
+        unseen: Those of which this user may not know whether they are there.
+        schema: Where the tables are, or would be made; None where a database has one schema only.
+        first: The schema in which this user would make a new table.
+        hidden: Tables of which statements do not see anything, and what they see instead.
+    """
+
+    tables: frozenset[str]
+    taken: Mapping[str, str] = field(default_factory=dict)
+    unseen: frozenset[str] = frozenset()
+    schema: str | None = None
+    first: str | None = None
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
 
 class Inspection(ABC):
     """The questions, which each database wants put in its own way."""
+
+    @abstractmethod
+    def find_names(self, connection: Connection) -> Names:
+        """Find what has the names of this library, where its statements look for them."""
 
     @abstractmethod
     def table_sizes(self, connection: Connection) -> Mapping[str, int | None]:
@@ -36,81 +77,6 @@ class Inspection(ABC):
         return ()
 
 
-class SQLiteInspection(Inspection):
-    """From the schema table, and from what SQLite checks itself."""
-
-    def table_sizes(self, connection: Connection) -> Mapping[str, int | None]:
-        owners = connection.execute(
-            text("SELECT name, tbl_name FROM sqlite_master WHERE type IN ('table', 'index')")
-        )
-        tables: dict[str, str] = {name: table for name, table in owners}  # noqa: C416 (rows are no pairs to mypy)
-        try:
-            pages = connection.execute(text("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
-        except DBAPIError:  # a virtual table that not every build of SQLite has
-            return dict.fromkeys(tables.values())
-        sizes = dict.fromkeys(tables.values(), 0)
-        for name, size in pages:
-            if name in tables:
-                sizes[tables[name]] += size
-        return sizes
-
-    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:  # noqa: ARG002 (all are as quickly found)
-        return connection.scalars(
-            text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        ).all()
-
-    def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:  # noqa: ARG002 (they are one file)
-        found = connection.scalars(text("PRAGMA integrity_check")).all()
-        return () if found == ["ok"] else tuple(found)
-
-    def trigger_definitions(self, connection: Connection, table: str) -> tuple[str, ...]:
-        return tuple(
-            connection.scalars(
-                text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"),
-                {"table": table},
-            )
-        )
-
-
-class PostgreSQLInspection(Inspection):
-    """From the catalogues."""
-
-    def table_sizes(self, connection: Connection) -> Mapping[str, int | None]:
-        sizes = connection.execute(
-            text(
-                "SELECT c.relname, pg_total_relation_size(c.oid) FROM pg_class c "
-                "JOIN pg_namespace n ON n.oid = c.relnamespace "
-                "WHERE c.relkind = 'r' AND n.nspname = current_schema()"
-            )
-        )
-        return {name: int(size) for name, size in sizes}
-
-    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:  # noqa: ARG002 (all are as quickly found)
-        return connection.scalars(
-            text(
-                "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
-                "JOIN pg_namespace n ON n.oid = c.relnamespace "
-                "WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND n.nspname = current_schema()"
-            )
-        ).all()
-
-    def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
-        problems = connection.execute(
-            text(
-                "SELECT t.relname, 'the index ' || c.relname || ' is invalid' FROM pg_index i "
-                "JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid "
-                "JOIN pg_namespace n ON n.oid = c.relnamespace "
-                "WHERE NOT i.indisvalid AND n.nspname = current_schema() "
-                "UNION ALL "
-                "SELECT t.relname, 'the constraint ' || k.conname || ' was never validated' "
-                "FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid "
-                "JOIN pg_namespace n ON n.oid = k.connamespace "
-                "WHERE NOT k.convalidated AND n.nspname = current_schema()"
-            )
-        )
-        return tuple(f"{table}: {what}" for table, what in problems if table in tables)
-
-
 _STORAGE: Final = text(
     "SELECT table_name, engine, row_format FROM information_schema.tables "
     "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
@@ -125,8 +91,43 @@ NO_SUCH_TRIGGER: Final = 1360
 NEEDS_PRIVILEGE: Final = 1227
 
 
+KINDS_OF_MYSQL: Final = {"VIEW": "a view", "SEQUENCE": "a sequence"}
+
+NO_SUCH_TABLE: Final = 1146  # https://mariadb.com/kb/en/mariadb-error-codes/
+
+
 class MySQLInspection(Inspection):
     """From the information schema, and from CHECK TABLE."""
+
+    def find_names(self, connection: Connection) -> Names:
+        # Whether "Users" is another name than "users" depends on the server's file system.
+        fold = str.casefold if connection.scalar(text("SELECT @@lower_case_table_names")) else str
+        found = connection.execute(
+            text(
+                "SELECT table_name, table_type FROM information_schema.tables "
+                "WHERE table_schema = DATABASE()"
+            )
+        )
+        kinds = {fold(name): kind for name, kind in found}
+        tables = {name for name in OWN if kinds.get(name) == "BASE TABLE"}
+        taken = {
+            name: KINDS_OF_MYSQL.get(kinds[name], kinds[name].lower())
+            for name in OWN
+            if name in kinds and name not in tables
+        }
+        missing = OWN.keys() - kinds.keys()
+        unseen = {name for name in missing if self._may_not_know(connection, name)}
+        return Names(frozenset(tables), taken, frozenset(unseen))
+
+    def _may_not_know(self, connection: Connection, table: str) -> bool:
+        """Tell whether a table is not listed because this user has no right to it."""
+        try:
+            connection.execute(select(literal(1)).select_from(sql_table(table)).limit(0))
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            return error.orig is not None and error.orig.args[0] != NO_SUCH_TABLE
+        return False
 
     def table_sizes(self, connection: Connection) -> Mapping[str, int | None]:
         sizes = connection.execute(

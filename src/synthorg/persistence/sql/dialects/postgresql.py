@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.sql.dialects.asyncpg_express import AsyncpgDriver
 from synthorg.persistence.sql.dialects.base import (
     BROKEN_CHECK,
@@ -49,12 +50,13 @@ from synthorg.persistence.sql.dialects.base import (
     unusable,
 )
 from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
-from synthorg.persistence.sql.dialects.inspection import Inspection, PostgreSQLInspection
+from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.postgresql_counting import (
     TO_IDENTITY,
     TO_SEQUENCE,
     counting,
 )
+from synthorg.persistence.sql.dialects.postgresql_inspection import PostgreSQLInspection
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
 from synthorg.persistence.sql.dialects.server_express import (
     LOCK_PATIENCE_MILLISECONDS,
@@ -232,6 +234,7 @@ class PostgreSQLDialect(Dialect):
                 limit_waiting(connection, self.migration_patience_seconds)
                 lock.acquire(connection)
                 held = True
+                _keep_to_one_schema(connection)
                 # Whoever waits for a table keeps all others waiting behind.
                 limit_waiting(connection, self.patience_seconds)
                 yield
@@ -268,6 +271,20 @@ class PostgreSQLDialect(Dialect):
 
     def count_by_sequence(self, table: str, column: str) -> tuple[str, ...]:
         return (counting(table, column, TO_SEQUENCE),)
+
+
+def _keep_to_one_schema(connection: Connection) -> None:
+    """Have this transaction make, find and drop tables in one schema, whatever comes after it."""
+    schema = PostgreSQLInspection().find_home(connection)
+    if schema is None:
+        raise MigrationError(
+            "search_path names no schema that exists and that this user may use; create one, or "
+            "grant USAGE and CREATE on it"
+        )
+    search_path = text(
+        "SELECT set_config('search_path', quote_ident(:schema) || ', pg_temp', true)"
+    )
+    connection.execute(search_path, {"schema": schema})
 
 
 def _array_of(column: Column[Any]) -> ARRAY[Any]:

@@ -55,7 +55,7 @@ from synthorg.persistence.sql.dialects.base import (
     replacing_on_conflict,
     unusable,
 )
-from synthorg.persistence.sql.dialects.inspection import Inspection, SQLiteInspection
+from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.sqlite_express import (
     LANES,
     SQLiteExpress,
@@ -63,6 +63,7 @@ from synthorg.persistence.sql.dialects.sqlite_express import (
     ThreadTransaction,
     thread_of,
 )
+from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
 from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.turns import Turns
 

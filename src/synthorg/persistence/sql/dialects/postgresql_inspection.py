@@ -1,0 +1,105 @@
+"""What an operator can ask PostgreSQL about a database."""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from synthorg.persistence.sql.dialects.inspection import OWN, OWNERS, Inspection, Names
+from synthorg.persistence.sql.tables import VERSION_TABLE
+
+_HOME: Final = text(
+    "SELECT nspname, current_schema() FROM pg_namespace WHERE oid = coalesce("
+    "(SELECT relnamespace FROM pg_class WHERE oid = to_regclass(:version) AND relkind = 'r'), "
+    "(SELECT oid FROM pg_namespace WHERE nspname = current_schema()))"
+).bindparams(version=VERSION_TABLE)
+"""The schema in which statements find the version table, or else the first of search_path."""
+
+_RELATIONS: Final = text(
+    "SELECT c.relname, CAST(c.relkind AS text), t.relname, p.nspname "
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.oid = i.indrelid "
+    "LEFT JOIN pg_class v ON v.oid = to_regclass(quote_ident(c.relname)) "
+    "LEFT JOIN pg_namespace p ON p.oid = v.relnamespace "
+    "WHERE n.nspname = :schema AND c.relname = ANY (CAST(:names AS text[])) "
+    "UNION ALL "
+    "SELECT y.typname, 'type', NULL, NULL "
+    "FROM pg_type y JOIN pg_namespace n ON n.oid = y.typnamespace "
+    "WHERE n.nspname = :schema AND y.typrelid = 0 AND y.typname = ANY (CAST(:names AS text[]))"
+).bindparams(names=[*OWN, *OWNERS])
+"""What has one of the names in a schema, the table of an index, and where statements look."""
+
+_SIZES: Final = text(
+    "SELECT c.relname, pg_total_relation_size(c.oid) "
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relkind = 'r' AND n.nspname = :schema"
+)
+
+_TRIGGERS: Final = text(
+    "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND n.nspname = :schema"
+)
+
+_PROBLEMS: Final = text(
+    "SELECT t.relname, 'the index ' || c.relname || ' is invalid' FROM pg_index i "
+    "JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE NOT i.indisvalid AND n.nspname = :schema "
+    "UNION ALL "
+    "SELECT t.relname, 'the constraint ' || k.conname || ' was never validated' "
+    "FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid "
+    "JOIN pg_namespace n ON n.oid = k.connamespace "
+    "WHERE NOT k.convalidated AND n.nspname = :schema"
+)
+
+_TABLES: Final = ("r", "p")
+_KINDS: Final = {
+    "v": "a view",
+    "m": "a materialized view",
+    "S": "a sequence",
+    "f": "a foreign table",
+    "c": "a composite type",
+    "type": "a type",
+    "i": "an index",
+    "I": "an index",
+    "r": "a table",
+    "p": "a table",
+}
+"""https://www.postgresql.org/docs/current/catalog-pg-class.html"""
+
+
+class PostgreSQLInspection(Inspection):
+    """From the catalogues, in the schema where statements find the version table."""
+
+    def find_names(self, connection: Connection) -> Names:
+        home = connection.execute(_HOME).first()
+        if home is None:
+            return Names(frozenset())
+        schema, first = home
+        tables, taken, hidden = set(), {}, {}
+        relations = connection.execute(_RELATIONS, {"schema": schema})
+        for name, kind, owner, place in relations:
+            if name in OWN and kind in _TABLES:
+                tables.add(name)
+                if place != schema:
+                    hidden[name] = f"the one in {place}"
+            elif owner is None or OWNERS.get(name) != owner:
+                taken[name] = _KINDS.get(kind, "something else")
+        return Names(frozenset(tables), taken, frozenset(), schema, first, hidden)
+
+    def find_home(self, connection: Connection) -> str | None:
+        """Name the schema of the tables, or in which they would be made; None without any."""
+        home = connection.execute(_HOME).first()
+        return None if home is None else str(home[0])
+
+    def table_sizes(self, connection: Connection) -> Mapping[str, int | None]:
+        sizes = connection.execute(_SIZES, {"schema": self.find_home(connection)})
+        return {name: int(size) for name, size in sizes}
+
+    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:  # noqa: ARG002 (all are as quickly found)
+        return connection.scalars(_TRIGGERS, {"schema": self.find_home(connection)}).all()
+
+    def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
+        problems = connection.execute(_PROBLEMS, {"schema": self.find_home(connection)})
+        return tuple(f"{table}: {what}" for table, what in problems if table in tables)

@@ -1,0 +1,84 @@
+"""What an operator can ask SQLite about a database."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from synthorg.persistence.sql.dialects.inspection import OWN, OWNERS, Inspection, Names
+
+
+class SQLiteInspection(Inspection):
+    """From the schema table, and from what SQLite checks itself."""
+
+    def find_names(self, connection: Connection) -> Names:
+        found = connection.execute(text("SELECT type, name, tbl_name, sql FROM sqlite_master"))
+        objects = [_Object(*row) for row in found if row[0] != "trigger"]
+        tables = {each.name for each in objects if each.is_plain_table and each.name in OWN}
+        spellings = {name.lower(): name for name in (*OWN, *OWNERS)}
+        taken = {
+            spellings[each.name.lower()]: each.description
+            for each in objects
+            if each.name.lower() in spellings
+            and each.name not in tables
+            and not (each.kind == "index" and OWNERS.get(each.name) == each.table)
+        }
+        return Names(frozenset(tables), taken)
+
+    def table_sizes(self, connection: Connection) -> Mapping[str, int | None]:
+        owners = connection.execute(
+            text("SELECT name, tbl_name FROM sqlite_master WHERE type IN ('table', 'index')")
+        )
+        tables: dict[str, str] = {name: table for name, table in owners}  # noqa: C416 (rows are no pairs to mypy)
+        try:
+            pages = connection.execute(text("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
+        except DBAPIError:  # a virtual table that not every build of SQLite has
+            return dict.fromkeys(tables.values())
+        sizes = dict.fromkeys(tables.values(), 0)
+        for name, size in pages:
+            if name in tables:
+                sizes[tables[name]] += size
+        return sizes
+
+    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:  # noqa: ARG002 (all are as quickly found)
+        return connection.scalars(
+            text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        ).all()
+
+    def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:  # noqa: ARG002 (they are one file)
+        found = connection.scalars(text("PRAGMA integrity_check")).all()
+        return () if found == ["ok"] else tuple(found)
+
+    def trigger_definitions(self, connection: Connection, table: str) -> tuple[str, ...]:
+        return tuple(
+            connection.scalars(
+                text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"),
+                {"table": table},
+            )
+        )
+
+
+@dataclass(frozen=True)
+class _Object:
+    """A row of the schema table."""
+
+    kind: str
+    name: str
+    table: str
+    sql: str | None
+
+    @property
+    def is_plain_table(self) -> bool:
+        return self.kind == "table" and not self._is_virtual
+
+    @property
+    def description(self) -> str:
+        if self.kind == "index":
+            return f"an index of {self.table}"
+        kind = "virtual table" if self._is_virtual else self.kind
+        return f"the {kind} {self.name}"
+
+    @property
+    def _is_virtual(self) -> bool:
+        return (self.sql or "").upper().startswith("CREATE VIRTUAL")
