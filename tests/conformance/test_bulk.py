@@ -14,6 +14,7 @@ from synthorg.persistence import (
     DuplicateRecordError,
     PersistenceError,
     QueryError,
+    TransactionConflictError,
     VersionConflictError,
 )
 from synthorg.persistence.transactions import Stores, TransactionalBackend
@@ -219,6 +220,24 @@ async def test_an_error_of_the_source_comes_out_unchanged_and_nothing_is_saved(
             await backend.tasks.save_many(form(records(place, own)))
         assert raised.value is own
         assert await backend.tasks.list_tasks() == ()
+
+
+@pytest.mark.parametrize("form", [iter, asynchronously], ids=["plain", "asynchronous"])
+async def test_records_that_can_be_read_only_once_are_not_saved_again_without_the_first(
+    backend: TransactionalBackend, form: Callable[[Iterable[Any]], Any]
+) -> None:
+    """After a conflict, of which there is one while the records are read."""
+    conflicts: list[TransactionConflictError] = []
+
+    def record(number: int) -> Any:
+        if number == CHUNK + 3 and not conflicts:
+            conflicts.append(TransactionConflictError())
+            raise conflicts[0]
+        return TASKS.make(id=f"{number:04}")
+
+    with pytest.raises(TransactionConflictError):
+        await backend.tasks.save_many(form(map(record, range(CHUNK + 20))))
+    assert await backend.tasks.list_tasks() == ()
 
 
 async def test_saving_many_records_can_be_cancelled_at_any_wait(

@@ -207,29 +207,6 @@ async def test_bulk_writes_and_deletions_outside_of_units_reach_no_caller_as_a_c
             assert await neighbour.tasks.delete_many(ids) == len(tasks)
 
 
-async def test_records_that_can_be_read_only_once_are_all_saved_or_none_and_that_is_told(
-    backend: TransactionalBackend, neighbour: TransactionalBackend
-) -> None:
-    ids = [f"{number:02}" for number in range(20)]
-
-    async def save(own: TransactionalBackend, name: str, order: list[str]) -> bool:
-        try:
-            await own.tasks.save_many(TASKS.make(id=id_) for id_ in (name, *order))
-        except TransactionConflictError:
-            return False
-        return True
-
-    async with asyncio.timeout(SECONDS):
-        for turn in range(ROUNDS):
-            names = [f"{turn} {direction}" for direction in ("up", "down")]
-            saved = await asyncio.gather(
-                save(backend, names[0], ids), save(neighbour, names[1], ids[::-1])
-            )
-            assert any(saved)
-            found = await backend.tasks.get_many(names)
-            assert [name in found for name in names] == list(saved)
-
-
 async def test_a_unit_that_carries_on_after_a_conflict_is_run_again_all_the_same(
     backend: TransactionalBackend, neighbour: TransactionalBackend
 ) -> None:
