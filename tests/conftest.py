@@ -23,6 +23,20 @@ PREPARED_STATEMENTS: Final = os.environ.get("TEST_PREPARED_STATEMENTS", "")
 SERVERS: tuple[type[Server], ...] = (SQLiteFiles, SQLiteMemory, PostgreSQL, MariaDB)
 
 
+SLOWEST: Final = (
+    "tests/migrations/test_crashes.py",
+    "tests/servers/test_servers.py",
+    "tests/migrations/test_command_line.py",
+    "tests/migrations/test_locking.py",
+    "tests/migrations/test_races.py",
+    "tests/packaging/test_installation.py",
+    "tests/packaging/test_contents.py",
+    "tests/benchmarks/",
+    "tests/conformance/test_kills.py",
+)
+"""Where tests take seconds each: begun first, so that in the end no process waits for another."""
+
+
 class ServerPool:
     """Starts each server once in a session, when the first test asks for it."""
 
@@ -43,6 +57,11 @@ class ServerPool:
                 pytest.fail(f"{kind.name} must be covered in CI: {server}")
             pytest.skip(f"{kind.name} is not available: {server}")
         return server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slowest tests first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOWEST))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Saving and deleting, for every kind of record."""
 
-from typing import Any
+import os
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,9 +13,14 @@ from synthorg.persistence import DuplicateRecordError, PersistenceBackend
 from tests.conformance.kind import Kind
 from tests.conformance.kinds import KINDS, kinds
 
+EXAMPLES: Final = int(os.environ.get("TEST_EXAMPLES", "10"))
+"""How many made-up records of each kind each database is given, other ones in each run."""
+
 # Each example adds to the same database under keys of its own.
 examples = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -1,6 +1,7 @@
 """Processes that end without warning: what they were told is stored, is stored."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import time
@@ -87,11 +88,13 @@ def running(script: str, database: Path, options: str = "{}") -> Iterator[subpro
 
 
 @ROUTES
-def test_what_a_killed_process_was_told_is_stored_is_stored(tmp_path: Path, options: str) -> None:
+def test_what_a_killed_process_was_told_is_stored_is_stored(
+    sqlite_file: Path, options: str
+) -> None:
     random = Random(options)
-    databases = [tmp_path / f"{number}.db" for number in range(PROCESSES)]
+    databases = [sqlite_file.with_name(f"{number}.db") for number in range(PROCESSES)]
     for database in databases:
-        asyncio.run(migrated(database))
+        shutil.copy(sqlite_file, database)
     with ExitStack() as stack:
         processes = [
             stack.enter_context(running(WRITE_FOR_EVER, each, options)) for each in databases
@@ -110,24 +113,14 @@ def test_what_a_killed_process_was_told_is_stored_is_stored(tmp_path: Path, opti
 @ROUTES
 @pytest.mark.parametrize(("script", "status"), [(FAIL, 1), (LEAVE_WORK_BEHIND, 3)])
 def test_a_process_ends_that_never_disconnected(
-    tmp_path: Path, script: str, status: int, options: str
+    sqlite_file: Path, script: str, status: int, options: str
 ) -> None:
-    database = tmp_path / "test.db"
-    asyncio.run(migrated(database))
-    with running(script, database, options) as process:
+    with running(script, sqlite_file, options) as process:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == status, errors
     if script == FAIL:
         assert "nobody disconnects" in errors
-    asyncio.run(stored(database))
-
-
-async def migrated(database: Path) -> None:
-    """Make a database."""
-    backend = SQLitePersistenceBackend(SQLiteConfig(path=str(database)))
-    await backend.connect()
-    await backend.migrate()
-    await backend.disconnect()
+    asyncio.run(stored(sqlite_file))
 
 
 async def stored(database: Path) -> set[tuple[str, ...]]:

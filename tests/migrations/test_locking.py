@@ -19,7 +19,7 @@ from tests.servers.base import Server
 from tests.servers.postgresql import PostgreSQL
 
 PROCESSES: Final = 8
-ROUNDS: Final = int(os.environ.get("TEST_MIGRATION_ROUNDS", "2"))
+ROUNDS: Final = int(os.environ.get("TEST_MIGRATION_ROUNDS", "1"))
 RACE_SECONDS: Final = 120
 IMPATIENCE_SECONDS: Final = 0.3
 

@@ -29,7 +29,7 @@ URLS = (
 def test_a_script_is_written_without_a_database(url: str, tmp_path: Path) -> None:
     dialect = create_dialect(PersistenceConfig.from_url(url))
 
-    script = alembic("upgrade", "head", "--sql", folder=tmp_path, url=url)
+    script = alembic("upgrade head --sql", folder=tmp_path, url=url)
 
     created = set(re.findall(r'CREATE (?:TABLE|INDEX) "?(\w+)', script))
     assert created == {

@@ -27,7 +27,7 @@ def server(request: pytest.FixtureRequest, server_pool: ServerPool) -> Server:
 def test_the_offline_script_makes_the_same_statements(
     server_pool: ServerPool, tmp_path: Path
 ) -> None:
-    script = alembic("upgrade", "head", "--sql", folder=tmp_path, url="sqlite:///x.db")
+    script = alembic("upgrade head --sql", folder=tmp_path, url="sqlite:///x.db")
 
     with (
         server_pool.get(SQLiteFiles).migrated_database() as url,
