@@ -18,7 +18,6 @@ OPTIONS: Final = (
     "--innodb-default-row-format=compact",
     "--loose-innodb-file-per-table=ON",
     "--character-set-server=latin1",
-    "--skip-character-set-client-handshake",
     "--lower-case-table-names=1",
     "--log-bin=changes",
     "--server-id=1",
@@ -30,6 +29,8 @@ SETTINGS: Final[Mapping[str, str | int]] = {
         "'ORACLE,ANSI_QUOTES,NO_BACKSLASH_ESCAPES,HIGH_NOT_PRECEDENCE,PAD_CHAR_TO_FULL_LENGTH,"
         "NO_AUTO_VALUE_ON_ZERO,EMPTY_STRING_IS_NULL,TIME_ROUND_FRACTIONAL,SIMULTANEOUS_ASSIGNMENT'"
     ),
+    "character_set_client": "latin1",
+    "character_set_results": "latin1",
     "time_zone": "'-07:00'",
     "foreign_key_checks": 0,
     "unique_checks": 0,

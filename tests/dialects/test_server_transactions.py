@@ -410,7 +410,10 @@ async def test_a_unit_whose_prepared_statements_went_stale_is_run_again(
         await backend.tasks.save(task("one"))
         await backend.run_in_transaction(work)
         async with backend.get_db().begin() as connection:
-            change = {"postgresql": "ALTER COLUMN id TYPE varchar(300)", "mariadb": "ADD COLUMN new INT"}
+            change = {
+                "postgresql": "ALTER COLUMN id TYPE varchar(300)",
+                "mariadb": "ADD COLUMN new INT",
+            }
             await connection.execute(text(f"ALTER TABLE tasks {change[place.kind]}"))
         await backend.run_in_transaction(work)
         assert runs == 2 + (place.kind == "postgresql")

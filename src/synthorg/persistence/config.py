@@ -152,7 +152,8 @@ class ServerConfig(_Model):
     """A database on a server: what the sections of all such databases share.
 
     Attributes:
-        host: The server's name or address, or the folder of its socket.
+        host: The server's name or address; or, beginning with "/", the folder of its socket, on
+            MariaDB and MySQL also the socket itself, which is never encrypted.
         port: The server's port.
         database: The name of the database.
         username: Who connects; None for the driver's default.

@@ -63,6 +63,20 @@ class Diagnosis:
     """Whether it had long to answer, so that asking again at once makes little sense."""
 
 
+class UnusableError(OSError):
+    """A connection that was opened is of no use, or could not be opened, for a reason to tell.
+
+    It is an OSError, which all layers take for a connection that failed.
+
+    Args:
+        reason: What to tell people, free of any value.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 DUPLICATE: Final = Diagnosis(Fault.DUPLICATE, "another record has the same unique value")
 APPEND_ONLY: Final = Diagnosis(Fault.APPEND_ONLY, "the database protects existing rows from change")
 BROKEN_REFERENCE: Final = Diagnosis(
@@ -392,6 +406,8 @@ class Dialect(ABC):
                 return known
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return lost("the connection to the database was lost")
+        if isinstance(driver_error, UnusableError):
+            return unusable(driver_error.reason)
         if isinstance(driver_error, OSError):
             is_silence = isinstance(driver_error, TimeoutError)
             return SILENT if is_silence else lost("the database could not be reached")

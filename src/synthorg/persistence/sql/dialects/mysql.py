@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from synthorg.persistence.config import MySQLConfig
 from synthorg.persistence.errors import MigrationError
+from synthorg.persistence.sql.dialects.asyncmy_connector import AsyncmyConnector, is_socket
 from synthorg.persistence.sql.dialects.asyncmy_express import AsyncmyDriver
 from synthorg.persistence.sql.dialects.base import (
     APPEND_ONLY,
@@ -82,6 +83,8 @@ _CLOSED: Final = unusable("the connection to the server was lost")
 _LOST: Final = lost("the connection to the server was lost")
 _UNREACHABLE: Final = unusable("the server could not be reached")
 _DENIED: Final = unusable("the server does not accept this user or password")
+_EXPIRED: Final = unusable("the user's password has expired")
+_BLOCKED: Final = unusable("the user's account is locked")
 _CROWDED: Final = unusable("the server has too many connections")
 _READ_ONLY: Final = unusable("the server is read-only, as a replica is")
 _DISK_FULL: Final = unusable("the server's disk is full")
@@ -105,17 +108,26 @@ _DIAGNOSES: Final = {
     3024: _TIMED_OUT,
     1146: SCHEMA_MISFIT,
     1054: SCHEMA_MISFIT,
+    1153: Diagnosis(Fault.REFUSED, "it is larger than the server's max_allowed_packet"),
     1406: _TOO_LONG,
     1264: OUT_OF_RANGE,
     1690: OUT_OF_RANGE,
     1142: Diagnosis(Fault.REFUSED, "the user lacks a privilege for it"),
     1044: _DENIED,
     1045: _DENIED,
+    1698: _DENIED,
     1129: _DENIED,
     1130: _DENIED,
+    1820: _EXPIRED,
+    1862: _EXPIRED,
+    3118: _BLOCKED,
+    4151: _BLOCKED,
+    1524: unusable("the server lacks the plugin by which this user logs in"),
+    3159: unusable("the server accepts encrypted connections alone, so set tls"),
     1049: unusable("the database does not exist"),
     1040: _CROWDED,
     1203: _CROWDED,
+    1226: unusable("the user has reached a limit that the server sets for it"),
     1047: unusable("the node is not part of its cluster"),
     # The driver's own, of a connection that was closed before anything was sent.
     0: _CLOSED,
@@ -216,18 +228,22 @@ class MySQLDialect(Dialect):
         config = self._config
         driver = import_driver("asyncmy", self.backend_name)
         self.driver_errors = (driver.errors.MySQLError,)
-        password = config.password
         engine = create_async_engine(
             URL.create(
                 f"{self.backend_name}+asyncmy",
                 username=config.username,
-                password=None if password is None else password.get_secret_value(),
                 host=config.host,
                 port=config.port,
                 database=config.database,
                 query={"charset": "utf8mb4"},
             ),
-            connect_args={**self._connect_arguments(), **arguments},
+            connect_args={
+                "async_creator_fn": AsyncmyConnector(driver, config),
+                # What goes through a socket does not leave the machine.
+                "ssl": None if is_socket(config) else client_context(config.tls),
+                "init_command": self._init_command,
+                **arguments,
+            },
             **(pool_options(config, connections) | options),
         )
         ask_after_idleness(engine, AsyncmyDriver, self.driver_errors)
@@ -377,13 +393,6 @@ class MySQLDialect(Dialect):
     def _init_command(self) -> str:
         timeout = self._statement_timeout(self._config.statement_timeout_seconds)
         return f"SET SESSION {timeout}, {assignments(self.settings)}"
-
-    def _connect_arguments(self) -> dict[str, Any]:
-        return {
-            "connect_timeout": max(1, round(self._config.connect_timeout_seconds)),
-            "ssl": client_context(self._config.tls),
-            "init_command": self._init_command,
-        }
 
 
 class MariaDBDialect(MySQLDialect):
