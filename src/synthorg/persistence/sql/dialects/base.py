@@ -406,12 +406,15 @@ class Dialect(ABC):
                 return known
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return lost("the connection to the database was lost")
-        if isinstance(driver_error, UnusableError):
-            return unusable(driver_error.reason)
         if isinstance(driver_error, OSError):
-            is_silence = isinstance(driver_error, TimeoutError)
-            return SILENT if is_silence else lost("the database could not be reached")
+            return _of_the_system(driver_error)
         return Diagnosis(Fault.REFUSED, f"the database refused it ({type(driver_error).__name__})")
+
+
+def _of_the_system(error: OSError) -> Diagnosis:
+    if isinstance(error, UnusableError):
+        return unusable(error.reason)
+    return SILENT if isinstance(error, TimeoutError) else lost("the database could not be reached")
 
 
 def held_too_long(seconds: float, holder: str = SOMEBODY) -> MigrationError:
