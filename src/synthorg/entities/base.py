@@ -25,10 +25,18 @@ LATEST_TIME: Final = datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC)
 
 
 class Entity(BaseModel):
-    """A frozen record; its errors name fields and never repeat the values given."""
+    """A frozen record; its errors name fields and never repeat the values given.
+
+    An entity inside another is validated with it, since `model_copy` and `model_construct` may
+    have made it, which validate nothing.
+    """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        revalidate_instances="always",
     )
 
 

@@ -4,7 +4,6 @@ from abc import abstractmethod
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
-    Callable,
     Collection,
     Iterable,
     Mapping,
@@ -13,7 +12,6 @@ from collections.abc import (
 from itertools import count
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Table, delete, select, update
 
 from synthorg.entities import NotBlankStr
@@ -23,6 +21,7 @@ from synthorg.persistence.sql.chunks import chunks
 from synthorg.persistence.sql.cursors import Position
 from synthorg.persistence.sql.executor import Executor, Rows
 from synthorg.persistence.sql.queries import LIMIT, ListQuery
+from synthorg.persistence.sql.records import Records
 from synthorg.persistence.sql.retrying import run_again_if_unknown
 from synthorg.persistence.sql.statements import (
     EXISTING,
@@ -32,7 +31,6 @@ from synthorg.persistence.sql.statements import (
     deletion,
     equal,
     field_names,
-    field_values,
     from_expression,
     insertion,
     pick,
@@ -67,10 +65,9 @@ class Repository(Generic[Record]):
     """Whether saving a record twice comes to the same as saving it once."""
 
     _fields: ClassVar[tuple[str, ...]]
-    _values: Callable[[Any], Mapping[str, Any]]
     _key: ClassVar[tuple[str, ...]]
     _tells_its_key: ClassVar[bool]
-    _validate: Callable[[Mapping[str, Any]], Any]
+    _records: ClassVar[Records[Any]]
     _insertion: ClassVar[Statement]
     _saving: ClassVar[Statement]
     _by_key: ClassVar[Statement]
@@ -84,14 +81,12 @@ class Repository(Generic[Record]):
     @classmethod
     def _build_statements(cls) -> None:
         cls._fields = field_names(cls.record)
-        cls._values = staticmethod(field_values(cls.record))
         cls._key = tuple(column.name for column in cls.table.primary_key)
         cls._tells_its_key = set(cls._key) <= set(cls._fields)
         cls.idempotent = cls.idempotent and not cls.append_only
-        # Pydantic's core itself, without the layer in Python that a call would go through.
-        cls._validate = staticmethod(TypeAdapter(cls.record).validator.validate_python)
         cls._insertion = insertion(cls.table)
         cls._saving = cls._insertion if cls.append_only else replacement(cls.table, cls.kept)
+        cls._records = Records(cls.table, cls.record, cls._saving)
         cls._by_key = selection(cls.table, cls._fields, cls._key)
         cls._deletion = deletion(cls.table, cls._key)
 
@@ -124,28 +119,43 @@ class Repository(Generic[Record]):
 
     async def _append(self, record: Record) -> None:
         """Add a record, or find out by its key that it was added although the answer was lost."""
+        values = self._values_of(record)
         attempts = count(1)
 
         async def attempt() -> None:
             is_first = next(attempts) == 1
             try:
-                await self._insert(record)
+                await self._executor.execute(self._insertion, values)
             except DuplicateRecordError:
-                values = self._values(record)
-                if is_first or await self._get(*[values[name] for name in self._key]) != record:
+                if is_first or not await self._holds(values):
                     raise
 
         await run_again_if_unknown(attempt)
+
+    async def _holds(self, values: Mapping[str, Any]) -> bool:
+        """Tell whether exactly these values are stored under their key."""
+        stored = await self._get(*[values[name] for name in self._key])
+        return stored is not None and self._records.values(stored) == values
 
     async def _insert(self, record: Record) -> None:
         await self._executor.execute(self._insertion, self._values_of(record))
 
     async def _save_chunk(self, records: Sequence[Record]) -> None:
-        await self._executor.execute_many(self._saving, [self._values_of(each) for each in records])
+        for record in records:
+            self._check_kind(record)
+        values: list[Mapping[str, Any]] = []
+        try:
+            for record in records:
+                values.append(self._records.values(record))  # noqa: PERF401 (some stay on a fault)
+        except QueryError:
+            # Those before it come first, for one of them may be the first at fault.
+            await self._executor.execute_many(self._saving, values)
+            raise
+        await self._executor.execute_many(self._saving, values)
 
     def _values_of(self, record: Record) -> Mapping[str, Any]:
         self._check_kind(record)
-        return self._values(record)
+        return self._records.values(record)
 
     def _check_kind(self, record: object) -> None:
         if not isinstance(record, self.record):
@@ -159,12 +169,12 @@ class Repository(Generic[Record]):
 
     async def _first(self, statement: Statement, parameters: Mapping[str, object]) -> Record | None:
         rows = await self._executor.fetch(statement, parameters)
-        return self._decode(rows[0]) if rows else None
+        return self._records.read(rows[0]) if rows else None
 
     async def _list(self, query: ListQuery, **filters: object) -> tuple[Record, ...]:
         statement, parameters = query.narrowed(filters)
         rows = await self._executor.fetch(statement, parameters)
-        return tuple(map(self._decode, rows))
+        return tuple(map(self._records.read, rows))
 
     async def _delete(self, *key: object) -> bool:
         deleted = await self._executor.execute(
@@ -175,28 +185,6 @@ class Repository(Generic[Record]):
     async def _scalar(self, statement: Statement, **parameters: object) -> Any:
         rows = await self._executor.fetch(statement, parameters)
         return rows[0][0]
-
-    def _decode(self, row: Sequence[Any]) -> Record:
-        values = dict(zip(self._fields, row, strict=False))  # a list may add what orders it
-        try:
-            record: Record = self._validate(values)
-        except ValidationError as error:
-            raise self._misfit(row, error) from None
-        return record
-
-    def _misfit(self, row: Sequence[Any], error: ValidationError) -> QueryError:
-        # A list adds the key where the record has none of its own.
-        names = (*self._fields, *(name for name in self._key if name not in self._fields))
-        stored = dict(zip(names, row, strict=False))
-        key = ", ".join(f"{name}={stored[name]!r}" for name in self._key if name in stored)
-        faults = "; ".join(
-            f"{_place(fault['loc'])}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_context=False, include_input=False)
-        )
-        return QueryError(
-            f"cannot read {self.table.name} ({key}): the stored row does not fit "
-            f"{self.record.__name__}: {faults}"
-        )
 
 
 class ListedRepository(Repository[Record]):
@@ -213,7 +201,7 @@ class ListedRepository(Repository[Record]):
         position = None if after is None else self.listing.read_cursor(filters, after)
         rows, last = await self._rows_after(position, limit, filters)
         cursor = None if last is None else self.listing.write_cursor(filters, last)
-        return Page(tuple(map(self._decode, rows)), cursor)
+        return Page(tuple(map(self._records.read, rows)), cursor)
 
     async def stream(self, *required: object, **filters: object) -> AsyncIterator[Record]:
         filters = self._named(required, filters)
@@ -222,7 +210,7 @@ class ListedRepository(Repository[Record]):
             # A page at a time, so that no connection is held while the caller works.
             rows, last = await self._rows_after(position, ROWS_AT_ONCE, filters)
             for row in rows:
-                yield self._decode(row)
+                yield self._records.read(row)
             if last is None:
                 return
             position = self.listing.position(last)
@@ -267,7 +255,7 @@ class KeyedRepository(ListedRepository[Record]):
         async for chunk in chunks(dict.fromkeys(wanted.values()), ROWS_AT_ONCE):
             rows = await self._executor.fetch(*self._among_keys.of(chunk))
             place = self._fields.index(self._key[0])
-            found.update((row[place], self._decode(row)) for row in rows)
+            found.update((row[place], self._records.read(row)) for row in rows)
         return {key: found[stored] for key, stored in wanted.items() if stored in found}
 
     async def delete_many(self, keys: Iterable[NotBlankStr]) -> int:
@@ -335,15 +323,20 @@ class VersionedRepository(KeyedRepository[Record]):
             "save", cls.table, update(cls.table).where(*matching).values(changed)
         )
 
-    async def _advance(self, record: Record) -> None:
-        """Save a version above 1 over the one before it."""
-        values = dict(self._values_of(record))
+    async def _save_version(self, record: Record) -> None:
+        """Insert version 1, or put a later one in place of the one before it."""
+        values = self._values_of(record)
+        if values["version"] == 1:
+            await self._executor.execute(self._insertion, values)
+        else:
+            await self._advance(values)
+
+    async def _advance(self, values: Mapping[str, Any]) -> None:
         version = values["version"]
-        # What is no whole number is left to the statement, which refuses it.
-        before = version - 1 if isinstance(version, int) else version
+        before = version - 1
         existing = {EXISTING + name: values[name] for name in self._key}
         existing[EXISTING + "version"] = before
-        if not await self._executor.execute(self._advancement, values | existing):
+        if not await self._executor.execute(self._advancement, {**values, **existing}):
             raise VersionConflictError(
                 f"cannot save {self._advancement.subject(values)}: version {version} replaces "
                 f"version {before} alone, and that is not the stored one; read it again"
@@ -352,9 +345,3 @@ class VersionedRepository(KeyedRepository[Record]):
 
 def _kind(value: object) -> str:
     return "None" if value is None else f"one {type(value).__name__}"
-
-
-def _place(location: Sequence[int | str]) -> str:
-    """Name the field and the indexes in it, but no names inside, for they may be stored keys."""
-    named = [str(part) for depth, part in enumerate(location) if not depth or isinstance(part, int)]
-    return ".".join(named) or "the whole"

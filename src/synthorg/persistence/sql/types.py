@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, Final
 from uuid import UUID
 
@@ -248,7 +249,10 @@ def _admit_integer(value: object) -> int:
 def _admit_float(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError("must be a number")  # noqa: TRY004 (one error for every refusal)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
     if number - number != 0.0:  # only NaN and the infinities differ from themselves
         raise ValueError("must be a finite number")
     return number
@@ -260,18 +264,18 @@ def _admit_flag(value: object) -> bool:
     return value
 
 
-def _refuse_unstorable_json(value: object) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _admit_text(key)
-            _refuse_unstorable_json(item)
-    elif isinstance(value, list):
-        for item in value:
-            _refuse_unstorable_json(item)
-    elif isinstance(value, str):
-        _admit_text(value)
-    elif isinstance(value, float):
-        _admit_float(value)
+def _refuse_unstorable_json(document: object) -> None:
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            _admit_text(value)
+        elif isinstance(value, float):
+            _admit_float(value)
 
 
 _ADMISSIONS: Final[tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...]] = (

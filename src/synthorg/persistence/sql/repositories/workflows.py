@@ -25,11 +25,8 @@ class SQLWorkflowDefinitionRepository(VersionedRepository[WorkflowDefinition]):
     )
 
     async def save(self, definition: WorkflowDefinition) -> None:
-        self._check_kind(definition)
-        if definition.version != 1:
-            return await self._advance(definition)
         try:
-            return await self._insert(definition)
+            await self._save_version(definition)
         except DuplicateRecordError as error:
             raise VersionConflictError(f"{error}; version 1 is saved only as the first") from error
 
@@ -66,11 +63,7 @@ class SQLWorkflowExecutionRepository(VersionedRepository[WorkflowExecution]):
     )
 
     async def save(self, execution: WorkflowExecution) -> None:
-        self._check_kind(execution)
-        if execution.version != 1:
-            await self._advance(execution)
-        else:
-            await self._insert(execution)
+        await self._save_version(execution)
 
     async def get(self, execution_id: NotBlankStr) -> WorkflowExecution | None:
         return await self._get(execution_id)
