@@ -12,7 +12,7 @@ from sqlalchemy import make_url, text
 
 from synthorg.persistence import PersistenceConfig, PersistenceConnectionError, create_backend
 from tests.conftest import connected
-from tests.dialects.awkward_mariadb import PASSWORD, visitor
+from tests.dialects.awkward_mariadb import PASSWORD, settings, visitor
 from tests.servers.mariadb import MariaDB
 from tests.servers.network import LOOPBACK
 
@@ -121,6 +121,13 @@ async def test_whom_the_server_does_not_let_in_is_told_why(
     with visitor(awkward_mariadb, url, "ALL ON {database}.*") as visiting:
         awkward_mariadb.administrator.execute(change)
         assert said in await refusal(visiting)
+
+
+async def test_a_user_whose_connections_begin_with_nonsense_is_told_of_it(
+    awkward_mariadb: MariaDB, url: str
+) -> None:
+    with settings(awkward_mariadb, {"nonsense": 1}):
+        assert "init_connect" in await refusal(url)
 
 
 async def test_a_package_that_is_missing_to_log_in_is_named(

@@ -61,7 +61,8 @@ def test_who_lacks_a_privilege_is_told_which(
     others = [name for name in MIGRATORS_PRIVILEGES if name != missing]
     with visitor(awkward_mariadb, empty, f"{', '.join(others)} ON {{database}}.*") as visiting:
         said = refusal(awkward_mariadb, visiting)
-    assert f"its user lacks {missing}, " in said
+    # Who may read nothing is told so when the state of the schema is looked at.
+    assert f"its user lacks {missing}, " in said or f"grant it {missing} on all" in said
 
 
 def test_who_may_make_no_trigger_under_a_binary_log_is_told_what_to_set(

@@ -274,10 +274,14 @@ async def test_calls_one_after_the_other_use_the_same_session(place: Place) -> N
 
 
 @on(MariaDB)  # the only one with such a limit
+@pytest.mark.parametrize("prepared", ["true", "false"])
+@pytest.mark.parametrize(
+    ("character", "share"), [("x", 1), ("'", 0.6)], ids=["plain", "sent with a backslash"]
+)
 async def test_a_payload_above_the_limit_of_the_server_is_refused_before_it_is_sent(
-    place: Place,
+    place: Place, prepared: str, character: str, share: float
 ) -> None:
-    async with connected(place.url) as backend:
+    async with connected(place.url, prepared_statements=prepared) as backend:
         async with backend.get_db().connect() as connection:
             limit = await connection.scalar(text("SELECT @@max_allowed_packet"))
         assert limit is not None
@@ -287,7 +291,7 @@ async def test_a_payload_above_the_limit_of_the_server_is_refused_before_it_is_s
             agent_id="a",
             approval_id="ap",
             parked_at=now(),
-            context_json=f'"{"x" * int(limit)}"',
+            context_json=f'"{character * int(limit * share)}"',
         )
         with pytest.raises(QueryError, match="max_allowed_packet"):
             await backend.parked_contexts.save(context)

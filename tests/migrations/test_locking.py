@@ -16,6 +16,7 @@ from synthorg.persistence.sql.schema_state import Condition
 from tests.conftest import ServerPool
 from tests.migrations.support import CHECKOUT, Site, program, site_at
 from tests.servers.base import Server
+from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 
 PROCESSES: Final = 8
@@ -113,6 +114,20 @@ async def test_who_waits_too_long_is_told_who_migrates(shared_server: Server) ->
 
         async with site_at(url) as site:
             await site.backend.migrate()
+        await assert_is_migrated(url)
+
+
+async def test_waiting_for_others_is_not_cut_short_by_the_limit_of_a_statement(
+    server_pool: ServerPool,
+) -> None:
+    with server_pool.get(MariaDB).empty_database() as url:
+        impatient = f"{url}?statement_timeout_seconds={IMPATIENCE_SECONDS}"
+        async with site_at(url) as holding, site_at(impatient) as waiting:
+            async with migrating(holding):
+                migration = asyncio.create_task(waiting.backend.migrate())
+                await asyncio.sleep(IMPATIENCE_SECONDS * 3)
+                assert not migration.done()
+            await migration
         await assert_is_migrated(url)
 
 

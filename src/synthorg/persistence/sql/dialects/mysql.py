@@ -78,6 +78,7 @@ SHORT_LOCK_WAIT: Final = "innodb_lock_wait_timeout = 1"  # the least that the se
 LONGEST_LOCK_NAME: Final = 64  # https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
 
 _TIMED_OUT: Final = Diagnosis(Fault.REFUSED, "it took longer than the statement timeout")
+_FORBIDDEN: Final = Diagnosis(Fault.REFUSED, "the user lacks a privilege for it")
 _TOO_LONG: Final = Diagnosis(Fault.REFUSED, "a text is too long for its column")
 _CLOSED: Final = unusable("the connection to the server was lost")
 _LOST: Final = lost("the connection to the server was lost")
@@ -112,7 +113,9 @@ _DIAGNOSES: Final = {
     1406: _TOO_LONG,
     1264: OUT_OF_RANGE,
     1690: OUT_OF_RANGE,
-    1142: Diagnosis(Fault.REFUSED, "the user lacks a privilege for it"),
+    1142: _FORBIDDEN,
+    1143: _FORBIDDEN,
+    1227: _FORBIDDEN,
     1044: _DENIED,
     1045: _DENIED,
     1698: _DENIED,
@@ -134,7 +137,7 @@ _DIAGNOSES: Final = {
     2006: _CLOSED,
     1053: _LOST,
     1152: _LOST,
-    1184: _LOST,
+    1184: lost("the server ended the connection, as when its init_connect fails"),
     1927: _LOST,
     2013: _LOST,
     2014: _LOST,

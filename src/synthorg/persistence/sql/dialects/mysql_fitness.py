@@ -21,9 +21,12 @@ BY_STATEMENT: Final = (
     "set to MIXED or ROW there"
 )
 
+# By name, since a server without one of them would refuse to select it.
 _SETTINGS: Final = text(
-    "SELECT @@log_bin, @@log_bin_trust_function_creators, @@binlog_format, @@innodb_page_size"
+    "SHOW VARIABLES WHERE variable_name IN "
+    "('log_bin', 'log_bin_trust_function_creators', 'binlog_format', 'innodb_page_size')"
 )
+_ON: Final = "ON"
 
 
 def find_lacks(
@@ -40,11 +43,14 @@ def find_lacks(
     missing = missing_privileges(grants, needed, database)
     if missing:
         yield f"its user lacks {', '.join(missing)}, so have them granted on {database}.*"
-    has_log, is_trusting, log_format, page_size = connection.execute(_SETTINGS).one()
-    if has_log and not is_trusting and missing_privileges(grants, ["SUPER"]):
-        yield UNTRUSTED
-    if has_log and log_format == "STATEMENT":
-        yield BY_STATEMENT
+    settings: dict[str, str] = {name: value for name, value in connection.execute(_SETTINGS)}  # noqa: C416 (rows are no pairs to mypy)
+    if settings.get("log_bin") == _ON:
+        is_trusting = settings.get("log_bin_trust_function_creators") == _ON
+        if not is_trusting and missing_privileges(grants, ["SUPER"]):
+            yield UNTRUSTED
+        if settings.get("binlog_format") == "STATEMENT":
+            yield BY_STATEMENT
+    page_size = int(settings.get("innodb_page_size", SMALLEST_PAGE))
     if page_size < SMALLEST_PAGE:
         yield (
             f"the server's pages of {page_size} bytes are too small for the indexes, which need "
