@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from synthorg.persistence.sql.dialects.mysql import MariaDBDialect, MySQLDialect
 from synthorg.persistence.sql.dialects.mysql_fitness import MIGRATORS_PRIVILEGES
 from synthorg.persistence.sql.dialects.mysql_privileges import missing_privileges
 from tests.cli.conftest import command_on
+from tests.conformance.kind import Kind
+from tests.conformance.kinds import KINDS
 from tests.dialects.awkward_mariadb import visitor
+from tests.dialects.places import connected
 from tests.servers.mariadb import MariaDB
 
 
@@ -77,6 +81,32 @@ def test_who_may_make_no_trigger_under_a_binary_log_is_told_what_to_set(
 def test_a_binary_log_of_statements_is_refused(awkward_mariadb: MariaDB, empty: str) -> None:
     with changed(awkward_mariadb, "binlog_format", "'STATEMENT'"):
         assert "binlog_format set to MIXED or ROW" in refusal(awkward_mariadb, empty)
+
+
+@pytest.mark.parametrize("prepared", ["true", "false"])
+async def test_rights_on_rows_are_enough_for_every_repository_and_do_not_empty_the_audit_trail(
+    awkward_mariadb: MariaDB, prepared: str
+) -> None:
+    async def use(kind: Kind) -> None:
+        record = kind.keyed("modest")
+        await kind.store(backend, record)
+        assert await kind.stored(backend, record) == record
+        if not kind.append_only:
+            version = {"version": 2} if kind.versioned else {}
+            await kind.save(backend, kind.altered(record, **version))
+        if kind.delete is not None:
+            assert await kind.delete(backend, record)
+
+    with (
+        awkward_mariadb.migrated_database() as url,
+        visitor(awkward_mariadb, url, "SELECT, INSERT, UPDATE, DELETE ON {database}.*") as modest,
+    ):
+        async with connected(modest, prepared_statements=prepared) as backend:
+            for kind in KINDS:
+                await use(kind)
+            async with backend.get_db().connect() as connection:
+                with pytest.raises(DBAPIError, match="denied"):
+                    await connection.execute(text("TRUNCATE audit_entries"))
 
 
 def test_privileges_by_a_role_count(awkward_mariadb: MariaDB, empty: str) -> None:

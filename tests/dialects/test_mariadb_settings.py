@@ -1,11 +1,12 @@
 """A server whose operator has chosen what suits nobody: the library works on it as on any other."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import make_url, text
 
-from synthorg.persistence import PersistenceBackend
+from synthorg.persistence import PersistenceBackend, PersistenceConnectionError
 from synthorg.persistence.sql.dialects.mysql import MariaDBDialect
 from tests.conformance.test_conflicts import (
     neighbour,
@@ -22,9 +23,8 @@ from tests.conformance.test_keys import (
 from tests.conformance.test_saving import (
     test_saving_again_replaces_every_field,
 )
-from tests.conftest import connected
 from tests.dialects.awkward_mariadb import SETTINGS, settings
-from tests.dialects.places import task
+from tests.dialects.places import connected, task
 from tests.servers.administrator import Administrator
 from tests.servers.mariadb import MariaDB
 
@@ -87,3 +87,25 @@ async def test_lists_are_whole(backend: PersistenceBackend) -> None:
     for each in tasks:
         await backend.tasks.save(each)
     assert await backend.tasks.list_tasks() == tasks
+
+
+@pytest.mark.parametrize("step", ["read", "write", "commit"])
+async def test_a_unit_that_was_idle_for_too_long_is_a_lost_connection_and_has_written_nothing(
+    awkward_mariadb: MariaDB, migrated_url: str, step: str
+) -> None:
+    async def wait_for_too_long() -> None:
+        async with backend.transaction() as unit:
+            await unit.tasks.save(task("before"))
+            await asyncio.sleep(1.5)  # longer than the server waits
+            if step == "read":
+                await unit.tasks.get("before")
+            if step == "write":
+                await unit.tasks.save(task("after"))
+
+    with settings(awkward_mariadb, {"wait_timeout": 1}):
+        async with connected(migrated_url) as backend:
+            with pytest.raises(PersistenceConnectionError):
+                await wait_for_too_long()
+            assert await backend.tasks.list_tasks() == ()
+            await backend.tasks.save(task("later"))
+            assert await backend.tasks.get("later") == task("later")
