@@ -20,6 +20,9 @@ from tests.servers.sqlite import SQLiteFiles, SQLiteMemory
 PREPARED_STATEMENTS: Final = os.environ.get("TEST_PREPARED_STATEMENTS", "")
 """Whether backends take the fast route where there is one: `false`, or empty for the default."""
 
+POSTGRESQL_DRIVER: Final = os.environ.get("TEST_POSTGRESQL_DRIVER", "")
+"""The driver through which backends reach PostgreSQL, or empty for the default."""
+
 SERVERS: tuple[type[Server], ...] = (SQLiteFiles, SQLiteMemory, PostgreSQL, MariaDB)
 
 
@@ -99,14 +102,26 @@ async def backend(server: Server, migrated_url: str) -> AsyncIterator[Persistenc
 
 
 def on_route(url: str) -> str:
-    """Switch the fast route off in the URL of a database, if the environment says so.
+    """Choose driver and route in the URL of a database, if the environment says so.
 
     Args:
         url: The URL, as a server gave it.
     """
-    if PREPARED_STATEMENTS == "":
-        return url
-    return f"{url}{'&' if '?' in url else '?'}prepared_statements={PREPARED_STATEMENTS}"
+    if PREPARED_STATEMENTS != "":
+        url = with_parameter(url, f"prepared_statements={PREPARED_STATEMENTS}")
+    if POSTGRESQL_DRIVER != "" and url.startswith("postgresql:"):
+        url = with_parameter(url, f"driver={POSTGRESQL_DRIVER}")
+    return url
+
+
+def with_parameter(url: str, parameter: str) -> str:
+    """Add a parameter to a URL.
+
+    Args:
+        url: The URL, which may have others.
+        parameter: The parameter, as `name=value`.
+    """
+    return f"{url}{'&' if '?' in url else '?'}{parameter}"
 
 
 @asynccontextmanager

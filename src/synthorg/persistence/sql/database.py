@@ -91,6 +91,9 @@ class Database:
         except self._preparation.foreign_errors as error:
             reason = self.dialect.diagnose(error).reason
             cause = redacted(error)
+        except BaseException:  # also a cancellation: nobody else would close what is open
+            await self.close()
+            raise
         else:
             return
         await self.close()

@@ -70,11 +70,13 @@ class UnusableError(OSError):
 
     Args:
         reason: What to tell people, free of any value.
+        is_silence: Whether there was no answer for as long as one may take.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, is_silence: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.is_silence = is_silence
 
 
 DUPLICATE: Final = Diagnosis(Fault.DUPLICATE, "another record has the same unique value")
@@ -413,7 +415,7 @@ class Dialect(ABC):
 
 def _of_the_system(error: OSError) -> Diagnosis:
     if isinstance(error, UnusableError):
-        return unusable(error.reason)
+        return replace(unusable(error.reason), is_silence=error.is_silence)
     return SILENT if isinstance(error, TimeoutError) else lost("the database could not be reached")
 
 

@@ -1,8 +1,7 @@
 """PostgreSQL through asyncpg or psycopg: SQLSTATEs, advisory lock, triggers."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Awaitable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from math import ceil
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -26,6 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.errors import MigrationError
+from synthorg.persistence.sql.completion import Result, to_the_end
+from synthorg.persistence.sql.dialects.asyncpg_connector import AsyncpgConnector
 from synthorg.persistence.sql.dialects.asyncpg_express import AsyncpgDriver
 from synthorg.persistence.sql.dialects.base import (
     BROKEN_CHECK,
@@ -58,6 +59,8 @@ from synthorg.persistence.sql.dialects.postgresql_counting import (
 )
 from synthorg.persistence.sql.dialects.postgresql_inspection import PostgreSQLInspection
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
+from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
+from synthorg.persistence.sql.dialects.psycopg_interruption import Interruption
 from synthorg.persistence.sql.dialects.server_express import (
     LOCK_PATIENCE_MILLISECONDS,
     ServerExpress,
@@ -65,11 +68,28 @@ from synthorg.persistence.sql.dialects.server_express import (
     lanes_of,
 )
 from synthorg.persistence.sql.dialects.server_transaction import ServerTransaction
-from synthorg.persistence.sql.dialects.tls import client_context
 from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.turns import Turns
 
+_FOREIGN_SESSION: Final = unusable(
+    "the server knows other prepared statements than this connection has made, as behind a pooler "
+    "that changes sessions; set pool_mode = session there, or connect to the server itself"
+)
+_STALE: Final = Diagnosis(Fault.TRANSIENT, "the schema changed under a prepared statement")
+
+# A session may be ended between the commit of a statement and the answer to it.
+_FAREWELLS: Final = {
+    "25P03": lost("the transaction was idle for longer than the server allows"),
+    "25P04": lost("the transaction took longer than the server allows"),
+    "57P01": lost("the server has ended the connection"),
+    "57P02": lost("the server has crashed"),
+    "57P03": lost("the server is starting, stopping or recovering"),
+    "57P04": lost("the database was dropped"),
+    "57P05": lost("the connection was idle for longer than the server allows"),
+}
+
 _DIAGNOSES: Final = {
+    **_FAREWELLS,
     "23505": DUPLICATE,
     "23503": BROKEN_REFERENCE,
     "23502": MISSING_VALUE,
@@ -89,21 +109,28 @@ _DIAGNOSES: Final = {
     "42501": Diagnosis(Fault.REFUSED, "the user lacks a privilege for it"),
     "53300": unusable("the server has too many connections"),
     "53100": unusable("the server's disk is full"),
-    "25006": unusable("the server is read-only, as a standby is"),
+    "25006": unusable(
+        "the server is read-only, as a standby is, or default_transaction_read_only is set"
+    ),
+    "26000": _FOREIGN_SESSION,
+    "42P05": _FOREIGN_SESSION,
 }
 """By SQLSTATE. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 _CONNECTION_CLASSES: Final = ("08", "58")
 _RESOURCES_CLASS: Final = "53"
-# A session may be ended between the commit of a statement and the answer to it.
-_FAREWELLS: Final = ("25P03", "25P04", "57P01", "57P02", "57P03", "57P04", "57P05")
 _WITHOUT_CODE: Final = {
     # asyncpg's own, not the classes derived from them. Of a closed connection, before it sends:
     "InterfaceError": unusable("the connection to the server was lost"),
     # Between a server's farewell and the end of the connection:
     "InternalClientError": lost("the connection to the server was lost"),
+    # psycopg's own, not the classes derived from it by SQLSTATE:
+    "OperationalError": lost("the connection to the server was lost"),
 }
-_STALE_PLAN: Final = "InvalidCachedStatementError"  # shares its SQLSTATE with what is refused
+_PROTOCOL_VIOLATION: Final = "08P01"
+_NOT_SUPPORTED: Final = "0A000"
+_STALE_PLAN: Final = "InvalidCachedStatementError"  # as asyncpg says it
+_STALE_PLAN_FUNCTION: Final = "RevalidateCachedQuery"  # as the server says it
 
 
 class PostgreSQLDialect(Dialect):
@@ -162,29 +189,24 @@ class PostgreSQLDialect(Dialect):
         self,
         connections: int,
         settings: Mapping[str, str] = MappingProxyType({}),
-        **options: object,
+        **options: Any,
     ) -> AsyncEngine:
         config = self._config
-        driver = import_driver(config.driver, "postgresql")
-        if config.driver == "asyncpg":
-            self.driver_errors = (
-                driver.PostgresError,
-                driver.InterfaceError,
-                driver.InternalClientError,
-            )
-        password = config.password
+        module = import_driver(config.driver, "postgresql")
+        connector = _CONNECTORS[config.driver](module, config, settings)
+        self.driver_errors = connector.errors
+        if config.driver != "asyncpg":
+            # The library has no such columns, and would ask for the type on every connection.
+            options["use_native_hstore"] = False
         engine = create_async_engine(
             URL.create(
                 f"postgresql+{config.driver}",
                 username=config.username,
-                password=None if password is None else password.get_secret_value(),
                 host=config.host,
                 port=config.port,
                 database=config.database,
             ),
-            connect_args=_CONNECT_ARGUMENTS[config.driver](
-                config, {**_session_settings(config), **settings}
-            ),
+            async_creator=connector,
             pool_pre_ping=config.driver != "asyncpg",
             **(pool_options(config, connections) | options),
         )
@@ -210,17 +232,22 @@ class PostgreSQLDialect(Dialect):
 
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
         name, code = type(error).__name__, getattr(error, "sqlstate", None)
-        if name == _STALE_PLAN:
-            return Diagnosis(Fault.TRANSIENT, "the schema changed under a prepared statement")
         if code is None:
             return _WITHOUT_CODE.get(name)
+        if code == _NOT_SUPPORTED and _is_stale(error):
+            return _STALE
         if code in _DIAGNOSES:
             return _DIAGNOSES[code]
-        if code in _FAREWELLS or code.startswith(_CONNECTION_CLASSES):
+        if code.startswith(_CONNECTION_CLASSES):
             return lost("the connection to the server was lost or refused")
         if code.startswith(_RESOURCES_CLASS):
             return unusable("the server lacks resources")
         return Diagnosis(Fault.REFUSED, f"the database refused it (SQLSTATE {code})")
+
+    async def carry_out(self, connection: AsyncConnection, step: Awaitable[Result]) -> Result:
+        if self._config.driver == "asyncpg":
+            return await step
+        return await to_the_end(step, interrupt=Interruption(connection))
 
     @contextmanager
     def migration_transaction(self, connection: Connection) -> Iterator[None]:
@@ -287,38 +314,15 @@ def _keep_to_one_schema(connection: Connection) -> None:
     connection.execute(search_path, {"schema": schema})
 
 
+def _is_stale(error: BaseException) -> bool:
+    details = getattr(error, "diag", None)
+    function = getattr(details, "source_function", None)
+    return type(error).__name__ == _STALE_PLAN or function == _STALE_PLAN_FUNCTION
+
+
 def _array_of(column: Column[Any]) -> ARRAY[Any]:
     # A cast to a text of limited length would cut the values off, where the column refuses them.
     return ARRAY(Text() if column.type.python_type is str else column.type)
 
 
-def _asyncpg_arguments(config: PostgreSQLConfig, settings: dict[str, str]) -> dict[str, Any]:
-    return {
-        "timeout": config.connect_timeout_seconds,
-        "ssl": client_context(config.tls) or False,
-        "server_settings": settings,
-    }
-
-
-def _psycopg_arguments(config: PostgreSQLConfig, settings: dict[str, str]) -> dict[str, Any]:
-    tls = config.tls
-    files = {"sslrootcert": tls.ca, "sslcert": tls.certificate, "sslkey": tls.key}
-    application_name = settings.pop("application_name")
-    return {
-        "connect_timeout": max(2, round(config.connect_timeout_seconds)),
-        "sslmode": "disable" if tls.mode == "off" else tls.mode,
-        "application_name": application_name,
-        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
-        **{name: file for name, file in files.items() if file is not None},
-    }
-
-
-def _session_settings(config: PostgreSQLConfig) -> dict[str, str]:
-    return {
-        "application_name": config.application_name,
-        "statement_timeout": str(ceil(config.statement_timeout_seconds * 1000)),
-        "timezone": "UTC",
-    }
-
-
-_CONNECT_ARGUMENTS: Final = {"asyncpg": _asyncpg_arguments, "psycopg": _psycopg_arguments}
+_CONNECTORS: Final = {"asyncpg": AsyncpgConnector, "psycopg": PsycopgConnector}

@@ -1,0 +1,81 @@
+"""Opening connections of asyncpg."""
+
+import asyncio
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.sql.dialects.postgresql_connector import NOTICE_SECONDS, Connector
+from synthorg.persistence.sql.dialects.tls import client_context
+
+
+class AsyncpgConnector(Connector):
+    """Opens connections of asyncpg.
+
+    Args:
+        module: The driver.
+        config: Where to.
+        settings: What sessions are set to beside what all of them are.
+    """
+
+    def __init__(
+        self, module: ModuleType, config: PostgreSQLConfig, settings: Mapping[str, str]
+    ) -> None:
+        super().__init__(config, settings)
+        self._module = module
+        self._context = client_context(config.tls) or False
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What the driver raises, as `Connector` says."""
+        module = self._module
+        return module.PostgresError, module.InterfaceError, module.InternalClientError
+
+    async def connect(self) -> Any:
+        """Connect, as `Connector` says."""
+        config = self.config
+        password = config.password
+        return await self._module.connect(
+            host=config.host,
+            port=config.port,
+            user=config.username,
+            password=None if password is None else password.get_secret_value(),
+            database=config.database,
+            timeout=config.connect_timeout_seconds,
+            ssl=self._context,
+            server_settings={"application_name": config.application_name},
+        )
+
+    def close(self, connection: Any) -> None:
+        """Close a connection, as `Connector` says."""
+        connection.terminate()
+
+    def announced_pid(self, connection: Any) -> int:
+        """Tell who was said to serve, as `Connector` says."""
+        return int(connection.get_server_pid())
+
+    async def ask(self, connection: Any, question: str) -> Any:
+        """Run a query, as `Connector` says."""
+        return await (await connection.prepare(question, name="")).fetchrow()
+
+    async def run(self, connection: Any, statements: str) -> None:
+        """Run statements, as `Connector` says."""
+        await connection.execute(statements)
+
+    async def hears(self, connection: Any, channel: str, other: Any) -> bool:
+        """Tell whether notices arrive, as `Connector` says."""
+        heard = asyncio.Event()
+
+        def hear(*_: object) -> None:
+            heard.set()
+
+        await connection.add_listener(channel, hear)
+        await other.execute(f"NOTIFY {channel}")
+        try:
+            async with asyncio.timeout(NOTICE_SECONDS):
+                await heard.wait()
+        except TimeoutError:
+            return False
+        await connection.remove_listener(channel, hear)
+        return True

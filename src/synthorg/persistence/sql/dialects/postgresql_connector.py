@@ -1,0 +1,136 @@
+"""Opening a connection to PostgreSQL, made ready and looked at once, whichever driver it is of."""
+
+import asyncio
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from math import ceil
+from typing import Any, Final
+
+from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.sql.dialects.base import UnusableError
+from synthorg.persistence.sql.dialects.postgresql_session import (
+    QUESTION,
+    Found,
+    assignments,
+    found,
+)
+
+NOTICE_SECONDS: Final = 2.0
+"""How long a notice may take from one session to another."""
+
+POOLER: Final = (
+    "a pooler is in between, and does not show that it keeps this session on one connection of the "
+    "server; where it does not, a statement may run that another process has prepared under the "
+    "same name: set pool_mode = session in the pooler, or connect to the server itself"
+)
+
+
+class Connector(ABC):
+    """Opens connections.
+
+    Args:
+        config: Where to.
+        settings: What sessions are set to beside what all of them are.
+    """
+
+    def __init__(self, config: PostgreSQLConfig, settings: Mapping[str, str]) -> None:
+        self.config = config
+        milliseconds = ceil(config.statement_timeout_seconds * 1000)
+        self._settings = {"statement_timeout": str(milliseconds), **settings}
+        self._pools_sessions = False
+        """Whether a pooler is in between, but one that keeps a session on its connection."""
+
+    @property
+    @abstractmethod
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What the driver raises."""
+
+    @abstractmethod
+    async def connect(self) -> Any:
+        """Connect, or raise; what it opened is closed when this is cancelled."""
+
+    @abstractmethod
+    def close(self, connection: Any) -> None:
+        """Close a connection without a word to the server."""
+
+    @abstractmethod
+    def announced_pid(self, connection: Any) -> int:
+        """Tell which process was said to serve the connection when it was opened."""
+
+    @abstractmethod
+    async def ask(self, connection: Any, question: str) -> Any:
+        """Run a query, without preparing it under a name, and give its row."""
+
+    @abstractmethod
+    async def run(self, connection: Any, statements: str) -> None:
+        """Run statements without values, in one trip."""
+
+    @abstractmethod
+    async def hears(self, connection: Any, channel: str, other: Any) -> bool:
+        """Tell whether an idle connection is told what another one notifies.
+
+        Args:
+            connection: The connection.
+            channel: What it listens to.
+            other: The other connection.
+        """
+
+    async def hand_over(self, connection: Any) -> None:  # noqa: B027 (most have nothing to do)
+        """Do what is left to do before SQLAlchemy gets a connection."""
+
+    async def __call__(self) -> Any:
+        """Open a connection that is as the library relies on.
+
+        Raises:
+            Exception: What the driver raised, or `UnusableError`.
+        """
+        seconds = self.config.connect_timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                connection = await self.connect()
+                try:
+                    await self._make_ready(connection)
+                    await self.hand_over(connection)
+                except BaseException:
+                    self.close(connection)
+                    raise
+        except UnusableError:
+            raise
+        except TimeoutError:
+            reason, is_silence = f"it did not answer within {seconds:g} s", True
+        except OSError as error:
+            reason, is_silence = (
+                f"the server could not be reached: {error.strerror or error}",
+                False,
+            )
+        else:
+            return connection
+        raise UnusableError(reason, is_silence=is_silence)
+
+    async def _make_ready(self, connection: Any) -> None:
+        session = found(await self.ask(connection, QUESTION))
+        session.refuse_what_cannot_be_set()
+        # Before any setting, which a pooler would hand on to others.
+        await self._refuse_changing_sessions(connection, session)
+        await self.run(connection, assignments(session.settings(self._settings)))
+
+    async def _refuse_changing_sessions(self, connection: Any, session: Found) -> None:
+        """Refuse a pooler that gives each transaction a connection of its own.
+
+        A pooler announces a process of its own. It keeps its word for a whole session if a notice
+        arrives while nothing is asked, for which a connection of the server has to be held.
+        """
+        if self._pools_sessions or session.pid == self.announced_pid(connection):
+            return
+        heard = False
+        with suppress(*self.errors):  # a reason more to refuse it
+            other = await self.connect()
+            try:
+                heard = await self.hears(connection, f"synthorg_{secrets.token_hex(8)}", other)
+            finally:
+                self.close(other)
+        if not heard:
+            raise UnusableError(POOLER)
+        self._pools_sessions = True

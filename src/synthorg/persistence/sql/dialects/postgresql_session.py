@@ -1,0 +1,112 @@
+"""What a session on PostgreSQL is set to, and what cannot be set and is therefore looked at.
+
+An operator, a role, a database or the environment (PGOPTIONS, PGTZ, PGDATESTYLE …) may have chosen
+otherwise, which must not change what is stored or read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from synthorg.persistence.sql.dialects.base import ISOLATION_LEVEL, UnusableError
+
+SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # Text is sent and read in this.
+        "client_encoding": "UTF8",
+        # Moments come back in UTC, and NOW() in an application's own SQL compares with them.
+        "timezone": "UTC",
+        # psycopg reads times and intervals as text, and in no other style.
+        "datestyle": "ISO, MDY",
+        "intervalstyle": "postgres",
+        # psycopg reads numbers as text, of which anything below would cut the last digits off.
+        "extra_float_digits": "1",
+        # psycopg writes arrays as text, where NULL would become a word otherwise.
+        "array_nulls": "on",
+        # A backslash in a literal is a backslash.
+        "standard_conforming_strings": "on",
+        # "x = NULL" finds nothing, as on all other databases.
+        "transform_null_equals": "off",
+        # Statements that run by themselves begin no transaction that would say how isolated it is.
+        "default_transaction_isolation": ISOLATION_LEVEL.lower(),
+        # Alembic compares the schema with what the catalogue says, which quotes where it must.
+        "quote_all_identifiers": "off",
+    }
+)
+"""The settings that matter here, by name; anybody may change them for a session of their own.
+
+Not among them, since they are the operator's: default_transaction_read_only, row_security, and the
+limits beside those of the configuration (idle_in_transaction_session_timeout and its like).
+"""
+
+DURABLE: Final[Mapping[str, str]] = MappingProxyType({"synchronous_commit": "on"})
+"""What is set where a commit would return before it is on disk; how many standbys have it as well
+(local, remote_write, remote_apply) is the operator's."""
+
+QUESTION: Final = (
+    "SELECT pg_backend_pid(), current_setting('server_encoding'), "
+    "current_setting('synchronous_commit'), current_setting('session_replication_role')"
+)
+"""What a new session is asked."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answer to `QUESTION`.
+
+    Attributes:
+        pid: The process of the server that has answered.
+        encoding: How the database stores text.
+        synchronous_commit: When a commit returns.
+        replication_role: Whether triggers and foreign keys are in force.
+    """
+
+    pid: int
+    encoding: str
+    synchronous_commit: str
+    replication_role: str
+
+    def refuse_what_cannot_be_set(self) -> None:
+        """Refuse a database that cannot keep the library's promises.
+
+        Raises:
+            UnusableError: If it cannot.
+        """
+        if self.encoding != "UTF8":
+            raise UnusableError(
+                f"the database stores text in {self.encoding}, which cannot hold every character; "
+                "use one that was created with ENCODING 'UTF8'"
+            )
+        if self.replication_role == "replica":
+            raise UnusableError(
+                "session_replication_role is 'replica', which switches foreign keys and the "
+                "protection of the audit trail off; take that setting away from this user"
+            )
+
+    def settings(self, others: Mapping[str, str]) -> Mapping[str, str]:
+        """Give what the session is to be set to.
+
+        Args:
+            others: Those from the configuration.
+        """
+        return {**SETTINGS, **(DURABLE if self.synchronous_commit == "off" else {}), **others}
+
+
+def found(answer: Sequence[Any]) -> Found:
+    """Read the answer to `QUESTION`.
+
+    Args:
+        answer: The one row of it.
+    """
+    pid, *texts = answer
+    return Found(int(pid), *map(str, texts))
+
+
+def assignments(settings: Mapping[str, str]) -> str:
+    """Write settings as statements, whose values hold no quotes.
+
+    Args:
+        settings: The settings, by name.
+    """
+    return "; ".join(f"SET {name} = '{value}'" for name, value in settings.items())

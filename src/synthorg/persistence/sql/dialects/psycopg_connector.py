@@ -1,0 +1,123 @@
+"""Opening connections of psycopg."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
+from types import ModuleType
+from typing import Any, Final
+
+from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.sql.completion import to_the_end
+from synthorg.persistence.sql.dialects.base import UnusableError
+from synthorg.persistence.sql.dialects.postgresql_connector import NOTICE_SECONDS, Connector
+
+GRACE_SECONDS: Final = 1.0
+"""How long a cancelled caller waits for a connection that is about to be there."""
+
+SHORTEST_TIMEOUT: Final = 2
+"""What the driver makes of a shorter one; it knows whole seconds alone."""
+
+
+class PsycopgConnector(Connector):
+    """Opens connections of psycopg.
+
+    Args:
+        module: The driver.
+        config: Where to.
+        settings: What sessions are set to beside what all of them are.
+    """
+
+    def __init__(
+        self, module: ModuleType, config: PostgreSQLConfig, settings: Mapping[str, str]
+    ) -> None:
+        super().__init__(config, settings)
+        self._module = module
+        self._arguments = _arguments(config)
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What the driver raises, as `Connector` says."""
+        return (self._module.Error,)
+
+    async def connect(self) -> Any:
+        """Connect, as `Connector` says."""
+        connecting = asyncio.ensure_future(
+            self._module.AsyncConnection.connect(**self._arguments, autocommit=True)
+        )
+        try:
+            await asyncio.wait([connecting])
+        except asyncio.CancelledError:
+            # The driver leaves a half open connection to the garbage collector.
+            await to_the_end(self._given_up(connecting))
+            raise
+        try:
+            return connecting.result()
+        except self._module.OperationalError as error:
+            reason = self._reason(error)
+        raise UnusableError(reason)
+
+    async def _given_up(self, connecting: asyncio.Future[Any]) -> None:
+        await asyncio.wait([connecting], timeout=GRACE_SECONDS)
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        if not connecting.cancelled() and connecting.exception() is None:
+            self.close(connecting.result())
+
+    def _reason(self, error: Exception) -> str:
+        """Find the server's or the system's own words, since the driver has no code for them."""
+        text, *_ = str(error).splitlines() or [""]
+        reason = text.rpartition(" failed: ")[2].removeprefix("FATAL:").strip()
+        password = self.config.password
+        if not reason or (password is not None and password.get_secret_value() in reason):
+            return "the server could not be reached, or refused the connection"
+        return reason
+
+    def close(self, connection: Any) -> None:
+        """Close a connection, as `Connector` says."""
+        connection.pgconn.finish()
+
+    def announced_pid(self, connection: Any) -> int:
+        """Tell who was said to serve, as `Connector` says."""
+        return int(connection.info.backend_pid)
+
+    async def ask(self, connection: Any, question: str) -> Any:
+        """Run a query, as `Connector` says."""
+        return await (await connection.execute(question, prepare=False)).fetchone()
+
+    async def run(self, connection: Any, statements: str) -> None:
+        """Run statements, as `Connector` says."""
+        await connection.execute(statements, prepare=False)
+
+    async def hears(self, connection: Any, channel: str, other: Any) -> bool:
+        """Tell whether notices arrive, as `Connector` says."""
+        await connection.execute(f"LISTEN {channel}", prepare=False)
+        await other.execute(f"NOTIFY {channel}", prepare=False)
+        async with aclosing(connection.notifies(timeout=NOTICE_SECONDS, stop_after=1)) as notices:
+            heard = [notice async for notice in notices]
+        await connection.execute(f"UNLISTEN {channel}", prepare=False)
+        return heard != []
+
+    async def hand_over(self, connection: Any) -> None:
+        """Let SQLAlchemy begin transactions, which it takes for the state of a new connection."""
+        await connection.set_autocommit(False)
+
+
+def _arguments(config: PostgreSQLConfig) -> dict[str, Any]:
+    tls, password = config.tls, config.password
+    files = {"sslrootcert": tls.ca, "sslcert": tls.certificate, "sslkey": tls.key}
+    arguments: dict[str, Any] = {
+        "host": config.host,
+        # Where it is empty, libpq does not take it from the environment (PGHOSTADDR, PGOPTIONS).
+        "hostaddr": "",
+        "options": "",
+        "port": config.port,
+        "user": config.username,
+        "password": None if password is None else password.get_secret_value(),
+        "dbname": config.database,
+        "client_encoding": "UTF8",  # from the first word on, whatever PGCLIENTENCODING says
+        "application_name": config.application_name,
+        "connect_timeout": max(SHORTEST_TIMEOUT, round(config.connect_timeout_seconds)),
+        "sslmode": "disable" if tls.mode == "off" else tls.mode,
+        **files,
+    }
+    return {name: value for name, value in arguments.items() if value is not None}
