@@ -105,7 +105,7 @@ class PostgreSQL(NetworkServer):
         self._locale = self._hostile_locale()
         self._discarded: list[str] = []
         superuser = self.administrator.execute("SELECT current_setting('is_superuser') = 'on'")
-        self._is_superuser = superuser == [(True,)]
+        self.is_superuser = superuser == [(True,)]
         self._insiders: dict[str, Administrator] = {}
         self._states: dict[str, list[tuple[Any, ...]]] = {}
 
@@ -191,7 +191,7 @@ class PostgreSQL(NetworkServer):
 
     def _enter(self, name: str) -> None:
         """Connect to a copy of the template, to look at it and to empty it after each test."""
-        for setting in QUICK if self._is_superuser else QUICK[:1]:
+        for setting in QUICK if self.is_superuser else QUICK[:1]:
             self.administrator.execute(f"ALTER DATABASE {name} SET {setting}")
         url = self.administrator.url.set(database=name)
         self._insiders[name] = insider = Administrator(url)
@@ -206,7 +206,7 @@ class PostgreSQL(NetworkServer):
         return self._insiders[name].execute(CATALOGS) != self._states[name]
 
     def _empty(self, name: str) -> None:
-        emptying = (EMPTY, FORGET) if self._is_superuser else (EMPTY,)
+        emptying = (EMPTY, FORGET) if self.is_superuser else (EMPTY,)
         self._states[name] = self._insiders[name].execute(*emptying, CATALOGS)
 
     def _drop(self, name: str) -> None:

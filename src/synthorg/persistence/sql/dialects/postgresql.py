@@ -52,6 +52,7 @@ from synthorg.persistence.sql.dialects.base import (
 )
 from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
 from synthorg.persistence.sql.dialects.inspection import Inspection
+from synthorg.persistence.sql.dialects.postgresql_connector import with_advice
 from synthorg.persistence.sql.dialects.postgresql_counting import (
     TO_IDENTITY,
     TO_SEQUENCE,
@@ -193,7 +194,7 @@ class PostgreSQLDialect(Dialect):
     ) -> AsyncEngine:
         config = self._config
         module = import_driver(config.driver, "postgresql")
-        connector = _CONNECTORS[config.driver](module, config, settings)
+        connector = _CONNECTORS[config.driver](module, config, settings, self.diagnose)
         self.driver_errors = connector.errors
         if config.driver != "asyncpg":
             # The library has no such columns, and would ask for the type on every connection.
@@ -236,6 +237,8 @@ class PostgreSQLDialect(Dialect):
             return _WITHOUT_CODE.get(name)
         if code == _NOT_SUPPORTED and _is_stale(error):
             return _STALE
+        if code == _PROTOCOL_VIOLATION:  # by which a pooler says anything
+            return lost(with_advice(_words(error)))
         if code in _DIAGNOSES:
             return _DIAGNOSES[code]
         if code.startswith(_CONNECTION_CLASSES):
@@ -312,6 +315,11 @@ def _keep_to_one_schema(connection: Connection) -> None:
         "SELECT set_config('search_path', quote_ident(:schema) || ', pg_temp', true)"
     )
     connection.execute(search_path, {"schema": schema})
+
+
+def _words(error: BaseException) -> str:
+    # SQLAlchemy puts the class of the original before them.
+    return str(error).partition("\n")[0].rpartition(">: ")[2]
 
 
 def _is_stale(error: BaseException) -> bool:

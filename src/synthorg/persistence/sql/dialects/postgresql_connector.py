@@ -27,6 +27,17 @@ POOLER: Final = (
 )
 
 
+def with_advice(refusal: str) -> str:
+    """Add to the words of a server, or of a pooler, what to do about them.
+
+    Args:
+        refusal: The words.
+    """
+    if "startup parameter" in refusal:
+        return f"{refusal}; name that parameter in ignore_startup_parameters of the pooler"
+    return refusal
+
+
 class Connector(ABC):
     """Opens connections.
 
@@ -110,9 +121,12 @@ class Connector(ABC):
         raise UnusableError(reason, is_silence=is_silence)
 
     async def _make_ready(self, connection: Any) -> None:
+        # The answer must not depend on a limit that the operator has chosen for other work; and a
+        # pooler would hand on to others what is set for longer than a transaction.
+        await self.run(connection, "BEGIN; SET LOCAL statement_timeout = 0")
         session = found(await self.ask(connection, QUESTION))
+        await self.run(connection, "COMMIT")
         session.refuse_what_cannot_be_set()
-        # Before any setting, which a pooler would hand on to others.
         await self._refuse_changing_sessions(connection, session)
         await self.run(connection, assignments(session.settings(self._settings)))
 

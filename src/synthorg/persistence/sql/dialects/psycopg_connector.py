@@ -9,7 +9,11 @@ from typing import Any, Final
 from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.sql.completion import to_the_end
 from synthorg.persistence.sql.dialects.base import UnusableError
-from synthorg.persistence.sql.dialects.postgresql_connector import NOTICE_SECONDS, Connector
+from synthorg.persistence.sql.dialects.postgresql_connector import (
+    NOTICE_SECONDS,
+    Connector,
+    with_advice,
+)
 
 GRACE_SECONDS: Final = 1.0
 """How long a cancelled caller waits for a connection that is about to be there."""
@@ -70,7 +74,7 @@ class PsycopgConnector(Connector):
         password = self.config.password
         if not reason or (password is not None and password.get_secret_value() in reason):
             return "the server could not be reached, or refused the connection"
-        return reason
+        return with_advice(reason)
 
     def close(self, connection: Any) -> None:
         """Close a connection, as `Connector` says."""
