@@ -6,7 +6,11 @@ from types import ModuleType
 from typing import Any
 
 from synthorg.persistence.config import PostgreSQLConfig
-from synthorg.persistence.sql.dialects.postgresql_connector import NOTICE_SECONDS, Connector
+from synthorg.persistence.sql.dialects.postgresql_connector import (
+    NOTICE_SECONDS,
+    Connector,
+    Diagnose,
+)
 from synthorg.persistence.sql.dialects.tls import client_context
 
 
@@ -17,12 +21,17 @@ class AsyncpgConnector(Connector):
         module: The driver.
         config: Where to.
         settings: What sessions are set to beside what all of them are.
+        diagnose: Tells what an error means.
     """
 
     def __init__(
-        self, module: ModuleType, config: PostgreSQLConfig, settings: Mapping[str, str]
+        self,
+        module: ModuleType,
+        config: PostgreSQLConfig,
+        settings: Mapping[str, str],
+        diagnose: Diagnose,
     ) -> None:
-        super().__init__(config, settings)
+        super().__init__(config, settings, diagnose)
         self._module = module
         self._context = client_context(config.tls) or False
 

@@ -29,35 +29,26 @@ from synthorg.persistence.sql.completion import Result, to_the_end
 from synthorg.persistence.sql.dialects.asyncpg_connector import AsyncpgConnector
 from synthorg.persistence.sql.dialects.asyncpg_express import AsyncpgDriver
 from synthorg.persistence.sql.dialects.base import (
-    BROKEN_CHECK,
-    BROKEN_REFERENCE,
-    DUPLICATE,
     ISOLATION_LEVEL,
     LOCKED,
-    MISSING_VALUE,
-    OUT_OF_RANGE,
     READ_ONLY_OPTION,
-    SCHEMA_MISFIT,
     Diagnosis,
     Dialect,
-    Fault,
     held_too_long,
     import_driver,
     insert_values,
     insertable,
-    lost,
     pool_options,
     replacing_on_conflict,
-    unusable,
 )
 from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
 from synthorg.persistence.sql.dialects.inspection import Inspection
-from synthorg.persistence.sql.dialects.postgresql_connector import with_advice
 from synthorg.persistence.sql.dialects.postgresql_counting import (
     TO_IDENTITY,
     TO_SEQUENCE,
     counting,
 )
+from synthorg.persistence.sql.dialects.postgresql_errors import diagnosis_of
 from synthorg.persistence.sql.dialects.postgresql_inspection import PostgreSQLInspection
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
 from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
@@ -71,67 +62,6 @@ from synthorg.persistence.sql.dialects.server_express import (
 from synthorg.persistence.sql.dialects.server_transaction import ServerTransaction
 from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.turns import Turns
-
-_FOREIGN_SESSION: Final = unusable(
-    "the server knows other prepared statements than this connection has made, as behind a pooler "
-    "that changes sessions; set pool_mode = session there, or connect to the server itself"
-)
-_STALE: Final = Diagnosis(Fault.TRANSIENT, "the schema changed under a prepared statement")
-
-# A session may be ended between the commit of a statement and the answer to it.
-_FAREWELLS: Final = {
-    "25P03": lost("the transaction was idle for longer than the server allows"),
-    "25P04": lost("the transaction took longer than the server allows"),
-    "57P01": lost("the server has ended the connection"),
-    "57P02": lost("the server has crashed"),
-    "57P03": lost("the server is starting, stopping or recovering"),
-    "57P04": lost("the database was dropped"),
-    "57P05": lost("the connection was idle for longer than the server allows"),
-}
-
-_DIAGNOSES: Final = {
-    **_FAREWELLS,
-    "23505": DUPLICATE,
-    "23503": BROKEN_REFERENCE,
-    "23502": MISSING_VALUE,
-    "23514": BROKEN_CHECK,
-    "23001": Diagnosis(Fault.APPEND_ONLY, "the database protects existing rows from change"),
-    "40001": Diagnosis(Fault.TRANSIENT, "it conflicted with a concurrent transaction"),
-    "40P01": Diagnosis(Fault.TRANSIENT, "it was in a deadlock with another transaction"),
-    "55P03": LOCKED,
-    "57014": Diagnosis(Fault.REFUSED, "it took longer than the statement timeout"),
-    "42P01": SCHEMA_MISFIT,
-    "42703": SCHEMA_MISFIT,
-    "22001": Diagnosis(Fault.REFUSED, "a text is too long for its column"),
-    "22003": OUT_OF_RANGE,
-    "28000": unusable("the server does not accept this user"),
-    "28P01": unusable("the server does not accept this password"),
-    "3D000": unusable("the database does not exist"),
-    "42501": Diagnosis(Fault.REFUSED, "the user lacks a privilege for it"),
-    "53300": unusable("the server has too many connections"),
-    "53100": unusable("the server's disk is full"),
-    "25006": unusable(
-        "the server is read-only, as a standby is, or default_transaction_read_only is set"
-    ),
-    "26000": _FOREIGN_SESSION,
-    "42P05": _FOREIGN_SESSION,
-}
-"""By SQLSTATE. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
-
-_CONNECTION_CLASSES: Final = ("08", "58")
-_RESOURCES_CLASS: Final = "53"
-_WITHOUT_CODE: Final = {
-    # asyncpg's own, not the classes derived from them. Of a closed connection, before it sends:
-    "InterfaceError": unusable("the connection to the server was lost"),
-    # Between a server's farewell and the end of the connection:
-    "InternalClientError": lost("the connection to the server was lost"),
-    # psycopg's own, not the classes derived from it by SQLSTATE:
-    "OperationalError": lost("the connection to the server was lost"),
-}
-_PROTOCOL_VIOLATION: Final = "08P01"
-_NOT_SUPPORTED: Final = "0A000"
-_STALE_PLAN: Final = "InvalidCachedStatementError"  # as asyncpg says it
-_STALE_PLAN_FUNCTION: Final = "RevalidateCachedQuery"  # as the server says it
 
 
 class PostgreSQLDialect(Dialect):
@@ -232,20 +162,7 @@ class PostgreSQLDialect(Dialect):
         return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD", type_=String())
 
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
-        name, code = type(error).__name__, getattr(error, "sqlstate", None)
-        if code is None:
-            return _WITHOUT_CODE.get(name)
-        if code == _NOT_SUPPORTED and _is_stale(error):
-            return _STALE
-        if code == _PROTOCOL_VIOLATION:  # by which a pooler says anything
-            return lost(with_advice(_words(error)))
-        if code in _DIAGNOSES:
-            return _DIAGNOSES[code]
-        if code.startswith(_CONNECTION_CLASSES):
-            return lost("the connection to the server was lost or refused")
-        if code.startswith(_RESOURCES_CLASS):
-            return unusable("the server lacks resources")
-        return Diagnosis(Fault.REFUSED, f"the database refused it (SQLSTATE {code})")
+        return diagnosis_of(error)
 
     async def carry_out(self, connection: AsyncConnection, step: Awaitable[Result]) -> Result:
         if self._config.driver == "asyncpg":
@@ -315,17 +232,6 @@ def _keep_to_one_schema(connection: Connection) -> None:
         "SELECT set_config('search_path', quote_ident(:schema) || ', pg_temp', true)"
     )
     connection.execute(search_path, {"schema": schema})
-
-
-def _words(error: BaseException) -> str:
-    # SQLAlchemy puts the class of the original before them.
-    return str(error).partition("\n")[0].rpartition(">: ")[2]
-
-
-def _is_stale(error: BaseException) -> bool:
-    details = getattr(error, "diag", None)
-    function = getattr(details, "source_function", None)
-    return type(error).__name__ == _STALE_PLAN or function == _STALE_PLAN_FUNCTION
 
 
 def _array_of(column: Column[Any]) -> ARRAY[Any]:

@@ -3,19 +3,21 @@
 import asyncio
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import ceil
 from typing import Any, Final
 
 from synthorg.persistence.config import PostgreSQLConfig
-from synthorg.persistence.sql.dialects.base import UnusableError
+from synthorg.persistence.sql.dialects.base import Diagnosis, UnusableError
 from synthorg.persistence.sql.dialects.postgresql_session import (
     QUESTION,
     Found,
     assignments,
     found,
 )
+
+Diagnose = Callable[[BaseException], Diagnosis]
 
 NOTICE_SECONDS: Final = 2.0
 """How long a notice may take from one session to another."""
@@ -44,10 +46,14 @@ class Connector(ABC):
     Args:
         config: Where to.
         settings: What sessions are set to beside what all of them are.
+        diagnose: Tells what an error means.
     """
 
-    def __init__(self, config: PostgreSQLConfig, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, config: PostgreSQLConfig, settings: Mapping[str, str], diagnose: Diagnose
+    ) -> None:
         self.config = config
+        self._diagnose = diagnose
         milliseconds = ceil(config.statement_timeout_seconds * 1000)
         self._settings = {"statement_timeout": str(milliseconds), **settings}
         self._pools_sessions = False
@@ -95,9 +101,10 @@ class Connector(ABC):
         """Open a connection that is as the library relies on.
 
         Raises:
-            Exception: What the driver raised, or `UnusableError`.
+            UnusableError: If none can be had.
         """
         seconds = self.config.connect_timeout_seconds
+        errors: tuple[type[Exception], ...] = (OSError, *self.errors)
         try:
             async with asyncio.timeout(seconds):
                 connection = await self.connect()
@@ -107,18 +114,13 @@ class Connector(ABC):
                 except BaseException:
                     self.close(connection)
                     raise
-        except UnusableError:
-            raise
         except TimeoutError:
-            reason, is_silence = f"it did not answer within {seconds:g} s", True
-        except OSError as error:
-            reason, is_silence = (
-                f"the server could not be reached: {error.strerror or error}",
-                False,
-            )
+            failure = UnusableError(f"it did not answer within {seconds:g} s", is_silence=True)
+        except errors as error:
+            failure = UnusableError(self._diagnose(error).reason)
         else:
             return connection
-        raise UnusableError(reason, is_silence=is_silence)
+        raise failure
 
     async def _make_ready(self, connection: Any) -> None:
         # The answer must not depend on a limit that the operator has chosen for other work; and a

@@ -12,6 +12,7 @@ from synthorg.persistence.sql.dialects.base import UnusableError
 from synthorg.persistence.sql.dialects.postgresql_connector import (
     NOTICE_SECONDS,
     Connector,
+    Diagnose,
     with_advice,
 )
 
@@ -29,12 +30,17 @@ class PsycopgConnector(Connector):
         module: The driver.
         config: Where to.
         settings: What sessions are set to beside what all of them are.
+        diagnose: Tells what an error means.
     """
 
     def __init__(
-        self, module: ModuleType, config: PostgreSQLConfig, settings: Mapping[str, str]
+        self,
+        module: ModuleType,
+        config: PostgreSQLConfig,
+        settings: Mapping[str, str],
+        diagnose: Diagnose,
     ) -> None:
-        super().__init__(config, settings)
+        super().__init__(config, settings, diagnose)
         self._module = module
         self._arguments = _arguments(config)
 

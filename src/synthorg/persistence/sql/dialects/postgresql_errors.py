@@ -1,0 +1,130 @@
+"""What errors of PostgreSQL mean, told by SQLSTATE as far as there is one."""
+
+from typing import Any, Final
+
+from synthorg.persistence.sql.dialects.base import (
+    BROKEN_CHECK,
+    BROKEN_REFERENCE,
+    DUPLICATE,
+    LOCKED,
+    MISSING_VALUE,
+    OUT_OF_RANGE,
+    SCHEMA_MISFIT,
+    Diagnosis,
+    Fault,
+    lost,
+    unusable,
+)
+from synthorg.persistence.sql.dialects.postgresql_connector import with_advice
+
+_FOREIGN_SESSION: Final = unusable(
+    "the server knows other prepared statements than this connection has made, as behind a pooler "
+    "that changes sessions; set pool_mode = session there, or connect to the server itself"
+)
+_READ_ONLY: Final = unusable(
+    "the server is read-only, as a standby is, or default_transaction_read_only is set"
+)
+_STALE: Final = Diagnosis(Fault.TRANSIENT, "the schema changed under a prepared statement")
+
+# A session may be ended between the commit of a statement and the answer to it.
+_FAREWELLS: Final = {
+    "25P03": lost("the transaction was idle for longer than the server allows"),
+    "25P04": lost("the transaction took longer than the server allows"),
+    "57P01": lost("the server has ended the connection"),
+    "57P02": lost("the server has crashed"),
+    "57P03": lost("the server is starting, stopping or recovering"),
+    "57P04": lost("the database was dropped"),
+    "57P05": lost("the connection was idle for longer than the server allows"),
+}
+
+_DIAGNOSES: Final = {
+    **_FAREWELLS,
+    "23505": DUPLICATE,
+    "23503": BROKEN_REFERENCE,
+    "23502": MISSING_VALUE,
+    "23514": BROKEN_CHECK,
+    "23001": Diagnosis(Fault.APPEND_ONLY, "the database protects existing rows from change"),
+    "40001": Diagnosis(Fault.TRANSIENT, "it conflicted with a concurrent transaction"),
+    "40P01": Diagnosis(Fault.TRANSIENT, "it was in a deadlock with another transaction"),
+    "55P03": LOCKED,
+    "57014": Diagnosis(Fault.REFUSED, "it took longer than the statement timeout"),
+    "42P01": SCHEMA_MISFIT,
+    "42703": SCHEMA_MISFIT,
+    "22001": Diagnosis(Fault.REFUSED, "a text is too long for its column"),
+    "22003": OUT_OF_RANGE,
+    "28000": unusable("the server does not accept this user"),
+    "28P01": unusable("the server does not accept this password"),
+    "3D000": unusable("the database does not exist"),
+    "42501": Diagnosis(Fault.REFUSED, "the user lacks a privilege for it"),
+    "53300": unusable("the server has too many connections"),
+    "53100": unusable("the server's disk is full"),
+    "25006": _READ_ONLY,
+    "26000": _FOREIGN_SESSION,
+    "42P05": _FOREIGN_SESSION,
+}
+"""By SQLSTATE. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+_CONNECTION_CLASSES: Final = ("08", "58")
+_RESOURCES_CLASS: Final = "53"
+_WITHOUT_CODE: Final = {
+    # asyncpg's own, not the classes derived from them. Of a closed connection, before it sends:
+    "InterfaceError": unusable("the connection to the server was lost"),
+    # Between a server's farewell and the end of the connection:
+    "InternalClientError": lost("the connection to the server was lost"),
+    # psycopg's own, not the classes derived from it by SQLSTATE:
+    "OperationalError": lost("the connection to the server was lost"),
+}
+_PROTOCOL_VIOLATION: Final = "08P01"
+_NOT_SUPPORTED: Final = "0A000"
+_BY_FUNCTION: Final = {
+    "RevalidateCachedQuery": _STALE,
+    # Of isolation and access mode, which are set when a transaction begins:
+    "call_enum_check_hook": _READ_ONLY,
+    "call_bool_check_hook": _READ_ONLY,
+}
+"""What is not supported, by the function of the server that says so."""
+_STALE_NAME: Final = "InvalidCachedStatementError"  # as the driver says it that keeps plans itself
+
+
+def diagnosis_of(error: BaseException) -> Diagnosis | None:
+    """Tell what an error of a driver means, or None for one that it shares with nobody.
+
+    Args:
+        error: The driver's error, or SQLAlchemy's copy of it.
+    """
+    name, code = type(error).__name__, getattr(error, "sqlstate", None)
+    if code is None:
+        return _WITHOUT_CODE.get(name)
+    if name == _STALE_NAME:
+        return _STALE
+    if code == _NOT_SUPPORTED:
+        return _BY_FUNCTION.get(_function(error), _of_code(code))
+    if code == _PROTOCOL_VIOLATION:  # by which a pooler says anything
+        return lost(with_advice(_words(error)))
+    return _of_code(code)
+
+
+def _of_code(code: str) -> Diagnosis:
+    if code in _DIAGNOSES:
+        return _DIAGNOSES[code]
+    if code.startswith(_CONNECTION_CLASSES):
+        return lost("the connection to the server was lost or refused")
+    if code.startswith(_RESOURCES_CLASS):
+        return unusable("the server lacks resources")
+    return Diagnosis(Fault.REFUSED, f"the database refused it (SQLSTATE {code})")
+
+
+def _function(error: BaseException) -> str:
+    details: Any = getattr(error, "diag", None)
+    if details is not None:
+        return str(details.source_function)
+    for each in (error, error.__cause__):  # which SQLAlchemy's copy came of
+        function = getattr(each, "server_source_function", None)
+        if function is not None:
+            return str(function)
+    return ""
+
+
+def _words(error: BaseException) -> str:
+    # SQLAlchemy puts the class of the original before them.
+    return str(error).partition("\n")[0].rpartition(">: ")[2]
