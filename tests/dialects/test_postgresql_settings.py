@@ -32,7 +32,7 @@ ODD: Final = {
 }
 """For each setting that is pinned, a value that would not do."""
 
-TOO_SHORT: Final = {"statement_timeout": "1ms", "synchronous_commit": "off"}
+TOO_SHORT: Final = {"statement_timeout": "20ms", "synchronous_commit": "off"}
 
 ENVIRONMENT: Final = {
     "PGCLIENTENCODING": "LATIN1",

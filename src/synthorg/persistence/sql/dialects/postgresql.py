@@ -15,11 +15,13 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    event,
     func,
     select,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -34,6 +36,7 @@ from synthorg.persistence.sql.dialects.base import (
     READ_ONLY_OPTION,
     Diagnosis,
     Dialect,
+    Fault,
     held_too_long,
     import_driver,
     insert_values,
@@ -141,9 +144,19 @@ class PostgreSQLDialect(Dialect):
             pool_pre_ping=config.driver != "asyncpg",
             **(pool_options(config, connections) | options),
         )
+        event.listen(engine.sync_engine, "handle_error", self._drop_what_is_of_no_use)
         if config.driver == "asyncpg":
             ask_after_idleness(engine, AsyncpgDriver, self.driver_errors)
         return engine
+
+    def _drop_what_is_of_no_use(self, context: ExceptionContext) -> None:
+        """Have SQLAlchemy drop connections also to a server that turns out to be read-only.
+
+        The next ones may lead to its successor; and where a transaction could not begin, a driver
+        may take the connection for one with a transaction ever after.
+        """
+        if self.diagnose(context.original_exception).fault is Fault.CONNECTION:
+            context.is_disconnect = True
 
     def upsert(self, table: Table, kept: Collection[str]) -> Executable:
         return replacing_on_conflict(insert(table).values(insert_values(table)), table, kept)

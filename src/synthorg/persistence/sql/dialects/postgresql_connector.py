@@ -12,12 +12,14 @@ from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.sql.dialects.base import Diagnosis, UnusableError
 from synthorg.persistence.sql.dialects.postgresql_session import (
     QUESTION,
-    Found,
     assignments,
     found,
 )
 
 Diagnose = Callable[[BaseException], Diagnosis]
+
+BEGIN: Final = "BEGIN; SET LOCAL statement_timeout = 0"
+"""Begins without a limit that the operator may have chosen for other work."""
 
 NOTICE_SECONDS: Final = 2.0
 """How long a notice may take from one session to another."""
@@ -123,23 +125,23 @@ class Connector(ABC):
         raise failure
 
     async def _make_ready(self, connection: Any) -> None:
-        # The answer must not depend on a limit that the operator has chosen for other work; and a
-        # pooler would hand on to others what is set for longer than a transaction.
-        await self.run(connection, "BEGIN; SET LOCAL statement_timeout = 0")
+        await self.run(connection, BEGIN)
         session = found(await self.ask(connection, QUESTION))
-        await self.run(connection, "COMMIT")
         session.refuse_what_cannot_be_set()
-        await self._refuse_changing_sessions(connection, session)
-        await self.run(connection, assignments(session.settings(self._settings)))
+        if session.pid != self.announced_pid(connection) and not self._pools_sessions:
+            await self.run(connection, "COMMIT")
+            await self._refuse_changing_sessions(connection)
+            await self.run(connection, BEGIN)
+        # Not earlier, since a pooler might hand it on to others.
+        settings = assignments(session.settings(self._settings))
+        await self.run(connection, f"{settings}; COMMIT")
 
-    async def _refuse_changing_sessions(self, connection: Any, session: Found) -> None:
+    async def _refuse_changing_sessions(self, connection: Any) -> None:
         """Refuse a pooler that gives each transaction a connection of its own.
 
-        A pooler announces a process of its own. It keeps its word for a whole session if a notice
-        arrives while nothing is asked, for which a connection of the server has to be held.
+        A pooler announces a process of its own. It keeps a session on one connection of the server
+        if a notice arrives while nothing is asked, which takes a connection that is held.
         """
-        if self._pools_sessions or session.pid == self.announced_pid(connection):
-            return
         heard = False
         with suppress(*self.errors):  # a reason more to refuse it
             other = await self.connect()

@@ -93,10 +93,10 @@ def diagnosis_of(error: BaseException) -> Diagnosis | None:
         error: The driver's error, or SQLAlchemy's copy of it.
     """
     name, code = type(error).__name__, getattr(error, "sqlstate", None)
-    if code is None:
-        return _WITHOUT_CODE.get(name)
     if name == _STALE_NAME:
         return _STALE
+    if code is None:
+        return _WITHOUT_CODE.get(name)
     if code == _NOT_SUPPORTED:
         return _BY_FUNCTION.get(_function(error), _of_code(code))
     if code == _PROTOCOL_VIOLATION:  # by which a pooler says anything
