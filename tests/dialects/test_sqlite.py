@@ -32,6 +32,7 @@ from tests.conformance.kinds import (
     CHECKPOINTS,
     COST_RECORDS,
     DEFINITIONS,
+    MESSAGES,
     PROJECTS,
     SETTINGS,
     TASKS,
@@ -278,6 +279,24 @@ async def test_a_value_of_the_wrong_type_is_reported_by_table_and_key(
         for read in (*kind.gets, *kind.lists):
             with pytest.raises(QueryError, match=rf"read {kind.table.name} \(.+\): .*{column}"):
                 await read(backend, kind.example)
+
+
+@ROUTES
+async def test_a_list_tells_when_it_cannot_go_on_after_a_row_without_a_time(
+    sqlite_file: Path, *, prepared: bool
+) -> None:
+    async with opened(
+        sqlite_file, prepared_statements=prepared, unreadable_records="skip"
+    ) as backend:
+        await MESSAGES.store(backend, MESSAGES.keyed("1"), MESSAGES.keyed("2"))
+        channel, damaged = MESSAGES.example.channel, MESSAGES.key_for("1")
+        async with backend.get_db().begin() as connection:
+            damage = text("UPDATE messages SET timestamp = 'then' WHERE id = :id")
+            await connection.execute(damage, {"id": str(damaged)})
+        assert (await backend.messages.page(channel)).items == (MESSAGES.keyed("2"),)
+        for step in (backend.messages.page, backend.messages.get_history):
+            with pytest.raises(QueryError, match=r"list messages: a row has nothing in timestamp"):
+                await step(channel, limit=1)
 
 
 numbers = select(literal(1, Integer).label("n")).cte("numbers", recursive=True)

@@ -21,6 +21,7 @@ from synthorg.persistence.errors import (
     QueryError,
     RecordNotFoundError,
     TransactionConflictError,
+    UnreadableRecordError,
     UsageError,
     VersionConflictError,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "TransactionConflictError",
     "TransactionalBackend",
     "UnitOfWork",
+    "UnreadableRecordError",
     "UsageError",
     "VersionConflictError",
     "create_backend",

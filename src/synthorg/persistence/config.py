@@ -29,6 +29,8 @@ DATABASE_URL_VARIABLE: Final = "SYNTHORG_DATABASE_URL"
 
 BackendName = Literal["sqlite", "postgresql", "mariadb", "mysql"]
 
+UnreadableRecords = Literal["raise", "skip"]
+
 LONGEST_WAIT_SECONDS: Final = 2_147_483  # databases hold it as milliseconds in 32 bits
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT_SECONDS)]
 SecondsOrZero = Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS)]
@@ -81,6 +83,8 @@ class SQLiteConfig(_Model):
         busy_timeout_seconds: How long a write waits for the writers before it.
         prepared_statements: Whether statements go straight to the driver, single ones prepared
             and on connections that are kept; else all of them go through SQLAlchemy.
+        unreadable_records: What lists do with a stored record that does not fit its kind, as a
+            newer release may write it: "raise" says which it is; "skip" leaves it out and logs it.
     """
 
     path: NotBlankStr = "synthorg.db"
@@ -89,6 +93,7 @@ class SQLiteConfig(_Model):
     synchronous: Literal["full", "normal"] = "full"
     busy_timeout_seconds: SecondsOrZero = 30
     prepared_statements: bool = True
+    unreadable_records: UnreadableRecords = "raise"
 
     @field_validator("path")
     @classmethod
@@ -168,6 +173,8 @@ class ServerConfig(_Model):
         application_name: How the connections appear in the server's own lists.
         prepared_statements: Whether statements go straight to the driver, single ones prepared
             and on connections that are kept; else all of them go through SQLAlchemy.
+        unreadable_records: What lists do with a stored record that does not fit its kind, as a
+            newer release may write it: "raise" says which it is; "skip" leaves it out and logs it.
         tls: Whether and how the connections are encrypted.
     """
 
@@ -186,6 +193,7 @@ class ServerConfig(_Model):
     statement_timeout_seconds: SecondsOrZero = 60
     application_name: Annotated[NotBlankStr, Field(max_length=63)] = "synthorg"
     prepared_statements: bool = True
+    unreadable_records: UnreadableRecords = "raise"
     tls: TLSConfig = TLSConfig()
 
     @field_validator("password")

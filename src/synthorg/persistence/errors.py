@@ -1,6 +1,7 @@
 """The errors that leave this library: catch PersistenceError to catch them all."""
 
 import inspect
+from collections.abc import Mapping
 
 
 class PersistenceError(Exception):
@@ -79,6 +80,31 @@ class QueryError(PersistenceError):
     cannot hold, for a stored row that no longer fits its entity, and for whatever else the
     database refuses.
     """
+
+
+class UnreadableRecordError(QueryError):
+    """A stored record does not fit its kind, so that it cannot be read.
+
+    Raised when a newer release, or somebody else, has written what this one does not know. Lists
+    pass over such records where the configuration's `unreadable_records` is "skip".
+
+    Attributes:
+        table: The table that it is stored in.
+        key: The values of its key, by column; empty for a sum or a count over many records.
+        reason: What does not fit, by field, without values.
+    """
+
+    def __init__(
+        self,
+        *args: object,
+        table: str = "",
+        key: Mapping[str, object] | None = None,
+        reason: str = "",
+    ) -> None:
+        super().__init__(*args)
+        self.table = table
+        self.key = {} if key is None else dict(key)
+        self.reason = reason
 
 
 class TransactionConflictError(QueryError):

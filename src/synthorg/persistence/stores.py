@@ -135,7 +135,8 @@ class Paging(Protocol):
     on. It begins where `after` says, which is the `next_cursor` of the page before. A cursor
     belongs to its list and its filters. Every page costs the same, and rows that are added or
     removed meanwhile move no others: each that stays is seen once. A limit below 1, and an `after`
-    that is no cursor of this list with these filters, is a QueryError.
+    that is no cursor of this list with these filters, is a QueryError. Records that cannot be read
+    are an UnreadableRecordError, or left out for others where the configuration says so.
     """
 
 
@@ -187,6 +188,7 @@ class TaskStore(TaskRepository, BulkSaving[Task], BulkAccess[Task], Paging, Stre
             The number of tasks in each status that occurs.
 
         Raises:
+            UnreadableRecordError: If some are in a status that this version does not know.
             PersistenceError: If the operation fails.
         """
         ...

@@ -115,6 +115,11 @@ class Database:
                 pass
         await self.engine.dispose()
 
+    @property
+    def skips_unreadable(self) -> bool:
+        """Whether lists leave out what cannot be read, as `Executor` says."""
+        return self.dialect.skips_unreadable
+
     async def ping(self) -> None:
         """Ask the database for an answer.
 

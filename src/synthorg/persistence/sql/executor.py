@@ -14,6 +14,11 @@ Rows = Sequence[Sequence[Any]]
 class Executor(Protocol):
     """Runs statements, each durable or rolled back as a whole."""
 
+    @property
+    def skips_unreadable(self) -> bool:
+        """Whether lists leave out stored records that cannot be read."""
+        ...
+
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads.
 

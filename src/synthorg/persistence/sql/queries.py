@@ -240,8 +240,17 @@ class ListQuery:
 
         Args:
             row: A row that a statement of this list returned.
+
+        Raises:
+            QueryError: If that cannot be read, so that the list cannot go on after it.
         """
-        return tuple(row[self._columns.index(name)] for name in self._order_by)
+        position = tuple(row[self._columns.index(name)] for name in self._order_by)
+        if not all(isinstance(value, str | int | datetime) for value in position):
+            raise QueryError(
+                f"cannot list {self._table.name}: a row has nothing in "
+                f"{' or '.join(self._order_by)} after which the list could go on; mend it"
+            )
+        return position
 
     def after(self, position: Position) -> Parameters:
         """Give the parameters that make a list go on after a position.

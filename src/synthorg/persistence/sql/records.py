@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Table
 
-from synthorg.persistence.errors import QueryError
+from synthorg.persistence.errors import QueryError, UnreadableRecordError
 from synthorg.persistence.sql.statements import Parameters, Statement, field_names, field_values
 from synthorg.persistence.sql.types import JsonDocument
 
@@ -20,7 +20,52 @@ _OBLIGATION: Final = re.compile(r"^(?:UUID )?\w+ should ")
 """How Pydantic begins most of its messages; ours begin with "must"."""
 
 
-class Records(Generic[Record]):
+class RowReader(Generic[Record]):
+    """How the rows of a table, or of sums over it, become records.
+
+    Args:
+        table: The table.
+        kind: An entity, a named tuple or a dataclass.
+    """
+
+    def __init__(self, table: Table, kind: type[Record]) -> None:
+        self._table = table
+        self._kind = kind
+        self._key = tuple(column.name for column in table.primary_key)
+        # Pydantic's core itself, without the layer in Python that a call would go through.
+        self._validate = TypeAdapter(kind).validator.validate_python
+
+    def read_named(self, names: Sequence[str], row: Sequence[Any]) -> Record:
+        """Make the record that a row holds.
+
+        Args:
+            names: The names of its fields, in the order of the row.
+            row: The values, and then what else a list adds.
+
+        Raises:
+            UnreadableRecordError: If there is no such record.
+        """
+        try:
+            record: Record = self._validate(dict(zip(names, row, strict=False)))
+        except ValidationError as error:
+            reason = complaints(error)
+        else:
+            return record
+        # A list adds the key where the record has none of its own.
+        every = (*names, *(name for name in self._key if name not in names))
+        stored = dict(zip(every, row, strict=False))
+        key = {name: stored[name] for name in self._key if name in stored}
+        where = ", ".join(f"{name}={value!r}" for name, value in key.items())
+        raise UnreadableRecordError(
+            f"cannot read {self._table.name}{where and f' ({where})'}: what is stored does not fit "
+            f"{self._kind.__name__}: {reason}",
+            table=self._table.name,
+            key=key,
+            reason=reason,
+        )
+
+
+class Records(RowReader[Record]):
     """How the records of a table become the values of its rows, and its rows records.
 
     Args:
@@ -30,17 +75,13 @@ class Records(Generic[Record]):
     """
 
     def __init__(self, table: Table, kind: type[Record], saving: Statement) -> None:
+        super().__init__(table, kind)
         self.fields = field_names(kind)
-        self._table = table
-        self._kind = kind
         self._saving = saving
-        self._key = tuple(column.name for column in table.primary_key)
         self._no_documents: Parameters = {
             name: () for name in self.fields if isinstance(table.columns[name].type, JsonDocument)
         }
         self._values_of: Callable[[Any], Parameters] = field_values(kind)
-        # Pydantic's core itself, without the layer in Python that a call would go through.
-        self._validate = TypeAdapter(kind).validator.validate_python
 
     def values(self, record: Record) -> Parameters:
         """Give the values to store for a record: those of a record that is valid for certain.
@@ -85,23 +126,9 @@ class Records(Generic[Record]):
             row: The values of `fields`, and then what else a list adds.
 
         Raises:
-            QueryError: If there is no such record.
+            UnreadableRecordError: If there is no such record.
         """
-        values = dict(zip(self.fields, row, strict=False))
-        try:
-            record: Record = self._validate(values)
-        except ValidationError as error:
-            complaint = complaints(error)
-        else:
-            return record
-        # A list adds the key where the record has none of its own.
-        names = (*self.fields, *(name for name in self._key if name not in self.fields))
-        stored = dict(zip(names, row, strict=False))
-        key = ", ".join(f"{name}={stored[name]!r}" for name in self._key if name in stored)
-        raise QueryError(
-            f"cannot read {self._table.name} ({key}): the stored row does not fit "
-            f"{self._kind.__name__}: {complaint}"
-        )
+        return self.read_named(self.fields, row)
 
     def _without_caches(self, record: Record, given: Parameters) -> Parameters:
         """Add what a derived class keeps elsewhere, and leave out what it has only worked out."""

@@ -1,11 +1,14 @@
 """The base of every repository: records to rows and back, and the verbs they share."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
+    Callable,
     Collection,
     Iterable,
+    Iterator,
     Mapping,
     Sequence,
 )
@@ -15,7 +18,12 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 from sqlalchemy import Table, delete, select, update
 
 from synthorg.entities import NotBlankStr
-from synthorg.persistence.errors import DuplicateRecordError, QueryError, VersionConflictError
+from synthorg.persistence.errors import (
+    DuplicateRecordError,
+    QueryError,
+    UnreadableRecordError,
+    VersionConflictError,
+)
 from synthorg.persistence.paging import Page
 from synthorg.persistence.sql.chunks import chunks
 from synthorg.persistence.sql.cursors import Position
@@ -42,6 +50,8 @@ ROWS_AT_ONCE: Final = 500
 """How many rows bulk writes and streams hold; more were not faster, and take more memory."""
 
 Record = TypeVar("Record")
+
+logger = logging.getLogger(__name__)
 
 
 class Repository(Generic[Record]):
@@ -171,10 +181,37 @@ class Repository(Generic[Record]):
         rows = await self._executor.fetch(statement, parameters)
         return self._records.read(rows[0]) if rows else None
 
+    async def _first_of(self, query: ListQuery, **filters: object) -> Record | None:
+        return await self._first(*query.narrowed({**filters, LIMIT: 1}))
+
     async def _list(self, query: ListQuery, **filters: object) -> tuple[Record, ...]:
-        statement, parameters = query.narrowed(filters)
-        rows = await self._executor.fetch(statement, parameters)
-        return tuple(map(self._records.read, rows))
+        listed: list[Record] = []
+        while True:
+            statement, parameters = query.narrowed(filters)
+            rows = await self._executor.fetch(statement, parameters)
+            found = [record for _, record in self._readable(rows)]
+            listed += found
+            if len(found) == len(rows) or len(rows) != filters.get(LIMIT):
+                return tuple(listed)
+            # Others take the places of those that were passed over.
+            onward = query.after(query.position(rows[-1]))
+            filters = {**filters, **onward, LIMIT: len(rows) - len(found)}
+
+    def _readable(
+        self, rows: Rows, read: Callable[[Sequence[Any]], Any] | None = None
+    ) -> Iterator[tuple[Sequence[Any], Any]]:
+        """Pair rows with what they hold; those that hold nothing known are told or left out."""
+        read = self._records.read if read is None else read
+        for row in rows:
+            try:
+                record = read(row)
+            except UnreadableRecordError as error:
+                if not self._executor.skips_unreadable:
+                    raise
+                context = {"table": error.table, "key": error.key}
+                logger.warning("passed over a stored record: %s", error, extra=context)
+            else:
+                yield row, record
 
     async def _delete(self, *key: object) -> bool:
         deleted = await self._executor.execute(
@@ -199,9 +236,15 @@ class ListedRepository(Repository[Record]):
         filters = self._named(required, filters)
         self.listing.check_limit(limit)
         position = None if after is None else self.listing.read_cursor(filters, after)
-        rows, last = await self._rows_after(position, limit, filters)
-        cursor = None if last is None else self.listing.write_cursor(filters, last)
-        return Page(tuple(map(self._records.read, rows)), cursor)
+        items: list[Record] = []
+        while True:
+            rows, last = await self._rows_after(position, limit - len(items), filters)
+            items += (record for _, record in self._readable(rows))
+            if last is None:
+                return Page(tuple(items), None)
+            if len(items) == limit:
+                return Page(tuple(items), self.listing.write_cursor(filters, last))
+            position = self.listing.position(last)  # past those that were left out
 
     async def stream(self, *required: object, **filters: object) -> AsyncIterator[Record]:
         filters = self._named(required, filters)
@@ -209,8 +252,8 @@ class ListedRepository(Repository[Record]):
         while True:
             # A page at a time, so that no connection is held while the caller works.
             rows, last = await self._rows_after(position, ROWS_AT_ONCE, filters)
-            for row in rows:
-                yield self._records.read(row)
+            for _, record in self._readable(rows):
+                yield record
             if last is None:
                 return
             position = self.listing.position(last)
@@ -255,7 +298,7 @@ class KeyedRepository(ListedRepository[Record]):
         async for chunk in chunks(dict.fromkeys(wanted.values()), ROWS_AT_ONCE):
             rows = await self._executor.fetch(*self._among_keys.of(chunk))
             place = self._fields.index(self._key[0])
-            found.update((row[place], self._records.read(row)) for row in rows)
+            found.update((row[place], record) for row, record in self._readable(rows))
         return {key: found[stored] for key, stored in wanted.items() if stored in found}
 
     async def delete_many(self, keys: Iterable[NotBlankStr]) -> int:

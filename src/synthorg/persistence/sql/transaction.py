@@ -47,6 +47,11 @@ class Transaction:
         self.doom: PersistenceError | None = None
         """The error after which nothing but a rollback is left."""
 
+    @property
+    def skips_unreadable(self) -> bool:
+        """Whether lists leave out what cannot be read, as `Executor` says."""
+        return self._preparation.dialect.skips_unreadable
+
     def end(self) -> None:
         """Refuse any further use."""
         self._ended = True

@@ -159,6 +159,11 @@ class Dialect(ABC):
     def patience_seconds(self) -> float:
         """How long a call waits for a lock or a connection that others hold."""
 
+    @property
+    @abstractmethod
+    def skips_unreadable(self) -> bool:
+        """Whether lists leave out stored records that cannot be read."""
+
     @abstractmethod
     def create_engine(self) -> AsyncEngine:
         """Make the engine, without connecting.

@@ -86,6 +86,10 @@ class PostgreSQLDialect(Dialect):
     def patience_seconds(self) -> float:
         return self._config.pool_timeout_seconds
 
+    @property
+    def skips_unreadable(self) -> bool:
+        return self._config.unreadable_records == "skip"
+
     def create_engine(self) -> AsyncEngine:
         return self._engine_with(self._config.pool_size - self._lanes)
 

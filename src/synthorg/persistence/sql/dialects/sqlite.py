@@ -156,6 +156,10 @@ class SQLiteDialect(Dialect):
     def patience_seconds(self) -> float:
         return self._config.busy_timeout_seconds
 
+    @property
+    def skips_unreadable(self) -> bool:
+        return self._config.unreadable_records == "skip"
+
     def create_engine(self) -> AsyncEngine:
         if self._in_memory:
             pool: dict[str, Any] = {"poolclass": StaticPool}

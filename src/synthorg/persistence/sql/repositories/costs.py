@@ -1,10 +1,11 @@
 """Costs."""
 
 from collections.abc import Iterable
+from functools import partial
 from math import isfinite
 from typing import Any, Final, get_args
 
-from pydantic import AwareDatetime, TypeAdapter
+from pydantic import AwareDatetime
 from sqlalchemy import ColumnElement, Select, func, select
 
 from synthorg.entities import CostRecord, NotBlankStr
@@ -12,6 +13,7 @@ from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.dialects.base import OUT_OF_RANGE, Dialect
 from synthorg.persistence.sql.queries import Conditions, ListQuery
+from synthorg.persistence.sql.records import RowReader
 from synthorg.persistence.sql.repository import ListedRepository
 from synthorg.persistence.totals import CostGroup, CostGroups, CostTotal
 
@@ -33,7 +35,7 @@ class SQLCostRecordRepository(ListedRepository[CostRecord]):
         time="timestamp",
     )
     _conditions = Conditions(table, record, filters=("agent_id", "task_id"), time="timestamp")
-    _totals = TypeAdapter(CostTotal)
+    _totals = RowReader(table, CostTotal)
 
     async def save(self, record: CostRecord) -> None:
         await self._save(record)
@@ -78,9 +80,8 @@ class SQLCostRecordRepository(ListedRepository[CostRecord]):
         )
         rows = await self._executor.fetch(statement, present)
         names = (*groups, "cost_usd", "input_tokens", "output_tokens", "records")
-        totals = tuple(
-            self._totals.validate_python(dict(zip(names, row, strict=True))) for row in rows
-        )
+        read = partial(self._totals.read_named, names)
+        totals = tuple(total for _, total in self._readable(rows, read))
         for total in totals:
             _finite(total.cost_usd)
         return totals

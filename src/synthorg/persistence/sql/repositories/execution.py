@@ -32,10 +32,7 @@ class SQLCheckpointRepository(Repository[Checkpoint]):
     ) -> Checkpoint | None:
         if execution_id is None and task_id is None:
             raise ValueError("get_latest needs an execution_id or a task_id")
-        latest = await self._list(
-            self._checkpoints, execution_id=execution_id, task_id=task_id, limit=1
-        )
-        return latest[0] if latest else None
+        return await self._first_of(self._checkpoints, execution_id=execution_id, task_id=task_id)
 
     async def delete_by_execution(self, execution_id: NotBlankStr) -> int:
         return await self._executor.execute(

@@ -26,8 +26,7 @@ class SQLParkedContextRepository(KeyedRepository[ParkedContext]):
         return await self._get(parked_id)
 
     async def get_by_approval(self, approval_id: NotBlankStr) -> ParkedContext | None:
-        latest = await self._list(self._by_approval, approval_id=approval_id, limit=1)
-        return latest[0] if latest else None
+        return await self._first_of(self._by_approval, approval_id=approval_id)
 
     async def get_by_agent(self, agent_id: NotBlankStr) -> tuple[ParkedContext, ...]:
         return await self._list(self.listing, agent_id=agent_id)

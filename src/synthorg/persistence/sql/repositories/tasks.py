@@ -1,11 +1,22 @@
 """Tasks."""
 
+from functools import partial
+from typing import NamedTuple
+
 from sqlalchemy import func, select
 
 from synthorg.entities import NotBlankStr, Task, TaskStatus
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import Conditions, ListQuery
+from synthorg.persistence.sql.records import RowReader
 from synthorg.persistence.sql.repository import KeyedRepository
+
+
+class StatusCount(NamedTuple):
+    """How many tasks are in one status."""
+
+    status: TaskStatus
+    tasks: int
 
 
 class SQLTaskRepository(KeyedRepository[Task]):
@@ -19,6 +30,7 @@ class SQLTaskRepository(KeyedRepository[Task]):
     )
 
     _conditions = Conditions(table, record, filters=("assigned_to", "project"))
+    _status_counts = RowReader(table, StatusCount)
     _counts = select(table.c.status, func.count()).group_by(table.c.status).order_by(table.c.status)
 
     async def save(self, task: Task) -> None:
@@ -44,7 +56,8 @@ class SQLTaskRepository(KeyedRepository[Task]):
         given = {"assigned_to": assigned_to, "project": project}
         statement, present = self._conditions.applied("count", given, lambda _: self._counts)
         rows = await self._executor.fetch(statement, present)
-        return {TaskStatus(status): count for status, count in map(tuple, rows)}
+        read = partial(self._status_counts.read_named, StatusCount._fields)
+        return dict(count for _, count in self._readable(rows, read))
 
     async def delete(self, task_id: NotBlankStr) -> bool:
         return await self._delete(task_id)
