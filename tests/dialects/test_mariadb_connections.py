@@ -106,6 +106,31 @@ async def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
 
 
 @pytest.mark.parametrize(
+    "greeting",
+    [b"\x05\0\0\0\x0aabc\0", b"\x02\0\0\0\xff\0", b"\0" * 64, b"\x04\0\0\x07\x0aab\0"],
+)
+async def test_what_is_no_such_server_is_told_apart(greeting: bytes) -> None:
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, LOOPBACK) as server:
+        port = server.sockets[0].getsockname()[1]
+        said = await refusal(f"mariadb://somebody@{LOOPBACK}:{port}/db")
+    assert "what answers there is no MariaDB or MySQL server" in said
+
+
+async def test_without_any_username_a_connection_is_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setattr("asyncmy.connection.DEFAULT_USER", None)
+    place = make_url(url)
+    said = await refusal(f"mariadb://{place.host}:{place.port}/db")
+    assert "no username is given, and the system knows none" in said
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         (f"ALTER USER {USER} ACCOUNT LOCK", "account is locked"),

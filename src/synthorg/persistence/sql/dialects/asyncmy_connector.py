@@ -14,6 +14,12 @@ SOCKETS: Final = ("mysqld.sock", "mysql.sock", "mariadb.sock", "mariadbd.sock")
 NO_SUCH_METHOD: Final = 2059
 """The error for a way to log in that the driver does not know."""
 
+NOT_UNDERSTOOD: Final = (
+    "what answers there is no MariaDB or MySQL server, or one that the driver does not understand"
+)
+
+NOBODY: Final = "no username is given, and the system knows none"
+
 
 class AsyncmyConnector:
     """Opens connections; SQLAlchemy calls it with the arguments that are the same for all.
@@ -52,10 +58,18 @@ class AsyncmyConnector:
             reason = f"the server did not answer within {self._seconds:g} s"
         except RuntimeError as error:  # a package that it needs to log in is not installed
             reason = f"cannot log in: {error}"
-        except self._driver.errors.OperationalError as error:
-            if error.args[0] != NO_SUCH_METHOD:
+        except self._driver.errors.MySQLError as error:
+            number = error.args[0] if error.args else None
+            if number == NO_SUCH_METHOD:
+                reason = f"cannot log in: {error.args[1]}"
+            elif isinstance(number, int):
                 raise
-            reason = f"cannot log in: {error.args[1]}"
+            else:
+                reason = NOT_UNDERSTOOD
+        except OSError:
+            raise
+        except Exception:  # noqa: BLE001 (whatever comes of reading what is no answer)
+            reason = NOT_UNDERSTOOD if arguments.get("user") else NOBODY
         raise UnusableError(reason)
 
 
