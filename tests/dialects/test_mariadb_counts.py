@@ -69,7 +69,7 @@ async def test_a_sum_looks_at_nothing_but_its_index_even_after_rows_were_added(
     send = AsyncmyDriver.send
 
     async def watched(driver: AsyncmyDriver, call: Call) -> Outcome:
-        connections.append(driver._connection)  # noqa: SLF001 (its status is asked for)
+        connections.append(driver.connection)
         return await send(driver, call)
 
     async def spent() -> float:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import (
     OutcomeUnknownError,
@@ -18,6 +18,7 @@ from synthorg.persistence.errors import (
 )
 from synthorg.persistence.sql.completion import to_the_end
 from synthorg.persistence.sql.dialects.base import Dialect, Fault, Sharing, lost
+from synthorg.persistence.sql.dialects.silence import SilenceError
 from synthorg.persistence.sql.executor import Executor, Result, Rows
 from synthorg.persistence.sql.failures import (
     failure_of,
@@ -89,7 +90,7 @@ class Database:
             if self._express is not None:
                 await self._express.open()
         except self._preparation.foreign_errors as error:
-            reason = self.dialect.diagnose(error).reason
+            reason = self._preparation.diagnose(error).reason
             cause = redacted(error)
         except BaseException:  # also a cancellation: nobody else would close what is open
             await self.close()
@@ -127,7 +128,7 @@ class Database:
             Exception: If it gives none.
         """
         async with self._connection(self._reading, write=False) as connection:
-            await self.dialect.carry_out(connection, connection.execute(text("SELECT 1")))
+            await self.dialect.step(connection, connection.execute(text("SELECT 1")))
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
@@ -139,7 +140,7 @@ class Database:
         try:
             return await self._express.fetch(prepared, values)
         except self._preparation.foreign_errors as error:
-            failure = Failure(self.dialect.diagnose(error), redacted(error), by_lane=True)
+            failure = Failure(self._preparation.diagnose(error), redacted(error), by_lane=True)
         return await self._alone(self._read, statement, parameters, failure)
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
@@ -152,7 +153,7 @@ class Database:
         try:
             return await self._express.execute(prepared, values)
         except self._preparation.foreign_errors as error:
-            failure = Failure(self.dialect.diagnose(error), redacted(error), by_lane=True)
+            failure = Failure(self._preparation.diagnose(error), redacted(error), by_lane=True)
         return await self._alone(self._write, statement, parameters, failure)
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
@@ -223,7 +224,7 @@ class Database:
         except self._preparation.foreign_errors as error:
             if error is callers_error:
                 raise
-            diagnosis = self.dialect.diagnose(error)
+            diagnosis = self._preparation.diagnose(error)
             cause = redacted(error)
         else:
             return
@@ -249,12 +250,12 @@ class Database:
             except BaseException:
                 await direct.rollback()
                 raise
-            await (self._commit(direct.commit()) if write else direct.rollback())
+            await (self._commit(connection, direct.commit()) if write else direct.rollback())
 
     @asynccontextmanager
     async def migration_connection(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection with no transaction begun, while nobody else changes data."""
-        async with self._turn(write=True), _checked_out(self.engine) as connection:
+        async with self._turn(write=True), self._checked_out() as connection:
             yield connection
 
     async def _read(self, statement: Statement, parameters: Parameters) -> Rows:
@@ -262,14 +263,14 @@ class Database:
         expression = self._preparation.expression(statement)
         async with self._connection(self._reading, write=False) as connection:
             step = connection.execute(expression, values)
-            return (await self.dialect.carry_out(connection, step)).all()
+            return (await self.dialect.step(connection, step)).all()
 
     async def _write(self, statement: Statement, parameters: Parameters) -> int:
         values = self._preparation.values(statement, parameters)
         expression = self._preparation.expression(statement)
         async with self._connection(self._writing, write=True) as connection:
             step = connection.execute(expression, values)
-            return (await self.dialect.carry_out(connection, step)).rowcount
+            return (await self.dialect.step(connection, step)).rowcount
 
     async def _alone(
         self,
@@ -321,7 +322,7 @@ class Database:
         except OutcomeUnknownError as error:
             return Failure(lost(CONNECTION_LOST), error.__cause__)
         except self._preparation.foreign_errors as error:
-            diagnosis = replace(self.dialect.diagnose(error), answer_is_lost=False)
+            diagnosis = replace(self._preparation.diagnose(error), answer_is_lost=False)
             return Failure(diagnosis, redacted(error))
 
     async def _error_of(
@@ -336,7 +337,7 @@ class Database:
 
     async def _explained(self, error: PersistenceError) -> PersistenceError:
         """Find out whether an error is due to a schema that is not this version's."""
-        async with _checked_out(self.engine) as connection:
+        async with self._checked_out() as connection:
             await connection.execution_options(**self._reading)
             return await self._preparation.schema_error(connection, error)
 
@@ -353,7 +354,7 @@ class Database:
     async def _held(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
         """Give a connection with no transaction begun, when it is the caller's turn."""
         self._refuse_strangers()
-        async with self._turn(write=write), _checked_out(self.engine) as connection:
+        async with self._turn(write=write), self._checked_out() as connection:
             try:
                 self._refuse_strangers()  # it may have been closed while this waited
                 yield connection
@@ -361,6 +362,17 @@ class Database:
                 if self._closed:
                     # Its pool is gone, and would be no place to give it back to.
                     await to_the_end(connection.invalidate())
+
+    @asynccontextmanager
+    async def _checked_out(self) -> AsyncIterator[AsyncConnection]:
+        connection = self.engine.connect()
+        await connection.start()
+        try:
+            yield connection
+        finally:
+            # Rolls back what was not committed; a cancelled caller must not leave that undone.
+            with suppress(SilenceError), self.dialect.patience(connection):
+                await to_the_end(connection.close())
 
     @asynccontextmanager
     async def _begun(
@@ -372,13 +384,14 @@ class Database:
         await connection.execution_options(**options)
         yield
         if write:
-            await self._commit(connection.commit())
+            await self._commit(connection, connection.commit())
 
-    async def _commit(self, commit: Awaitable[None]) -> None:
+    async def _commit(self, connection: AsyncConnection, commit: Awaitable[None]) -> None:
         try:
-            await to_the_end(commit)
+            with self.dialect.patience(connection):
+                await to_the_end(commit)
         except self._preparation.foreign_errors as error:
-            if not self.dialect.diagnose(error).answer_is_lost:
+            if not self._preparation.diagnose(error).answer_is_lost:
                 raise
             cause = redacted(error)
         else:
@@ -403,14 +416,3 @@ class Database:
             raise PersistenceConnectionError(
                 "this backend was connected in another event loop; connect a new one in this loop"
             )
-
-
-@asynccontextmanager
-async def _checked_out(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    connection = engine.connect()
-    await connection.start()
-    try:
-        yield connection
-    finally:
-        # Rolls back what was not committed; a cancelled caller must not leave that undone.
-        await to_the_end(connection.close())

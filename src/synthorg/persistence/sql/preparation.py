@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import MigrationError, PersistenceError, QueryError
-from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.dialects.base import Diagnosis, Dialect
 from synthorg.persistence.sql.express import NotWritten
 from synthorg.persistence.sql.prepared import Prepared, prepare
 from synthorg.persistence.sql.statements import Parameters, Statement
@@ -51,6 +51,17 @@ class Preparation:
         self._find_schema_problem = find_schema_problem
         self._expressions: dict[Statement, Executable] = {}
         self._prepared: dict[Statement, Prepared] = {}
+
+    def diagnose(self, error: Exception) -> Diagnosis:
+        """Tell what an error means, and see to it that a server is left that takes no writes.
+
+        Args:
+            error: One of the foreign errors.
+        """
+        diagnosis = self.dialect.diagnose(error)
+        if diagnosis.is_demotion:
+            self.dialect.give_up_connections()
+        return diagnosis
 
     def expression(self, statement: Statement) -> Executable:
         """Give the expression of a statement, the same object every time.

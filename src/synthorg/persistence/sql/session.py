@@ -104,7 +104,7 @@ class PublicSession:
 
     async def rollback(self) -> None:
         """Undo all, as `Session` says."""
-        await self._connection.rollback()
+        await self._carried_out(self._connection.rollback())
 
     @asynccontextmanager
     async def _part(self) -> AsyncIterator[None]:
@@ -112,13 +112,13 @@ class PublicSession:
         try:
             yield
         except Exception as error:
-            if self._preparation.dialect.diagnose(error).fault not in FATAL:
+            if self._preparation.diagnose(error).fault not in FATAL:
                 await self.end_part(undo=True)
             raise
         await self.end_part(undo=False)
 
     async def _carried_out(self, step: Awaitable[Result]) -> Result:
-        return await self._preparation.dialect.carry_out(self._connection, step)
+        return await self._preparation.dialect.step(self._connection, step)
 
 
 class DirectSession:

@@ -133,7 +133,7 @@ class Transaction:
             self._doom_by_cancellation()
             raise
         except self._preparation.foreign_errors as error:
-            diagnosis = self._preparation.dialect.diagnose(error)
+            diagnosis = self._preparation.diagnose(error)
             cause = redacted(error)
         self.doom = transaction_failure(diagnosis)
         raise self.doom from cause
@@ -150,7 +150,7 @@ class Transaction:
             self._doom_by_cancellation()
             raise
         except self._preparation.foreign_errors as error:
-            diagnosis = self._preparation.dialect.diagnose(error)
+            diagnosis = self._preparation.diagnose(error)
             cause = redacted(error)
         # Of many rows it is not known which failed.
         row = parameters if isinstance(parameters, Mapping) else NO_ROW

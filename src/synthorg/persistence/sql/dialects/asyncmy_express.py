@@ -14,22 +14,22 @@ class AsyncmyDriver(ServerDriver):
     def is_lost(self) -> bool:
         """Tell whether the connection is closed, as `ServerDriver` says."""
         # The second notices a farewell that nobody has read yet.
-        return not self._connection.connected or self._connection._stream_broken  # noqa: SLF001
+        return not self.connection.connected or self.connection._stream_broken  # noqa: SLF001
 
     async def ping(self) -> None:
         """Ask for a sign of life, as `ServerDriver` says."""
-        await self._connection.ping(reconnect=False)
+        await self.connection.ping(reconnect=False)
 
     async def run(self, *statements: str) -> None:
         """Run statements, as `ServerDriver` says."""
-        cursor = self._connection.cursor()
+        cursor = self.connection.cursor()
         await cursor.execute("; ".join(statements))
         while await cursor.nextset():
             pass
 
     async def send(self, call: Call) -> Outcome:
         """Run one call, as `ServerDriver` says."""
-        cursor = self._connection.cursor()
+        cursor = self.connection.cursor()
         if call.statement.scans:
             # Prepared on the server, it would look up each row of an index that has all it needs,
             # once a row was added to the table by anyone.
@@ -40,7 +40,7 @@ class AsyncmyDriver(ServerDriver):
 
     async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:
         """Run a statement many times, as `ServerDriver` says."""
-        await self._connection.cursor().executemany(statement.sql, list(values))
+        await self.connection.cursor().executemany(statement.sql, list(values))
 
     async def send_together(
         self, statement: DriverStatement, values: Sequence[Sequence[Any]]

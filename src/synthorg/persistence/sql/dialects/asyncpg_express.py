@@ -24,22 +24,22 @@ class AsyncpgDriver(ServerDriver):
 
     def is_lost(self) -> bool:
         """Tell whether the connection is closed, as `ServerDriver` says."""
-        return bool(self._connection.is_closed())
+        return bool(self.connection.is_closed())
 
     async def ping(self) -> None:
         """Ask for a sign of life, as `ServerDriver` says."""
-        await self._connection.execute("SELECT 1")
+        await self.connection.execute("SELECT 1")
 
     async def run(self, *statements: str) -> None:
         """Run statements, as `ServerDriver` says."""
-        await self._connection.execute("; ".join(statements))
+        await self.connection.execute("; ".join(statements))
 
     async def send(self, call: Call) -> Outcome:
         """Run one call, as `ServerDriver` says."""
         if call.statement.reads:
-            return await self._connection.fetch(call.statement.sql, *call.values)
+            return await self.connection.fetch(call.statement.sql, *call.values)
         # Such as "UPDATE 1" or "INSERT 0 1".
-        status = await self._connection.execute(call.statement.sql, *call.values)
+        status = await self.connection.execute(call.statement.sql, *call.values)
         return int(status.rpartition(" ")[2])
 
     async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:
@@ -47,14 +47,14 @@ class AsyncpgDriver(ServerDriver):
         for rows in _portions(values, BYTES_AT_ONCE):
             if not await self._send_arrays(statement, rows):
                 for portion in _portions(rows, BYTES_OF_MANY_RUNS):
-                    await self._connection.executemany(statement.sql, portion)
+                    await self.connection.executemany(statement.sql, portion)
 
     async def send_together(
         self, statement: DriverStatement, values: Sequence[Sequence[Any]]
     ) -> None:
         """Run a statement many times in one transaction, as `ServerDriver` says."""
         if not await self._send_arrays(statement, values):
-            await self._connection.executemany(statement.sql, values)
+            await self.connection.executemany(statement.sql, values)
 
     async def _send_arrays(self, statement: DriverStatement, rows: Sequence[Sequence[Any]]) -> bool:
         """Write rows by one run of a statement for many, and tell whether there is one."""
@@ -66,7 +66,7 @@ class AsyncpgDriver(ServerDriver):
     async def commit(self) -> None:
         """Commit, as `ServerDriver` says."""
         # After a failed statement, the server answers this with a rollback that is no error.
-        if await self._connection.execute("COMMIT") != "COMMIT":
+        if await self.connection.execute("COMMIT") != "COMMIT":
             raise PersistenceConnectionError("the transaction failed: it was rolled back")
 
 

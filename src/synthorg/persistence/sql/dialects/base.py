@@ -1,6 +1,7 @@
 """What a dialect answers: everything in which one database differs from another."""
 
 import enum
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +19,7 @@ from synthorg.persistence.config import ServerConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.sql.completion import Result
 from synthorg.persistence.sql.dialects.inspection import Inspection
+from synthorg.persistence.sql.dialects.silence import Patience, driver_connection
 from synthorg.persistence.sql.express import DriverTransaction, Express, NotWritten
 from synthorg.persistence.sql.turns import Turns
 
@@ -61,6 +63,8 @@ class Diagnosis:
     """Whether the database may have done what was sent to it, although this is what came of it."""
     is_silence: bool = False
     """Whether it had long to answer, so that asking again at once makes little sense."""
+    is_demotion: bool = False
+    """Whether other connections lead to the same server, which takes no writes any more."""
 
 
 class UnusableError(OSError):
@@ -108,6 +112,11 @@ def unusable(reason: str) -> Diagnosis:
 def lost(reason: str) -> Diagnosis:
     """Make the diagnosis of a connection that ended before the answer had come."""
     return Diagnosis(Fault.CONNECTION, reason, answer_is_lost=True)
+
+
+def demoted(reason: str) -> Diagnosis:
+    """Make the diagnosis of a server that takes no writes any more."""
+    return Diagnosis(Fault.CONNECTION, reason, is_demotion=True)
 
 
 SILENT: Final = Diagnosis(
@@ -321,6 +330,30 @@ class Dialect(ABC):
     def snapshot_options(self) -> Mapping[str, Any]:
         """Give the execution options of a transaction that sees one state and writes nothing."""
         return {"isolation_level": "REPEATABLE READ", READ_ONLY_OPTION: True}
+
+    longest_answer_seconds: float | None = None
+    """How long to wait for the answer to one statement; None for any time."""
+
+    fit_since: float = 0.0
+    """By the monotonic clock: when connections must have been opened to be used again."""
+
+    def give_up_connections(self) -> None:
+        """Have all connections replaced before they are used again."""
+        self.fit_since = time.monotonic()
+
+    def patience(self, connection: AsyncConnection) -> Patience:
+        """Limit how long a step on a connection is waited for.
+
+        Args:
+            connection: The connection.
+        """
+        return Patience(driver_connection(connection), self.longest_answer_seconds)
+
+    @final
+    async def step(self, connection: AsyncConnection, step: Awaitable[Result]) -> Result:
+        """Await a step on a connection as `carry_out` does, for as long as an answer may take."""
+        with self.patience(connection):
+            return await self.carry_out(connection, step)
 
     async def carry_out(
         self,

@@ -1,7 +1,8 @@
-"""Asking pooled connections whether they are alive, unless they were used a moment ago."""
+"""Looking after pooled connections: whether they live, are given up, or wait in vain."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -10,31 +11,41 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from synthorg.persistence.sql.dialects.server_driver import ServerDriver
+from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.dialects.silence import FAREWELL_SECONDS, Patience, hang_up
 
 IDLE_SECONDS: Final = 0.005
 """How long a connection may have been idle without being asked whether it is still alive: a loop
 of calls never is, and to all others the trip does not matter."""
 
+OPENED: Final = "synthorg_opened"
+OPENING: Final = "synthorg_opening"
 GIVEN_BACK: Final = "synthorg_given_back"
 
 
-def ask_after_idleness(
+def look_after(
     engine: AsyncEngine,
-    driver_of: Callable[[Any], ServerDriver],
-    driver_errors: tuple[type[Exception], ...],
+    dialect: Dialect,
+    ping: Callable[[Any], Awaitable[None]],
+    seconds: float,
 ) -> None:
-    """Have the pool replace its connections when one that it hands out shows no sign of life.
+    """Have the pool replace its connections when one shows no sign of life, or was given up.
 
-    SQLAlchemy can do so itself (`pool_pre_ping`), but before every use, and with three trips on
-    asyncpg.
+    SQLAlchemy can ask for one itself (`pool_pre_ping`), but before every use, with three trips on
+    asyncpg, and for ever.
 
     Args:
         engine: The engine.
-        driver_of: Finds the driver of a connection.
-        driver_errors: What the driver raises over a lost connection.
+        dialect: What the driver raises, and since when connections are fit.
+        ping: Asks a connection of the driver for a sign of life.
+        seconds: How long to wait for it, and for what a new connection is told.
     """
-    lost: tuple[type[Exception], ...] = (*driver_errors, OSError)
+    lost: tuple[type[Exception], ...] = (*dialect.driver_errors, OSError)
+
+    def opened(connection: AdaptedConnection, entry: ConnectionPoolEntry) -> None:
+        entry.info[OPENED] = time.monotonic()
+        loop = asyncio.get_running_loop()
+        entry.info[OPENING] = loop.call_later(seconds, hang_up, connection.driver_connection)
 
     def given_back(_connection: object, entry: ConnectionPoolEntry) -> None:
         entry.info[GIVEN_BACK] = time.monotonic()
@@ -42,13 +53,30 @@ def ask_after_idleness(
     def handed_out(
         connection: AdaptedConnection, entry: ConnectionPoolEntry, _proxy: object
     ) -> None:
+        opening = entry.info.pop(OPENING, None)
+        if opening is not None:
+            opening.cancel()
+        if entry.info[OPENED] < dialect.fit_since:
+            raise InvalidatePoolError
         last_used = entry.info.get(GIVEN_BACK)  # which a new connection has not
         if last_used is None or time.monotonic() - last_used < IDLE_SECONDS:
             return
         try:
-            connection.run_async(lambda driver: driver_of(driver).ping())
+            connection.run_async(patient_ping)
         except lost as error:
             raise InvalidatePoolError from error
 
+    async def patient_ping(connection: Any) -> None:
+        with Patience(connection, seconds):
+            await ping(connection)
+
+    def closing(connection: AdaptedConnection, _entry: ConnectionPoolEntry) -> None:
+        asyncio.get_running_loop().call_later(
+            FAREWELL_SECONDS, hang_up, connection.driver_connection
+        )
+
+    # First of all, since SQLAlchemy itself asks the first connection a few things.
+    event.listen(engine.sync_engine, "connect", opened, insert=True)
     event.listen(engine.sync_engine, "checkin", given_back)
     event.listen(engine.sync_engine, "checkout", handed_out)
+    event.listen(engine.sync_engine, "close", closing)

@@ -46,6 +46,7 @@ from synthorg.persistence.sql.dialects.base import (
     Diagnosis,
     Dialect,
     Fault,
+    demoted,
     held_too_long,
     import_driver,
     insert_values,
@@ -53,7 +54,7 @@ from synthorg.persistence.sql.dialects.base import (
     pool_options,
     unusable,
 )
-from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
+from synthorg.persistence.sql.dialects.idle_connections import look_after
 from synthorg.persistence.sql.dialects.inspection import Inspection, MySQLInspection
 from synthorg.persistence.sql.dialects.mysql_fitness import (
     BY_STATEMENT,
@@ -69,6 +70,7 @@ from synthorg.persistence.sql.dialects.server_express import (
     lanes_of,
 )
 from synthorg.persistence.sql.dialects.server_transaction import ServerTransaction
+from synthorg.persistence.sql.dialects.silence import longest_answer
 from synthorg.persistence.sql.dialects.tls import client_context
 from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.turns import Turns
@@ -87,7 +89,7 @@ _DENIED: Final = unusable("the server does not accept this user or password")
 _EXPIRED: Final = unusable("the user's password has expired")
 _BLOCKED: Final = unusable("the user's account is locked")
 _CROWDED: Final = unusable("the server has too many connections")
-_READ_ONLY: Final = unusable("the server is read-only, as a replica is")
+_READ_ONLY: Final = demoted("the server is read-only, as a replica is")
 _DISK_FULL: Final = unusable("the server's disk is full")
 
 _DIAGNOSES: Final = {
@@ -170,6 +172,8 @@ class MySQLDialect(Dialect):
     transactional_ddl: ClassVar[bool] = False
     statement_timeout: ClassVar[str] = "max_execution_time = {milliseconds:d}"
     """The session variable of the time limit; MySQL applies it to SELECT alone."""
+    unlimited_wait_seconds: ClassVar[float] = 50
+    """How long a write waits for a lock, by default, beyond that limit."""
     read_committed: ClassVar[str] = "transaction_isolation = 'READ-COMMITTED'"
     settings: ClassVar[Mapping[str, str | int]] = SETTINGS
     """What every session is set to."""
@@ -178,6 +182,9 @@ class MySQLDialect(Dialect):
 
     def __init__(self, config: MySQLConfig) -> None:
         self._config = config
+        self.longest_answer_seconds = longest_answer(config.statement_timeout_seconds)
+        if self.longest_answer_seconds is not None:
+            self.longest_answer_seconds += self.unlimited_wait_seconds
 
     @property
     def description(self) -> str:
@@ -253,7 +260,12 @@ class MySQLDialect(Dialect):
             },
             **(pool_options(config, connections) | options),
         )
-        ask_after_idleness(engine, AsyncmyDriver, self.driver_errors)
+        look_after(
+            engine,
+            self,
+            lambda connection: AsyncmyDriver(connection).ping(),
+            config.connect_timeout_seconds,
+        )
         return engine
 
     async def inspect_server(self, connection: AsyncConnection) -> None:
@@ -407,6 +419,7 @@ class MariaDBDialect(MySQLDialect):
 
     backend_name: ClassVar[str] = "mariadb"
     statement_timeout: ClassVar[str] = "max_statement_time = {seconds:f}"
+    unlimited_wait_seconds: ClassVar[float] = 0
     read_committed: ClassVar[str] = "tx_isolation = 'READ-COMMITTED'"
     settings: ClassVar[Mapping[str, str | int]] = {**SETTINGS, "check_constraint_checks": 1}
     migrators_privileges: ClassVar[Sequence[str]] = MIGRATORS_PRIVILEGES

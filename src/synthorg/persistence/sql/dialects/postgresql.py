@@ -44,7 +44,7 @@ from synthorg.persistence.sql.dialects.base import (
     pool_options,
     replacing_on_conflict,
 )
-from synthorg.persistence.sql.dialects.idle_connections import ask_after_idleness
+from synthorg.persistence.sql.dialects.idle_connections import look_after
 from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.postgresql_counting import (
     TO_IDENTITY,
@@ -63,6 +63,7 @@ from synthorg.persistence.sql.dialects.server_express import (
     lanes_of,
 )
 from synthorg.persistence.sql.dialects.server_transaction import ServerTransaction
+from synthorg.persistence.sql.dialects.silence import longest_answer
 from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.turns import Turns
 
@@ -77,6 +78,7 @@ class PostgreSQLDialect(Dialect):
 
     def __init__(self, config: PostgreSQLConfig) -> None:
         self._config = config
+        self.longest_answer_seconds = longest_answer(config.statement_timeout_seconds)
 
     @property
     def description(self) -> str:
@@ -145,12 +147,10 @@ class PostgreSQLDialect(Dialect):
                 database=config.database,
             ),
             async_creator=connector,
-            pool_pre_ping=config.driver != "asyncpg",
             **(pool_options(config, connections) | options),
         )
         event.listen(engine.sync_engine, "handle_error", self._drop_what_is_of_no_use)
-        if config.driver == "asyncpg":
-            ask_after_idleness(engine, AsyncpgDriver, self.driver_errors)
+        look_after(engine, self, connector.ping, config.connect_timeout_seconds)
         return engine
 
     def _drop_what_is_of_no_use(self, context: ExceptionContext) -> None:

@@ -96,6 +96,10 @@ class Connector(ABC):
             other: The other connection.
         """
 
+    async def ping(self, connection: Any) -> None:
+        """Ask a connection that was handed over for a sign of life."""
+        await self.run(connection, "SELECT 1")
+
     async def hand_over(self, connection: Any) -> None:  # noqa: B027 (most have nothing to do)
         """Do what is left to do before SQLAlchemy gets a connection."""
 

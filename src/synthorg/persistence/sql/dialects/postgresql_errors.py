@@ -12,6 +12,7 @@ from synthorg.persistence.sql.dialects.base import (
     SCHEMA_MISFIT,
     Diagnosis,
     Fault,
+    demoted,
     lost,
     unusable,
 )
@@ -21,7 +22,7 @@ _FOREIGN_SESSION: Final = unusable(
     "the server knows other prepared statements than this connection has made, as behind a pooler "
     "that changes sessions; set pool_mode = session there, or connect to the server itself"
 )
-_READ_ONLY: Final = unusable(
+_READ_ONLY: Final = demoted(
     "the server is read-only, as a standby is, or default_transaction_read_only is set"
 )
 _STALE: Final = Diagnosis(Fault.TRANSIENT, "the schema changed under a prepared statement")

@@ -107,6 +107,12 @@ class PsycopgConnector(Connector):
         await connection.execute(f"UNLISTEN {channel}", prepare=False)
         return heard != []
 
+    async def ping(self, connection: Any) -> None:
+        """Ask for a sign of life, as `Connector` says."""
+        await connection.set_autocommit(True)  # else that would begin a transaction
+        await super().ping(connection)
+        await connection.set_autocommit(False)
+
     async def hand_over(self, connection: Any) -> None:
         """Let SQLAlchemy begin transactions, which it takes for the state of a new connection."""
         await connection.set_autocommit(False)

@@ -16,7 +16,7 @@ class ServerDriver(ABC):
     """
 
     def __init__(self, connection: Any) -> None:
-        self._connection = connection
+        self.connection = connection
 
     @abstractmethod
     def is_lost(self) -> bool:

@@ -1,5 +1,6 @@
 """The fast route of servers: kept connections that send what waits in as few trips as they can."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ from synthorg.persistence.sql.completion import to_the_end
 from synthorg.persistence.sql.dialects.base import Dialect, Fault
 from synthorg.persistence.sql.dialects.idle_connections import IDLE_SECONDS
 from synthorg.persistence.sql.dialects.server_driver import ServerDriver
+from synthorg.persistence.sql.dialects.silence import Patience
 from synthorg.persistence.sql.express import DriverStatement, Express, NotWritten
 from synthorg.persistence.sql.lanes import Call, Lanes, Outcome
 
@@ -54,8 +56,7 @@ class ServerExpress(Express):
         """Close the connections, as `Express` says."""
         for lanes in (self._writes, self._rows, self._lists):
             await lanes.finish()
-        for lane in self._all:
-            await lane.close()
+        await asyncio.gather(*[lane.close() for lane in self._all])
         await self._engine.dispose()
 
     async def fetch(
@@ -104,7 +105,8 @@ class ServerLane:
     async def run_one(self, call: Call) -> Outcome:
         """Run a call, as `Lane` says."""
         driver = await self._connected(may_be_lost=call.statement.repeatable)
-        outcome = await driver.send(call)
+        with self._patience(driver):
+            outcome = await driver.send(call)
         self._used = time.monotonic()
         return outcome
 
@@ -121,9 +123,7 @@ class ServerLane:
 
     async def close(self) -> None:
         """Close the connection."""
-        held, self._held, self._driver = self._held, None, None
-        if held is not None:
-            await to_the_end(held.close())
+        await self._let_go()
 
     async def _together(
         self, driver: ServerDriver, statement: DriverStatement, calls: Sequence[Call]
@@ -131,10 +131,11 @@ class ServerLane:
         if len(calls) > 1 and (statement.inserts or statement.key_place is not None):
             values = [call.values for call in calls]
             try:
-                if statement.inserts:
-                    await driver.send_together(statement, values)
-                    return [1] * len(calls)
-                return await self._find(driver, statement, [key for (key,) in values])
+                with self._patience(driver):
+                    if statement.inserts:
+                        await driver.send_together(statement, values)
+                        return [1] * len(calls)
+                    return await self._find(driver, statement, [key for (key,) in values])
             except Exception as error:  # noqa: BLE001 (it is the outcome)
                 if self._dialect.diagnose(error).fault is Fault.CONNECTION:
                     return [error] * len(calls)
@@ -152,7 +153,8 @@ class ServerLane:
 
     async def _outcome(self, driver: ServerDriver, call: Call) -> Outcome:
         try:
-            outcome = await driver.send(call)
+            with self._patience(driver):
+                outcome = await driver.send(call)
         except Exception as error:  # noqa: BLE001 (it is the outcome)
             return error
         self._used = time.monotonic()
@@ -173,7 +175,8 @@ class ServerLane:
             if may_be_lost or now - self._used < IDLE_SECONDS:
                 return driver
             with suppress(*self._errors):  # then the connection is replaced
-                await driver.ping()
+                with self._patience(driver):
+                    await driver.ping()
                 return driver
         try:
             return await self._reconnect()
@@ -181,13 +184,20 @@ class ServerLane:
             raise NotWritten(error) from None
 
     def _is_fit(self, driver: ServerDriver, now: float) -> bool:
-        return not driver.is_lost() and now - self._born < self._longest_life_seconds
+        is_young = now - self._born < self._longest_life_seconds
+        return is_young and self._born >= self._dialect.fit_since and not driver.is_lost()
 
-    async def _reconnect(self) -> ServerDriver:
-        if self._held is not None:
-            held, self._held, self._driver = self._held, None, None
+    def _patience(self, driver: ServerDriver) -> Patience:
+        return Patience(driver.connection, self._dialect.longest_answer_seconds)
+
+    async def _let_go(self) -> None:
+        held, self._held, self._driver = self._held, None, None
+        if held is not None:
             await to_the_end(held.invalidate())
             await to_the_end(held.close())
+
+    async def _reconnect(self) -> ServerDriver:
+        await self._let_go()
         held = await self._engine.connect()
         driver = self._driver_of((await held.get_raw_connection()).driver_connection)
         self._held, self._driver = held, driver

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from synthorg.persistence.sql.completion import Result, to_the_end
 from synthorg.persistence.sql.dialects.base import FATAL, Dialect
 from synthorg.persistence.sql.dialects.server_driver import ServerDriver
+from synthorg.persistence.sql.dialects.silence import Patience
 from synthorg.persistence.sql.express import DriverStatement, DriverTransaction
 from synthorg.persistence.sql.lanes import Call
 
@@ -41,6 +42,7 @@ class ServerTransaction(DriverTransaction):
         self._connection = connection
         self._driver = driver
         self._diagnose = dialect.diagnose
+        self._longest_answer_seconds = dialect.longest_answer_seconds
         self._errors: tuple[type[Exception], ...] = (*dialect.driver_errors, OSError)
         self._marks_every_write = dialect.failure_ends_transaction
         self._begin = begin
@@ -114,7 +116,8 @@ class ServerTransaction(DriverTransaction):
         undone = False
         try:
             if not self._cut_off:
-                with suppress(*self._errors):  # the server undoes what has lost its connection
+                # The server undoes what has lost its connection.
+                with suppress(*self._errors), self._patience():
                     await self._driver.run("ROLLBACK")
                     undone = True
         finally:
@@ -150,10 +153,14 @@ class ServerTransaction(DriverTransaction):
         if statements:
             await self._step(self._driver.run(*statements))
 
+    def _patience(self) -> Patience:
+        return Patience(self._driver.connection, self._longest_answer_seconds)
+
     async def _step(self, step: Awaitable[Result]) -> Result:
         self._cut_off = True
         try:
-            result = await step
+            with self._patience():
+                result = await step
         except self._errors:
             self._cut_off = False
             raise

@@ -1,0 +1,95 @@
+"""Hanging up on a server that keeps silent, since no driver gives up waiting by itself.
+
+Whoever waits for its answer is then told of a lost connection, by the driver's own means.
+"""
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+MARGIN_SECONDS: Final = 5.0
+"""How long an answer may be on its way, beyond the time that the server itself may take."""
+
+FAREWELL_SECONDS: Final = 1.0
+"""How long a connection that is closed waits for the server to say so too."""
+
+
+class SilenceError(TimeoutError):
+    """No answer came in time."""
+
+
+class Patience:
+    """Waits for a server, and hangs up when that takes too long.
+
+    Args:
+        connection: The driver's connection; None is waited for however long it takes.
+        seconds: How long that is; None for any time.
+    """
+
+    __slots__ = ("_connection", "_is_over", "_seconds", "_timer")
+
+    def __init__(self, connection: Any, seconds: float | None) -> None:
+        self._connection = connection
+        self._seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_over = False
+
+    def __enter__(self) -> None:
+        if self._connection is not None and self._seconds is not None:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._end)
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._is_over and isinstance(error, Exception):
+            raise SilenceError from None
+
+    def _end(self) -> None:
+        self._is_over = True
+        hang_up(self._connection)
+
+
+def hang_up(connection: Any) -> None:
+    """End a connection under whoever waits for its answer.
+
+    Args:
+        connection: The driver's connection.
+    """
+    transport = getattr(connection, "_transport", None)
+    with suppress(OSError, AttributeError):  # it has ended already
+        if transport is not None:
+            transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        elif not connection.closed:
+            with socket.socket(fileno=os.dup(connection.fileno())) as same:
+                same.shutdown(socket.SHUT_RDWR)
+
+
+def driver_connection(connection: AsyncConnection) -> Any:
+    """Give the driver's connection behind one of SQLAlchemy's, or None when it is lost.
+
+    Args:
+        connection: SQLAlchemy's.
+    """
+    proxy = connection.sync_connection
+    if proxy is None or proxy.closed or proxy.invalidated:
+        return None
+    return proxy.connection.driver_connection
+
+
+def longest_answer(statement_timeout_seconds: float) -> float | None:
+    """Tell how long to wait for the answer to one statement.
+
+    Args:
+        statement_timeout_seconds: How long the server works on it; 0 for no limit.
+    """
+    return statement_timeout_seconds + MARGIN_SECONDS if statement_timeout_seconds else None
