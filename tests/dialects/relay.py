@@ -29,6 +29,8 @@ class Relay:
         self.cuts_once = False
         """Whether that happens to one connection alone."""
 
+        self.is_silent = False
+        """Whether nothing is passed on any more, while all connections stay open."""
         self._is_away = False
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -44,36 +46,60 @@ class Relay:
             writer.transport.abort()
             return
         remote_reader, remote_writer = await asyncio.open_connection(self._host, self._port)
-        answered = cut = False
-
-        async def send() -> None:
-            nonlocal answered, cut
-            while data := await reader.read(1 << 16):
-                self.trips += answered
-                answered = False
-                self.sent += data
-                remote_writer.write(data)
-                if self.cut_at is not None and re.search(self.cut_at, data):
-                    cut = True
-                    if self.cuts_once:
-                        self.cut_at = None
-
-        async def answer() -> None:
-            nonlocal answered
-            while data := await remote_reader.read(1 << 16):
-                if cut:
-                    return
-                answered = True
-                writer.write(data)
-
         self._writers |= {writer, remote_writer}
-        tasks = [asyncio.create_task(each()) for each in (send, answer)]
+        passage = Passage(self, remote_writer, writer)
+        tasks = [
+            asyncio.create_task(passage.send(reader)),
+            asyncio.create_task(passage.answer(remote_reader)),
+        ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for each in (writer, remote_writer):
                 each.close()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Passage:
+    """One connection through a relay.
+
+    Args:
+        relay: The relay.
+        server: What is written to the server.
+        client: What is written to the client.
+    """
+
+    def __init__(
+        self, relay: Relay, server: asyncio.StreamWriter, client: asyncio.StreamWriter
+    ) -> None:
+        self._relay = relay
+        self._server = server
+        self._client = client
+        self._answered = self._cut = False
+
+    async def send(self, reader: asyncio.StreamReader) -> None:
+        """Pass on what the client sends."""
+        relay = self._relay
+        while data := await reader.read(1 << 16):
+            if relay.is_silent:
+                continue
+            relay.trips += self._answered
+            self._answered = False
+            relay.sent += data
+            self._server.write(data)
+            if relay.cut_at is not None and re.search(relay.cut_at, data):
+                self._cut = True
+                if relay.cuts_once:
+                    relay.cut_at = None
+
+    async def answer(self, reader: asyncio.StreamReader) -> None:
+        """Pass on what the server answers, until the connection is cut."""
+        while data := await reader.read(1 << 16):
+            if self._cut:
+                return
+            if not self._relay.is_silent:
+                self._answered = True
+                self._client.write(data)
 
 
 @asynccontextmanager
