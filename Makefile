@@ -7,7 +7,7 @@ VENV := .venv
 INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-sqlalchemy test-all lint bench clean
+.PHONY: help demo test test-sqlalchemy test-psycopg test-poolers test-all lint bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -27,6 +27,13 @@ test: $(VENV)/test.installed  ## Run all tests on every database found
 
 test-sqlalchemy: $(VENV)/test.installed  ## Run the conformance suite with the fast route switched off
 	TEST_PREPARED_STATEMENTS=false $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal tests/conformance
+
+test-psycopg: $(VENV)/test.installed  ## Run the conformance suite on PostgreSQL through psycopg
+	TEST_POSTGRESQL_DRIVER=psycopg $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal \
+		tests/conformance -k postgresql
+
+test-poolers: $(VENV)/test.installed  ## Run the tests behind PgBouncer, which has to be installed
+	TEST_POOLERS=true $(VENV)/bin/python -m pytest tests/dialects/test_poolers.py
 
 test-all:  ## Run all tests on every supported interpreter found
 	@set -e; for interpreter in $(INTERPRETERS); do \

@@ -7,9 +7,8 @@ import pytest
 
 from tests.conftest import ServerPool
 from tests.dialects.awkward_mariadb import awkward_mariadb as awkward_mariadb_server
-from tests.dialects.places import Place
+from tests.dialects.places import WAYS, Place, Way
 from tests.servers.mariadb import MariaDB
-from tests.servers.postgresql import PostgreSQL
 from tests.servers.sqlite import SQLiteFiles
 
 
@@ -27,8 +26,9 @@ def awkward_mariadb() -> Iterator[MariaDB]:
         yield server
 
 
-@pytest.fixture(params=(PostgreSQL, MariaDB), ids=lambda kind: kind.name)
+@pytest.fixture(params=WAYS, ids=str)
 def place(request: pytest.FixtureRequest, server_pool: ServerPool) -> Iterator[Place]:
-    kind: type[PostgreSQL | MariaDB] = request.param
-    with server_pool.get(kind).migrated_database() as url:
-        yield Place(kind.name, url)
+    """A migrated database on each server, by each driver."""
+    way: Way = request.param
+    with server_pool.get(way.kind).migrated_database() as url:
+        yield way.place(url)

@@ -337,8 +337,7 @@ async def test_many_coroutines_share_a_small_pool_without_error(
 async def test_a_missing_driver_is_an_error_that_names_the_extra(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    driver = {"postgresql": "asyncpg", "mariadb": "asyncmy"}[place.kind]
-    monkeypatch.setitem(sys.modules, driver, None)
+    monkeypatch.setitem(sys.modules, place.driver, None)
     backend = create_backend(PersistenceConfig.from_url(place.url))
     with pytest.raises(PersistenceError, match=rf"synthorg-persistence\[{place.kind}\]"):
         await backend.connect()

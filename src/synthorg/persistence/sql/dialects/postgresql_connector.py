@@ -129,16 +129,28 @@ class Connector(ABC):
         raise failure
 
     async def _make_ready(self, connection: Any) -> None:
-        await self.run(connection, BEGIN)
+        await self._begin(connection)
         session = found(await self.ask(connection, QUESTION))
         session.refuse_what_cannot_be_set()
         if session.pid != self.announced_pid(connection) and not self._pools_sessions:
             await self.run(connection, "COMMIT")
             await self._refuse_changing_sessions(connection)
-            await self.run(connection, BEGIN)
+            await self._begin(connection)
         # Not earlier, since a pooler might hand it on to others.
         settings = assignments(session.settings(self._settings))
         await self.run(connection, f"{settings}; COMMIT")
+
+    async def _begin(self, connection: Any) -> None:
+        try:
+            await self.run(connection, BEGIN)
+        except self.errors as error:
+            reason = self._diagnose(error).reason
+        else:
+            return
+        raise UnusableError(
+            f"it lets no transaction begin ({reason}), as a pooler does whose pool_mode is "
+            "statement; set pool_mode = session there, or connect to the server itself"
+        )
 
     async def _refuse_changing_sessions(self, connection: Any) -> None:
         """Refuse a pooler that gives each transaction a connection of its own.
