@@ -1,5 +1,6 @@
 """The rights that an application's user needs on PostgreSQL: those on tables, and no others."""
 
+import json
 import secrets
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from tests.cli.conftest import command_on
 from tests.conformance.kind import Kind
 from tests.conformance.kinds import KINDS
 from tests.conftest import ServerPool
@@ -56,3 +58,13 @@ async def test_rights_on_the_tables_are_enough_for_every_repository(
     async with connected(modest_url, driver=driver) as backend:
         for kind in KINDS:
             await use(kind)
+
+
+def test_rights_on_the_tables_are_enough_to_look_at_the_database(modest_url: str) -> None:
+    command = command_on(modest_url)
+
+    checked, status = command("check"), json.loads(command("status", "--json").stdout)
+
+    assert (checked.exit_code, checked.stdout) == (0, "")
+    assert status["state"] == "current"
+    assert all(table["bytes"] for table in status["tables"].values())

@@ -68,7 +68,10 @@ FORGET = "DELETE FROM pg_statistic WHERE starelid >= 16384"
 # disable the triggers that protect rows, which needs no privilege.
 EMPTY = f"""
 DO $$
-DECLARE used regclass;
+DECLARE
+  used regclass;
+  constant text[];
+  guard text;
 BEGIN
   FOR used IN
     SELECT oid FROM pg_class AS held
@@ -81,9 +84,15 @@ BEGIN
       )
     )
   LOOP
+    constant := ARRAY(
+      SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = used AND tgenabled = 'A'
+    );
     EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', used);
     EXECUTE format('TRUNCATE %s RESTART IDENTITY CASCADE', used);
     EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', used);
+    FOREACH guard IN ARRAY constant LOOP
+      EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %s', used, guard);
+    END LOOP;
   END LOOP;
 END $$
 """

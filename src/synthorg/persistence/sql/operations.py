@@ -107,6 +107,26 @@ def lift_append_only(table: str) -> None:
         op.execute(statement)
 
 
+def guard_every_session(table: str) -> None:
+    """Have the protection of `make_append_only` hold for sessions that apply others' changes too.
+
+    Args:
+        table: The table.
+    """
+    for statement in _dialect().guard_every_session(table):
+        op.execute(statement)
+
+
+def guard_usual_sessions(table: str) -> None:
+    """Take `guard_every_session` back.
+
+    Args:
+        table: The table.
+    """
+    for statement in _dialect().guard_usual_sessions(table):
+        op.execute(statement)
+
+
 def count_by_identity(table: str, column: str) -> None:
     """Have a column counted up by an identity, where the database tells that from a sequence.
 

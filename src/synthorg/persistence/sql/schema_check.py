@@ -3,18 +3,23 @@
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
+from warnings import catch_warnings, simplefilter
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Table, and_, func, inspect, not_, select
+from sqlalchemy import Dialect as SQLAlchemyDialect
+from sqlalchemy.engine.reflection import Inspector
+from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import CreateTable
 
 from synthorg.persistence.sql.comparison import COMPARISON
+from synthorg.persistence.sql.conditions import meaning
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 
 APPEND_ONLY: Final = ("audit_entries",)
-NAMED_CHECK: Final = re.compile(r"CONSTRAINT (\w+) CHECK")
+NAMED_CHECK: Final = re.compile(r"CONSTRAINT (\w+) CHECK \((.*)\)(?:, )?$", re.MULTILINE)
 
 
 def find_drift(connection: Connection, dialect: Dialect) -> tuple[str, ...]:
@@ -28,10 +33,13 @@ def find_drift(connection: Connection, dialect: Dialect) -> tuple[str, ...]:
         A sentence about each difference; nothing when it is sound.
     """
     names = dialect.inspection.find_names(connection)
+    found = inspect(connection)
     tables = [table for table in metadata.sorted_tables if table.name in names.tables]
     return (
         *_structure(connection),
-        *_check_constraints(connection, tables),
+        *_primary_keys(found, tables),
+        *_columns(found, tables),
+        *_check_constraints(found, tables),
         *_triggers(connection, dialect),
         *_dangling_references(connection, tables),
         *dialect.inspection.storage_problems(connection, [table.name for table in tables]),
@@ -44,7 +52,11 @@ def _structure(connection: Connection) -> Iterator[str]:
         "include_name": lambda name, kind, _: kind != "table" or name in metadata.tables,
     }
     context = MigrationContext.configure(connection, opts=options)
-    for difference in compare_metadata(context, metadata):
+    with catch_warnings():
+        # SQLAlchemy warns of a constraint that was never validated, which is reported below.
+        simplefilter("ignore", SAWarning)
+        differences = compare_metadata(context, metadata)
+    for difference in differences:
         # The changes of one column come as a list.
         for change in difference if isinstance(difference, list) else [difference]:
             yield _sentence(change)
@@ -61,20 +73,51 @@ def _sentence(change: Sequence[Any]) -> str:
     return f"to do: {str(action).replace('_', ' ')}: {', '.join(names)}"
 
 
-def _check_constraints(connection: Connection, tables: list[Table]) -> Iterator[str]:
-    """Compare the names of CHECK constraints, at which Alembic does not look."""
-    found = inspect(connection)
+def _primary_keys(found: Inspector, tables: list[Table]) -> Iterator[str]:
     for table in tables:
-        expected = _check_names(connection, table)
-        present = {str(check["name"]) for check in found.get_check_constraints(table.name)}
-        for name in sorted(expected - present):
-            yield f"the table {table.name} has lost its constraint {name}"
+        expected = [column.name for column in table.primary_key]
+        if found.get_pk_constraint(table.name)["constrained_columns"] != expected:
+            yield f"the primary key of the table {table.name} is not {', '.join(expected)}"
 
 
-def _check_names(connection: Connection, table: Table) -> set[str]:
-    """Name the constraints that the table is created with on this kind of database."""
-    statement = str(CreateTable(table).compile(dialect=connection.dialect))
-    return set(NAMED_CHECK.findall(statement))
+def _columns(found: Inspector, tables: list[Table]) -> Iterator[str]:
+    """Compare how the database itself fills columns, at which Alembic does not look."""
+    for table in tables:
+        for column in found.get_columns(table.name):
+            expected = table.columns.get(column["name"])
+            if expected is None:
+                continue
+            subject = f"the column {expected.name} of the table {table.name}"
+            computed, default = column.get("computed"), column.get("default")
+            if expected.computed is not None:
+                given = "" if computed is None else computed["sqltext"]
+                if meaning(given) != meaning(str(expected.computed.sqltext)):
+                    yield f"{subject} is not computed as {expected.computed.sqltext}"
+            elif expected is table.autoincrement_column:
+                if not column.get("autoincrement", True):  # SQLite does so for each such key
+                    yield f"{subject} is no longer counted up"
+            elif default is not None:
+                yield f"{subject} has a default, so that a value that is missing is not refused"
+
+
+def _check_constraints(found: Inspector, tables: list[Table]) -> Iterator[str]:
+    """Compare CHECK constraints, at which Alembic does not look."""
+    for table in tables:
+        present = {
+            str(check["name"]): check["sqltext"]
+            for check in found.get_check_constraints(table.name)
+        }
+        for name, condition in sorted(_conditions(table, found.dialect).items()):
+            if name not in present:
+                yield f"the table {table.name} has lost its constraint {name}"
+            elif meaning(present[name]) != meaning(condition):
+                yield f"the constraint {name} of the table {table.name} is not CHECK ({condition})"
+
+
+def _conditions(table: Table, dialect: SQLAlchemyDialect) -> dict[str, str]:
+    """Give the constraints that the table is created with on this kind of database, by name."""
+    statement = str(CreateTable(table).compile(dialect=dialect))
+    return dict(NAMED_CHECK.findall(statement))
 
 
 def _triggers(connection: Connection, dialect: Dialect) -> Iterator[str]:
@@ -83,7 +126,10 @@ def _triggers(connection: Connection, dialect: Dialect) -> Iterator[str]:
         active = dialect.inspection.active_triggers(connection, names)
         for name in names:
             if name not in active:
-                yield f"the table {table} has lost the trigger {name}, which protects its rows"
+                yield (
+                    f"the table {table} has lost the trigger {name}, which protects its rows "
+                    "(it is missing, switched off, or does something else)"
+                )
 
 
 def _dangling_references(connection: Connection, tables: list[Table]) -> Iterator[str]:

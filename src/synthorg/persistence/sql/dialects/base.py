@@ -415,6 +415,14 @@ class Dialect(ABC):
     def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
         """Write the DDL that takes the protection away again, before the table is dropped."""
 
+    def guard_every_session(self, table: str) -> tuple[str, ...]:  # noqa: ARG002 (used where sessions can opt out of triggers)
+        """Write the DDL after which a session cannot set itself apart from these triggers."""
+        return ()
+
+    def guard_usual_sessions(self, table: str) -> tuple[str, ...]:  # noqa: ARG002 (likewise)
+        """Write the DDL that takes `guard_every_session` back."""
+        return ()
+
     def count_by_identity(
         self,
         table: str,  # noqa: ARG002 (used where there is a difference)

@@ -87,6 +87,11 @@ _COLLATIONS: Final = text(
     "WHERE table_schema = DATABASE() AND collation_name <> :collation"
 )
 
+_TIMES: Final = text(
+    "SELECT table_name, column_name FROM information_schema.columns "
+    "WHERE table_schema = DATABASE() AND data_type = 'datetime' AND datetime_precision < 6"
+)
+
 NO_SUCH_TRIGGER: Final = 1360
 NEEDS_PRIVILEGE: Final = 1227
 
@@ -161,6 +166,9 @@ class MySQLInspection(Inspection):
         for name, column, found in connection.execute(_COLLATIONS, {"collation": collation}):
             if name in tables:
                 yield f"{name}: {column} is compared by {found}, not exactly as by {collation}"
+        for name, column in connection.execute(_TIMES):
+            if name in tables:
+                yield f"{name}: {column} loses the microseconds of times"
 
     def _is_active(self, connection: Connection, name: str) -> bool:
         # The information schema lists no trigger for a user without the privilege TRIGGER. This

@@ -54,6 +54,7 @@ from synthorg.persistence.sql.dialects.postgresql_counting import (
 from synthorg.persistence.sql.dialects.postgresql_errors import diagnosis_of
 from synthorg.persistence.sql.dialects.postgresql_inspection import PostgreSQLInspection
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
+from synthorg.persistence.sql.dialects.postgresql_triggers import body_of, guards_of
 from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
 from synthorg.persistence.sql.dialects.psycopg_interruption import Interruption
 from synthorg.persistence.sql.dialects.server_express import (
@@ -211,24 +212,23 @@ class PostgreSQLDialect(Dialect):
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
         function = (
             f"CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{table} is append-only' "
-            "USING ERRCODE = 'restrict_violation'; END $$"
+            f"$${body_of(table)}$$"
         )
-        triggers = tuple(
-            f"CREATE TRIGGER {table}_refuse_{name} BEFORE {event} ON {table} "
-            f"FOR EACH {scope} EXECUTE FUNCTION {table}_refuse()"
-            for name, event, scope in (
-                ("change", "UPDATE OR DELETE", "ROW"),
-                ("truncate", "TRUNCATE", "STATEMENT"),
-            )
+        return function, *guards_of(table).values()
+
+    def guard_every_session(self, table: str) -> tuple[str, ...]:
+        return tuple(
+            f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}" for name in guards_of(table)
         )
-        return function, *triggers
+
+    def guard_usual_sessions(self, table: str) -> tuple[str, ...]:
+        return tuple(f"ALTER TABLE {table} ENABLE TRIGGER {name}" for name in guards_of(table))
 
     def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
         return (f"DROP FUNCTION IF EXISTS {table}_refuse() CASCADE",)
 
     def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
-        return f"{table}_refuse_change", f"{table}_refuse_truncate"
+        return tuple(guards_of(table))
 
     def count_by_identity(self, table: str, column: str) -> tuple[str, ...]:
         return (counting(table, column, TO_IDENTITY),)

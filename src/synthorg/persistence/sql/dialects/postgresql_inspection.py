@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from synthorg.persistence.sql.dialects.inspection import OWN, OWNERS, Inspection, Names
+from synthorg.persistence.sql.dialects.postgresql_triggers import does_guard
 from synthorg.persistence.sql.tables import VERSION_TABLE
 
 _HOME: Final = text(
@@ -36,9 +37,12 @@ _SIZES: Final = text(
 )
 
 _TRIGGERS: Final = text(
-    "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
-    "JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND n.nspname = :schema"
+    "SELECT t.tgname, t.tgtype, CAST(t.tgenabled AS text), f.prosrc, "
+    "t.tgqual IS NOT NULL OR array_length(t.tgattr, 1) > 0 "
+    "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_proc f ON f.oid = t.tgfoid "
+    "WHERE NOT t.tgisinternal AND n.nspname = :schema "
+    "AND starts_with(t.tgname, c.relname || '_refuse_')"
 )
 
 _PROBLEMS: Final = text(
@@ -50,7 +54,27 @@ _PROBLEMS: Final = text(
     "SELECT t.relname, 'the constraint ' || k.conname || ' was never validated' "
     "FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid "
     "JOIN pg_namespace n ON n.oid = k.connamespace "
-    "WHERE NOT k.convalidated AND n.nspname = :schema"
+    "WHERE NOT k.convalidated AND n.nspname = :schema "
+    "UNION ALL "
+    "SELECT t.relname, 'it is unlogged, so that a crash of the server empties it' "
+    "FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace "
+    "WHERE t.relkind = 'r' AND t.relpersistence = 'u' AND n.nspname = :schema "
+    "UNION ALL "
+    "SELECT t.relname, 'row security may keep rows from being read or written' "
+    "FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace "
+    "WHERE t.relrowsecurity AND n.nspname = :schema "
+    "UNION ALL "
+    "SELECT t.relname, 'the rule ' || r.rulename || ' may have statements do something else' "
+    "FROM pg_rewrite r JOIN pg_class t ON t.oid = r.ev_class "
+    "JOIN pg_namespace n ON n.oid = t.relnamespace "
+    "WHERE t.relkind = 'r' AND n.nspname = :schema "
+    "UNION ALL "
+    "SELECT t.relname, a.attname || ' is compared by ' || l.collname || ', not exactly as by C' "
+    "FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid "
+    "JOIN pg_namespace n ON n.oid = t.relnamespace "
+    "JOIN pg_collation l ON l.oid = a.attcollation "
+    "WHERE t.relkind = 'r' AND n.nspname = :schema AND NOT a.attisdropped "
+    "AND a.atttypid = CAST('varchar' AS regtype) AND l.collname NOT IN ('C', 'POSIX')"
 )
 
 _TABLES: Final = ("r", "p")
@@ -97,8 +121,13 @@ class PostgreSQLInspection(Inspection):
         sizes = connection.execute(_SIZES, {"schema": self.find_home(connection)})
         return {name: int(size) for name, size in sizes}
 
-    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:  # noqa: ARG002 (all are as quickly found)
-        return connection.scalars(_TRIGGERS, {"schema": self.find_home(connection)}).all()
+    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:
+        triggers = connection.execute(_TRIGGERS, {"schema": self.find_home(connection)})
+        return [
+            name
+            for name, events, state, body, is_limited in triggers
+            if name in names and does_guard(name, events, state, body, is_limited=bool(is_limited))
+        ]
 
     def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
         problems = connection.execute(_PROBLEMS, {"schema": self.find_home(connection)})

@@ -64,6 +64,7 @@ from synthorg.persistence.sql.dialects.sqlite_express import (
     thread_of,
 )
 from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
+from synthorg.persistence.sql.dialects.sqlite_triggers import guards_of
 from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.turns import Turns
 
@@ -273,19 +274,7 @@ class SQLiteDialect(Dialect):
             _outside_transaction(connection, "PRAGMA foreign_keys=ON")
 
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
-        # INSERT OR REPLACE deletes without firing the trigger on DELETE, hence the one on INSERT.
-        existing = f"SELECT 1 FROM {table} WHERE id = NEW.id"  # noqa: S608 (DDL takes no values)
-        events = {
-            "update": "BEFORE UPDATE",
-            "delete": "BEFORE DELETE",
-            "replace": "BEFORE INSERT",
-        }
-        return tuple(
-            f"CREATE TRIGGER {table}_refuse_{action} {event} ON {table} "
-            + (f"WHEN EXISTS ({existing}) " if action == "replace" else "")
-            + f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-            for action, event in events.items()
-        )
+        return tuple(guards_of(table).values())
 
     def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
         return tuple(
@@ -293,7 +282,7 @@ class SQLiteDialect(Dialect):
         )
 
     def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
-        return tuple(f"{table}_refuse_{action}" for action in ("update", "delete", "replace"))
+        return tuple(guards_of(table))
 
     def refuse_absence(self) -> None:
         if not self._in_memory and not Path(self._config.path).exists():

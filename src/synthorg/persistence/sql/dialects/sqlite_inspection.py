@@ -1,12 +1,21 @@
 """What an operator can ask SQLite about a database."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from synthorg.persistence.sql.dialects.inspection import OWN, OWNERS, Inspection, Names
+from synthorg.persistence.sql.dialects.sqlite_triggers import does_guard
+
+_QUOTED: Final = re.compile(r"'[^']*'")
+_LENIENT: Final = re.compile(
+    r"\bCOLLATE\s+(?!BINARY\b)\w+|\bON\s+CONFLICT\s+(?:REPLACE|IGNORE)\b", re.IGNORECASE
+)
+"""The clauses of a definition that the tables of this library do not have."""
 
 
 class SQLiteInspection(Inspection):
@@ -41,14 +50,16 @@ class SQLiteInspection(Inspection):
                 sizes[tables[name]] += size
         return sizes
 
-    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:  # noqa: ARG002 (all are as quickly found)
-        return connection.scalars(
-            text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        ).all()
+    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:
+        found = connection.execute(
+            text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        )
+        return [name for name, sql in found if name in names and does_guard(name, sql)]
 
-    def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:  # noqa: ARG002 (they are one file)
+    def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
         found = connection.scalars(text("PRAGMA integrity_check")).all()
-        return () if found == ["ok"] else tuple(found)
+        damage = () if found == ["ok"] else tuple(found)
+        return (*damage, *_lenient_definitions(connection, tables))
 
     def trigger_definitions(self, connection: Connection, table: str) -> tuple[str, ...]:
         return tuple(
@@ -57,6 +68,17 @@ class SQLiteInspection(Inspection):
                 {"table": table},
             )
         )
+
+
+def _lenient_definitions(connection: Connection, tables: Collection[str]) -> Iterator[str]:
+    """Find what has keys compare inexactly, or rows replaced where they should collide."""
+    definitions = connection.execute(
+        text("SELECT tbl_name, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    )
+    for table, name, sql in definitions:
+        if table in tables:
+            for clause in _LENIENT.findall(_QUOTED.sub("", sql)):
+                yield f"{table}: {name} is defined with {' '.join(clause.split()).upper()}"
 
 
 @dataclass(frozen=True)
