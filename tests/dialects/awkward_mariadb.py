@@ -44,7 +44,6 @@ SETTINGS: Final[Mapping[str, str | int]] = {
     "autocommit": 0,
     "tx_isolation": "'READ-UNCOMMITTED'",
     "innodb_strict_mode": 0,
-    "wait_timeout": 2,
 }
 """What each session of the user begins with."""
 

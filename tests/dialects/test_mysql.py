@@ -76,3 +76,21 @@ def test_the_audit_trail_is_protected_by_triggers() -> None:
     update, delete = DIALECT.append_only_triggers("audit_entries")
     assert "BEFORE UPDATE ON audit_entries" in update
     assert "BEFORE DELETE ON audit_entries" in delete
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("--read-only", "the server is read-only, as a replica is"),
+        ("--super-read-only", "the server is read-only, as a replica is"),
+        ("--max-session-mem-used", "the server's option --max-session-mem-used forbids it"),
+        ("NO_ENGINE_SUBSTITUTION", "the server's option NO_ENGINE_SUBSTITUTION forbids it"),
+    ],
+)
+def test_an_option_that_forbids_something_is_named_unless_the_server_is_a_replica(
+    option: str, reason: str
+) -> None:
+    error = Exception(1290, f"The MariaDB server is running with the {option} option so it cannot")
+    diagnosis = DIALECT.diagnose_driver_error(error)
+    assert diagnosis is not None
+    assert diagnosis.reason == reason

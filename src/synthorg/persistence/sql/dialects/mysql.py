@@ -1,5 +1,6 @@
 """MySQL and MariaDB through asyncmy: guarded upsert, error numbers, named lock."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -81,11 +82,14 @@ LONGEST_LOCK_NAME: Final = 64  # https://dev.mysql.com/doc/refman/8.4/en/locking
 
 _TIMED_OUT: Final = Diagnosis(Fault.REFUSED, "it took longer than the statement timeout")
 _FORBIDDEN: Final = Diagnosis(Fault.REFUSED, "the user lacks a privilege for it")
+_NOT_IN_PLACE: Final = Diagnosis(
+    Fault.REFUSED, "the server's alter_algorithm does not allow it, so have it set to DEFAULT"
+)
 _TOO_LONG: Final = Diagnosis(Fault.REFUSED, "a text is too long for its column")
 _CLOSED: Final = unusable("the connection to the server was lost")
 _LOST: Final = lost("the connection to the server was lost")
 _UNREACHABLE: Final = unusable("the server could not be reached")
-_DENIED: Final = unusable("the server does not accept this user or password")
+_DENIED: Final = unusable("the server does not accept this user or password, or only with TLS")
 _EXPIRED: Final = unusable("the user's password has expired")
 _BLOCKED: Final = unusable("the user's account is locked")
 _CROWDED: Final = unusable("the server has too many connections")
@@ -111,6 +115,8 @@ _DIAGNOSES: Final = {
     3024: _TIMED_OUT,
     1146: SCHEMA_MISFIT,
     1054: SCHEMA_MISFIT,
+    1845: _NOT_IN_PLACE,
+    1846: _NOT_IN_PLACE,
     1153: Diagnosis(Fault.REFUSED, "it is larger than the server's max_allowed_packet"),
     1406: _TOO_LONG,
     1264: OUT_OF_RANGE,
@@ -148,8 +154,7 @@ _DIAGNOSES: Final = {
     1317: Diagnosis(Fault.REFUSED, "somebody ended the statement"),
     2002: _UNREACHABLE,
     2003: _UNREACHABLE,
-    1290: _READ_ONLY,
-    1792: _READ_ONLY,
+    1792: unusable("transactions are read-only there, as transaction_read_only says"),
     1836: _READ_ONLY,
     1419: Diagnosis(Fault.REFUSED, UNTRUSTED),
     1665: unusable(BY_STATEMENT),
@@ -157,6 +162,11 @@ _DIAGNOSES: Final = {
     1114: _DISK_FULL,
 }
 """By error number. https://mariadb.com/kb/en/mariadb-error-code-reference/"""
+
+_FORBIDDEN_BY_OPTION: Final = 1290
+_OPTION: Final = re.compile(r"--[\w-]+|[A-Z_]{8,}")
+_READ_ONLY_OPTIONS: Final = ("--read-only", "--super-read-only")
+
 
 _WITHOUT_NUMBER: Final = {
     "Error": _CLOSED,  # asyncmy's own, when it is asked whether a closed connection is alive
@@ -322,6 +332,8 @@ class MySQLDialect(Dialect):
         number = error.args[0] if error.args else None
         if not isinstance(number, int):
             return _WITHOUT_NUMBER.get(type(error).__name__)
+        if number == _FORBIDDEN_BY_OPTION:
+            return _forbidden_by_option(str(error))
         unknown = Diagnosis(Fault.REFUSED, f"the database refused it (error {number})")
         return _DIAGNOSES.get(number, unknown)
 
@@ -426,6 +438,18 @@ class MariaDBDialect(MySQLDialect):
 
     def _grants(self, connection: Connection) -> Sequence[str]:
         return connection.scalars(text("SHOW GRANTS")).all()
+
+
+def _forbidden_by_option(message: str) -> Diagnosis:
+    """Tell a replica from a server that forbids something by another of its options.
+
+    Args:
+        message: The driver's, in which only the option tells them apart.
+    """
+    option = _OPTION.search(message)
+    if option is None or option[0] in _READ_ONLY_OPTIONS:
+        return _READ_ONLY
+    return Diagnosis(Fault.REFUSED, f"the server's option {option[0]} forbids it")
 
 
 def _serves(columns: Iterable[ColumnElement[Any]], order_by: Sequence[str]) -> bool:
