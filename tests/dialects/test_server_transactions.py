@@ -294,6 +294,22 @@ async def test_a_unit_cancelled_at_any_wait_leaves_no_transaction_to_the_next_us
         assert saved
 
 
+@by_fast_drivers()
+async def test_many_runs_of_a_statement_can_be_cancelled_at_any_wait(place: Place) -> None:
+    """Records of one key are saved one after the other, and so by many runs."""
+    large = "x" * 600
+    async with connected(place.url) as backend:
+
+        async def save(number: int) -> None:
+            await backend.tasks.save_many([task(str(number), description=large)] * MANY)
+
+        async with asyncio.timeout(3 * SECONDS):
+            async for number in cancelled_at_each_wait(save):
+                assert checked_out_connections(backend) == 0
+                stored = await backend.tasks.get(str(number))
+                assert stored is None or stored.description == large
+
+
 async def test_many_large_records_can_be_cancelled_at_any_wait(place: Place) -> None:
     large = "x" * 600
     async with connected(place.url) as backend:

@@ -2,19 +2,21 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Final
 
 import pytest
 from alembic import command
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from synthorg.persistence import MigrationError
+from synthorg.persistence.sql.dialects.base import LOCKED
 from synthorg.persistence.sql.migration import find_schema_state
 from synthorg.persistence.sql.schema_state import Condition
 from tests.conftest import ServerPool
-from tests.migrations.support import CHECKOUT, Site, program, site_at
+from tests.migrations.support import BUSY_SECONDS, CHECKOUT, Site, program, site_at
 from tests.servers.base import Server
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
@@ -188,3 +190,39 @@ async def test_a_server_without_advisory_locks_is_locked_through_a_table(lockles
 async def test_who_waits_for_the_lock_table_is_told_who_migrates(lockless_url: str) -> None:
     async with site_at(lockless_url) as holding, migrating(holding):
         await assert_gives_up(lockless_url, HOLDERS["postgresql"])
+
+
+@pytest.fixture(params=[PostgreSQL, MariaDB], ids=lambda kind: kind.name)
+def empty_url_on_a_server(request: pytest.FixtureRequest, server_pool: ServerPool) -> Iterator[str]:
+    """A database without tables, on each server."""
+    with server_pool.get(request.param).empty_database() as url:
+        yield url
+
+
+async def test_the_lock_is_waited_for_longer_than_a_statement_may_take(
+    empty_url_on_a_server: str,
+) -> None:
+    url = empty_url_on_a_server
+    async with site_at(url) as holding, site_at(f"{url}?statement_timeout_seconds=0.2") as waiting:
+        async with migrating(holding):
+            migration = asyncio.create_task(waiting.backend.migrate())
+            await asyncio.sleep(1)
+            assert not migration.done()
+        async with asyncio.timeout(BUSY_SECONDS):
+            await migration
+    await assert_is_migrated(url)
+
+
+async def test_who_migrates_gives_up_soon_when_others_keep_a_table(
+    empty_url_on_a_server: str,
+) -> None:
+    """Whoever comes after it would wait behind it."""
+    url = empty_url_on_a_server
+    async with site_at(url) as site, site_at(f"{url}?pool_timeout_seconds=1") as impatient:
+        await site.backend.migrate()
+        async with site.engine.connect() as connection:
+            await connection.execute(text("SELECT * FROM cost_records"))
+            async with asyncio.timeout(BUSY_SECONDS):
+                with pytest.raises(DBAPIError) as failure:
+                    await impatient.alembic(command.downgrade, "base")
+        assert site.dialect.diagnose(failure.value) is LOCKED
