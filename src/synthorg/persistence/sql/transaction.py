@@ -5,7 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
-from synthorg.persistence.errors import PersistenceError, QueryError, TransactionConflictError
+from synthorg.persistence.errors import (
+    DuplicateRecordError,
+    PersistenceError,
+    QueryError,
+    TransactionConflictError,
+)
 from synthorg.persistence.sql.dialects.base import FATAL, Diagnosis, Fault
 from synthorg.persistence.sql.executor import Executor, Result, Rows
 from synthorg.persistence.sql.failures import failure_of, redacted, transaction_failure
@@ -64,6 +69,13 @@ class Transaction:
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Executor` says."""
         with self._use(write=True):
+            try:
+                return await self._guarded(self._session.execute, statement, parameters)
+            except DuplicateRecordError:
+                may_pass = statement.replaces and self._preparation.dialect.duplicate_may_pass
+                if self.doom is not None or not may_pass:
+                    raise
+            # If it is the same record, inserted by another, that is a conflict the next time.
             return await self._guarded(self._session.execute, statement, parameters)
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
