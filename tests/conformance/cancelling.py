@@ -15,11 +15,12 @@ class CancelledAt(Generic[Result]):
     Args:
         work: What to await.
         place: At which wait to cancel, from zero.
+        times: At how many waits in a row, as long as it still waits.
     """
 
-    def __init__(self, work: Awaitable[Result], place: int) -> None:
+    def __init__(self, work: Awaitable[Result], place: int, times: int = 1) -> None:
         self._work = work
-        self._place = place
+        self._waits = range(place, place + times)
         self.reached = False
         """Whether the work waited that often."""
 
@@ -32,7 +33,7 @@ class CancelledAt(Generic[Result]):
             except StopIteration as stop:
                 result: Result = stop.value
                 return result
-            if wait == self._place:
+            if wait in self._waits:
                 self.reached = True
                 task = asyncio.current_task()
                 assert task is not None
@@ -47,18 +48,19 @@ class CancelledAt(Generic[Result]):
 
 
 async def cancelled_at_each_wait(
-    work: Callable[[int], Coroutine[Any, Any, None]],
+    work: Callable[[int], Coroutine[Any, Any, None]], times: int = 1
 ) -> AsyncIterator[int]:
     """Do something again and again, cancelled at its first wait, at its second, up to its last.
 
     Args:
         work: Does it for the n-th time.
+        times: How often it is cancelled, while it does what has to follow the first cancellation.
 
     Yields:
         The number of each time, at last of the one that was not cancelled.
     """
     for number in count():
-        cancelled = CancelledAt(work(number), number)
+        cancelled = CancelledAt(work(number), number, times)
         task = asyncio.ensure_future(_awaited(cancelled))
         await asyncio.wait([task])
         if not cancelled.reached:

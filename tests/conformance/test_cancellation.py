@@ -1,7 +1,7 @@
 """A cancelled call has written all or nothing, and leaves the backend as good as new."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ from tests.conftest import checked_out_connections
 ROUNDS: Final = 40
 CALLS: Final = 6
 LONGEST_DELAY: Final = 0.004
+MORE_THAN_CONNECTIONS: Final = 15
+PATIENCE_SECONDS: Final = 30
 
 LARGE: Final = CHECKPOINTS.make(context_json='{"text": "' + "x" * 300_000 + '"}')
 
@@ -80,6 +82,25 @@ async def test_a_cancelled_read_harms_no_later_one(backend: PersistenceBackend) 
         await cancelled(list_all, range(CALLS), random)
         assert checked_out_connections(backend) == 0
     assert await backend.tasks.list_tasks() == tasks
+
+
+@pytest.mark.parametrize("call", ["save", "get", "list"])
+async def test_calls_that_were_cancelled_keep_no_connection_from_later_ones(
+    backend: PersistenceBackend, call: str
+) -> None:
+    calls: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "save": lambda: backend.tasks.save(TASKS.example),
+        "get": lambda: backend.tasks.get(TASKS.example.id),
+        "list": backend.tasks.list_tasks,
+    }
+    await calls[call]()
+    for _ in range(MORE_THAN_CONNECTIONS):
+        task = asyncio.create_task(calls[call]())
+        await asyncio.sleep(0)  # it has begun
+        task.cancel()
+        await asyncio.wait([task])
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await calls[call]()
 
 
 async def test_a_call_that_runs_out_of_time_is_a_timeout(backend: PersistenceBackend) -> None:

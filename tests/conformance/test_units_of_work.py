@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import product
 from typing import Any, Final
 
@@ -519,8 +520,9 @@ async def test_writing_beside_ones_own_unit_works_or_is_a_clear_error_and_never_
     await backend.tasks.save(TASKS.make(id="later"))
 
 
+@pytest.mark.parametrize("times", [1, 2, 100], ids=["once", "twice", "again and again"])
 async def test_a_unit_that_is_cancelled_at_any_wait_is_all_or_nothing(
-    backend: TransactionalBackend,
+    backend: TransactionalBackend, times: int
 ) -> None:
     async def work(number: int) -> None:
         async with backend.transaction() as unit:
@@ -531,7 +533,7 @@ async def test_a_unit_that_is_cancelled_at_any_wait_is_all_or_nothing(
             await unit.tasks.save_many(TASKS.make(id=f"{number}-{copy}") for copy in range(3))
 
     number = -1
-    async for number in cancelled_at_each_wait(work):
+    async for number in cancelled_at_each_wait(work, times):
         assert checked_out_connections(backend) == 0
         tasks = await backend.tasks.get_many([str(number), *(f"{number}-{i}" for i in range(3))])
         artifact = await backend.artifacts.get(str(number))
@@ -608,6 +610,46 @@ async def test_a_timeout_inside_a_unit_leaves_the_backend_usable(
         await _run_in_unit(backend, dawdle)
     assert await backend.tasks.list_tasks() == ()
     await backend.tasks.save(TASKS.example)
+
+
+async def test_a_part_that_runs_out_of_time_is_undone_and_the_unit_goes_on(
+    backend: TransactionalBackend,
+) -> None:
+    async with backend.transaction() as unit:
+        await unit.tasks.save(TASKS.make(id="before"))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as limit, unit.transaction() as part:
+                await part.tasks.save(TASKS.make(id="in the part"))
+                limit.reschedule(0)
+                await asyncio.Event().wait()
+        assert limit.expired()
+        await unit.tasks.save(TASKS.make(id="after"))
+    assert [task.id for task in await backend.tasks.list_tasks()] == ["after", "before"]
+
+
+@pytest.mark.parametrize("first", ["saves", "unit"])
+async def test_what_is_saved_beside_a_unit_that_is_rolled_back_is_stored(
+    backend: TransactionalBackend, first: str
+) -> None:
+    begun = asyncio.Event()
+
+    async def save(id_: str) -> None:
+        if first == "unit":
+            await begun.wait()
+        await backend.tasks.save(TASKS.make(id=id_))
+
+    async def work_in_vain() -> None:
+        async with rolled_back(backend) as unit:
+            await unit.settings.set("in", "the unit", "1", "now")
+            begun.set()
+            for _ in range(5):  # others may write meanwhile, or else have to wait for their turn
+                await unit.settings.get("in", "the unit")
+
+    ids = ["1", "2", "3"]
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asyncio.gather(*map(save, ids), work_in_vain())
+    assert [task.id for task in await backend.tasks.list_tasks()] == ids
+    assert await backend.settings.get_all() == ()
 
 
 async def test_units_of_many_tasks_at_once_are_all_carried_out(

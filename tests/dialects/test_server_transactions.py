@@ -276,8 +276,9 @@ async def test_whatever_fails_in_whatever_part_undoes_itself_alone(place: Place,
         assert {each.id for each in await backend.tasks.list_tasks()} == random.stored
 
 
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
 async def test_a_unit_cancelled_at_any_wait_leaves_no_transaction_to_the_next_user(
-    place: Place,
+    place: Place, times: int
 ) -> None:
     async with connected(place.url) as backend:
 
@@ -285,7 +286,7 @@ async def test_a_unit_cancelled_at_any_wait_leaves_no_transaction_to_the_next_us
             async with backend.transaction() as unit:
                 await work_on_everything(unit, str(number))
 
-        async for number in cancelled_at_each_wait(work):
+        async for number in cancelled_at_each_wait(work, times):
             assert checked_out_connections(backend) == 0
             assert await transactions_left_open(place, backend) == 0
             saved = await backend.tasks.get(str(number)) is not None

@@ -5,11 +5,12 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Integer, event, func, literal, literal_column, select, text
+from sqlalchemy import Integer, String, cast, event, func, literal, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import Pool
 
@@ -24,6 +25,7 @@ from synthorg.persistence import (
 )
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.statements import from_expression
+from synthorg.persistence.sql.types import UtcDateTime
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from tests.conformance.concurrency import outcomes, together
 from tests.conformance.kind import Kind
@@ -37,6 +39,7 @@ from tests.conformance.kinds import (
     SETTINGS,
     TASKS,
     USERS,
+    kinds,
 )
 
 CONNECTIONS: Final = 6
@@ -198,6 +201,28 @@ def locked(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("BEGIN IMMEDIATE")
         yield connection
         connection.execute("ROLLBACK")
+
+
+def has_times(kind: Kind) -> bool:
+    """Tell whether records of a kind have times."""
+    return any(isinstance(column.type, UtcDateTime) for column in kind.table.columns)
+
+
+@kinds(has_times)
+@ROUTES
+async def test_every_time_is_stored_in_one_width_so_that_it_sorts(
+    sqlite_file: Path, kind: Kind, *, prepared: bool
+) -> None:
+    given = {name: getattr(kind.example, name) for name in kind.fields}
+    times = {name: at for name, at in given.items() if isinstance(at, datetime)}
+    whole_seconds = {name: at.replace(microsecond=0) for name, at in times.items()}
+    columns = [each for each in kind.table.columns if isinstance(each.type, UtcDateTime)]
+    async with opened(sqlite_file, prepared_statements=prepared) as backend:
+        await kind.store(backend, kind.make(**whole_seconds))
+        async with backend.get_db().connect() as connection:
+            rows = await connection.execute(select(*(cast(each, String) for each in columns)))
+            stored = {time for row in rows for time in row if time is not None}
+    assert {time[19:] for time in stored} == {".000000+00:00"}
 
 
 async def test_two_backends_on_one_file_see_what_the_other_has_written(sqlite_file: Path) -> None:

@@ -1,8 +1,9 @@
 """TLS as configured, in the words of each driver."""
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import event
@@ -16,6 +17,9 @@ from synthorg.persistence import (
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.mysql import MariaDBDialect
 from synthorg.persistence.sql.dialects.postgresql import PostgreSQLDialect
+
+CLIENT: Final = str(Path(__file__).with_name("assets") / "client.pem")
+"""A certificate and its key, which nothing but these tests trusts."""
 
 
 class NotConnected(Exception):  # noqa: N818 (nothing went wrong)
@@ -66,6 +70,33 @@ async def test_psycopg_gets_the_mode_and_the_files_by_name(tmp_path: Path) -> No
     assert given["sslkey"] == files["key"]
     off = await connect_arguments(with_driver("psycopg", TLSConfig()))
     assert off["sslmode"] == "disable"
+
+
+def certificate_seen_by_a_server(client: ssl.SSLContext) -> object:
+    """Let a client shake hands with a server that asks for its certificate, without a network."""
+    own = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=CLIENT)
+    own.load_cert_chain(CLIENT)
+    own.verify_mode = ssl.CERT_REQUIRED
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = own.wrap_bio(there, back, server_side=True)
+    ends = [client.wrap_bio(back, there), server]
+    while ends:
+        for end in list(ends):
+            with suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+                ends.remove(end)
+    return server.getpeercert()
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "asyncmy"])
+async def test_a_driver_that_takes_a_context_shows_the_certificate_of_the_client(
+    driver: str,
+) -> None:
+    tls = TLSConfig(mode="require", certificate=CLIENT, key=CLIENT)
+    context = (await connect_arguments(with_driver(driver, tls)))["ssl"]
+    seen = certificate_seen_by_a_server(context)
+    assert isinstance(seen, dict)
+    assert seen["subject"] == ((("commonName", "a client of the tests"),),)
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "asyncmy"])
