@@ -1,12 +1,12 @@
 """TLS as configured, in the words of each driver."""
 
 import ssl
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import event
 
 from synthorg.persistence import (
     MariaDBConfig,
@@ -22,28 +22,43 @@ CLIENT: Final = str(Path(__file__).with_name("assets") / "client.pem")
 """A certificate and its key, which nothing but these tests trusts."""
 
 
-class NotConnected(Exception):  # noqa: N818 (nothing went wrong)
-    """The arguments for the driver are known, and no connection is wanted."""
+class NotConnected(BaseException):
+    """The arguments for the driver are known, and no connection is wanted; it is no error."""
 
 
-async def connect_arguments(dialect: Dialect) -> dict[str, Any]:
-    """Read what the engine hands to the driver."""
-    given: dict[str, Any] = {}
+CONNECT: Final = {
+    "asyncpg": "asyncpg.connect",
+    "psycopg": "psycopg.AsyncConnection.connect",
+    "asyncmy": "asyncmy.connect",
+}
+"""What opens a connection of a driver."""
 
-    def stop(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> None:
-        given.update(parameters)
-        raise NotConnected
+Arguments = Callable[[str, TLSConfig], Coroutine[Any, Any, dict[str, Any]]]
 
-    engine = dialect.create_engine()
-    event.listen(engine.sync_engine, "do_connect", stop)
-    with pytest.raises(NotConnected):
-        await engine.connect()
-    await engine.dispose()
-    return given
+
+@pytest.fixture
+def connect_arguments(monkeypatch: pytest.MonkeyPatch) -> Arguments:
+    """A function that reads what a driver is given."""
+
+    async def read(driver: str, tls: TLSConfig) -> dict[str, Any]:
+        given: dict[str, Any] = {}
+
+        async def stop(**arguments: Any) -> None:
+            given.update(arguments)
+            raise NotConnected
+
+        monkeypatch.setattr(CONNECT[driver], stop)
+        engine = with_driver(driver, tls).create_engine()
+        with pytest.raises(NotConnected):
+            await engine.connect()
+        await engine.dispose()
+        return given
+
+    return read
 
 
 def with_driver(driver: str, tls: TLSConfig) -> Dialect:
-    section: dict[str, Any] = {"host": "h", "database": "d", "tls": tls}
+    section: dict[str, Any] = {"host": "h", "database": "d", "username": "u", "tls": tls}
     if driver == "asyncmy":
         return MariaDBDialect(MariaDBConfig(**section))
     return PostgreSQLDialect(PostgreSQLConfig(driver=driver, **section))
@@ -51,24 +66,26 @@ def with_driver(driver: str, tls: TLSConfig) -> Dialect:
 
 @pytest.mark.parametrize("driver", ["asyncpg", "asyncmy"])
 async def test_a_driver_that_takes_a_context_gets_one_that_verifies_as_configured(
-    driver: str,
+    driver: str, connect_arguments: Arguments
 ) -> None:
-    off = (await connect_arguments(with_driver(driver, TLSConfig())))["ssl"]
-    require = (await connect_arguments(with_driver(driver, TLSConfig(mode="require"))))["ssl"]
-    verify = (await connect_arguments(with_driver(driver, TLSConfig(mode="verify-full"))))["ssl"]
+    off = (await connect_arguments(driver, TLSConfig()))["ssl"]
+    require = (await connect_arguments(driver, TLSConfig(mode="require")))["ssl"]
+    verify = (await connect_arguments(driver, TLSConfig(mode="verify-full")))["ssl"]
     assert not off
     assert (require.verify_mode, require.check_hostname) == (ssl.CERT_NONE, False)
     assert (verify.verify_mode, verify.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
-async def test_psycopg_gets_the_mode_and_the_files_by_name(tmp_path: Path) -> None:
+async def test_psycopg_gets_the_mode_and_the_files_by_name(
+    tmp_path: Path, connect_arguments: Arguments
+) -> None:
     files = {name: str(tmp_path / name) for name in ("ca", "certificate", "key")}
-    given = await connect_arguments(with_driver("psycopg", TLSConfig(mode="verify-full", **files)))
+    given = await connect_arguments("psycopg", TLSConfig(mode="verify-full", **files))
     assert given["sslmode"] == "verify-full"
     assert given["sslrootcert"] == files["ca"]
     assert given["sslcert"] == files["certificate"]
     assert given["sslkey"] == files["key"]
-    off = await connect_arguments(with_driver("psycopg", TLSConfig()))
+    off = await connect_arguments("psycopg", TLSConfig())
     assert off["sslmode"] == "disable"
 
 
@@ -90,10 +107,10 @@ def certificate_seen_by_a_server(client: ssl.SSLContext) -> object:
 
 @pytest.mark.parametrize("driver", ["asyncpg", "asyncmy"])
 async def test_a_driver_that_takes_a_context_shows_the_certificate_of_the_client(
-    driver: str,
+    driver: str, connect_arguments: Arguments
 ) -> None:
     tls = TLSConfig(mode="require", certificate=CLIENT, key=CLIENT)
-    context = (await connect_arguments(with_driver(driver, tls)))["ssl"]
+    context = (await connect_arguments(driver, tls))["ssl"]
     seen = certificate_seen_by_a_server(context)
     assert isinstance(seen, dict)
     assert seen["subject"] == ((("commonName", "a client of the tests"),),)
