@@ -147,7 +147,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 (the signature is SQLAlchemy's)
-        return value.astimezone(UTC) if isinstance(value, datetime) else value
+        try:
+            return value.astimezone(UTC) if isinstance(value, datetime) else value
+        except (OverflowError, ValueError):  # as PostgreSQL's infinities may be read
+            return NOT_A_TIME
 
 
 class UtcDateTimeText(UtcDateTime):
