@@ -27,7 +27,7 @@ from synthorg.entities import (
     WorkflowNodeType,
 )
 from synthorg.entities.json_text import DEEPEST_JSON
-from synthorg.persistence import PersistenceError, QueryError
+from synthorg.persistence import DuplicateRecordError, PersistenceError, QueryError
 from synthorg.persistence.transactions import TransactionalBackend
 from tests.conformance.awkward import NAIVE_TIME, UNSTORABLE_TEXTS
 from tests.conformance.kind import Kind
@@ -300,6 +300,7 @@ FORGED: Final[Mapping[str, tuple[Kind, Any, str]]] = {
     "a field with a default missing": (TASKS, reduced(TASKS.example, "priority"), "priority"),
     "a record of almost nothing": (COST_RECORDS, CostRecord.model_construct(**NOTHING), "agent_id"),
     "a record that was never made": (MESSAGES, Message.__new__(Message), "id"),
+    "a field that may be None missing": (TASKS, reduced(TASKS.example, "deadline"), "deadline"),
     "a version missing": (DEFINITIONS, reduced(DEFINITIONS.example, "version"), "version"),
     "a key missing": (ARTIFACTS, reduced(ARTIFACTS.example, "id"), "id"),
     "a field more": (TASKS, TASKS.forged(TASKS.example, urgent=MARK), "urgent"),
@@ -389,3 +390,10 @@ async def test_what_is_changed_after_it_was_given_is_stored_as_it_was_given(
     await backend.workflow_definitions.save(definition)
     definition.nodes[1].config["steps"].append(nan)
     assert await backend.workflow_definitions.get(definition.id) == before
+
+
+async def test_a_key_is_stored_as_validation_leaves_it(backend: TransactionalBackend) -> None:
+    text = str(MESSAGES.example.id).upper()
+    await backend.messages.save(MESSAGES.forged(MESSAGES.example, id=text))
+    with pytest.raises(DuplicateRecordError):
+        await backend.messages.save(MESSAGES.example)
