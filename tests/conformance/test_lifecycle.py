@@ -10,13 +10,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from synthorg.persistence import (
+    NotConnectedError,
     PersistenceBackend,
     PersistenceConfig,
     PersistenceConnectionError,
+    UsageError,
     create_backend,
 )
 from tests.conformance.kinds import KINDS, TASKS
-from tests.conftest import connected
+from tests.conftest import checked_out_connections, connected
 from tests.servers.base import Server
 
 CALLS: Final[dict[str, Callable[[PersistenceBackend], Awaitable[object]]]] = {
@@ -119,7 +121,7 @@ async def test_a_call_that_a_disconnect_overtakes_is_told_so_unless_it_had_succe
         await asyncio.sleep(0)
     await backend.disconnect()
     results = await asyncio.gather(*saves, return_exceptions=True)
-    assert {type(result) for result in results} <= {type(None), PersistenceConnectionError}
+    assert all(isinstance(result, PersistenceConnectionError | None) for result in results)
     await backend.connect()
     if await tables_are_gone(backend):
         await server.migrate(backend)
@@ -179,7 +181,7 @@ async def test_use_from_another_event_loop_is_refused(backend: PersistenceBacken
     def in_another_loop(step: Callable[[], Any]) -> Any:
         return asyncio.run(step())
 
-    with pytest.raises(PersistenceConnectionError, match="another event loop"):
+    with pytest.raises(UsageError, match="another event loop"):
         await asyncio.to_thread(in_another_loop, use)
     assert await asyncio.to_thread(in_another_loop, backend.health_check) is False
     assert await backend.tasks.list_tasks() == ()
@@ -195,3 +197,58 @@ async def test_an_unknown_table_of_the_caller_is_no_concern_of_the_backend(
     await backend.tasks.save(TASKS.example)
     async with backend.get_db().begin() as connection:
         await connection.execute(text("DROP TABLE of_the_application"))
+
+
+async def test_a_repository_that_is_held_works_after_a_reconnect(
+    server: Server, backend: PersistenceBackend
+) -> None:
+    tasks = backend.tasks
+    await backend.disconnect()
+    with pytest.raises(NotConnectedError, match="not connected"):
+        await tasks.list_tasks()
+    await backend.connect()
+    if await tables_are_gone(backend):
+        await server.migrate(backend)
+    await tasks.save(TASKS.example)
+    assert await tasks.list_tasks() == (TASKS.example,)
+
+
+async def test_repositories_can_be_handed_out_before_connecting(
+    server: Server, migrated_url: str
+) -> None:
+    backend = create_backend(PersistenceConfig.from_url(migrated_url))
+    tasks = backend.repositories.tasks
+    with pytest.raises(NotConnectedError, match=r"not connected.*\btasks\b"):
+        await tasks.save(TASKS.example)
+    async with backend:
+        await server.migrate(backend)
+        await tasks.save(TASKS.example)
+        assert await tasks.list_tasks() == (TASKS.example,)
+    with pytest.raises(NotConnectedError, match="not connected"):
+        await tasks.list_tasks()
+
+
+async def test_a_backend_as_a_context_manager_is_connected_inside(migrated_url: str) -> None:
+    async with create_backend(PersistenceConfig.from_url(migrated_url)) as backend:
+        assert backend.is_connected
+        assert await backend.health_check()
+    assert not backend.is_connected
+    with pytest.raises(RuntimeError, match="of the caller"):
+        async with backend:
+            raise RuntimeError("of the caller")
+    assert not backend.is_connected
+
+
+async def test_a_health_check_that_is_cancelled_leaves_no_connection_in_use(
+    backend: PersistenceBackend,
+) -> None:
+    for steps in range(12):
+        check = asyncio.create_task(backend.health_check())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        check.cancel()
+        await asyncio.gather(check, return_exceptions=True)
+    assert await backend.health_check()
+    async with asyncio.timeout(20):  # what was cancelled is cleared away behind the caller's back
+        while checked_out_connections(backend):  # noqa: ASYNC110 (there is nothing to wait for)
+            await asyncio.sleep(0.01)

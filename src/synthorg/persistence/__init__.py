@@ -30,7 +30,11 @@ from synthorg.persistence.filesystem_artifact_storage import FileSystemArtifactS
 from synthorg.persistence.paging import Page
 from synthorg.persistence.protocol import PersistenceBackend
 from synthorg.persistence.totals import CostTotal
-from synthorg.persistence.transactions import TransactionalBackend, UnitOfWork
+from synthorg.persistence.transactions import (
+    ManagedBackend,
+    TransactionalBackend,
+    UnitOfWork,
+)
 
 __all__ = [
     "ArtifactStorageBackend",
@@ -39,6 +43,7 @@ __all__ = [
     "CostTotal",
     "DuplicateRecordError",
     "FileSystemArtifactStorage",
+    "ManagedBackend",
     "MariaDBConfig",
     "MigrationError",
     "MySQLConfig",

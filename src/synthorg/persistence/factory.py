@@ -4,10 +4,10 @@ from synthorg.persistence.config import PersistenceConfig, SQLiteConfig
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
-from synthorg.persistence.transactions import TransactionalBackend
+from synthorg.persistence.transactions import ManagedBackend
 
 
-def create_backend(config: PersistenceConfig) -> TransactionalBackend:
+def create_backend(config: PersistenceConfig) -> ManagedBackend:
     """Make the backend that a configuration asks for.
 
     One database per company: each call makes a backend that shares nothing with another.

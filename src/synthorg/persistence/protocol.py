@@ -36,12 +36,17 @@ class PersistenceBackend(Protocol):
 
     A backend is made disconnected, and shares no state with any other. Until `connect` has
     returned, `migrate`, `get_db`, `get_setting`, `set_setting` and every repository raise a
-    PersistenceConnectionError that says what was asked for.
+    NotConnectedError that says what was asked for.
+
+    It belongs to the process and the event loop that connected it: elsewhere, whatever needs the
+    database is a UsageError. A child that was forked, and an event loop after one that has ended,
+    connect it anew by `connect`, with or without `disconnect` before; the parent's connections are
+    left alone.
     """
 
     @property
     def is_connected(self) -> bool:
-        """Whether the backend is connected."""
+        """Whether the backend is connected; not in a child of the process that connected it."""
         ...
 
     @property
@@ -55,15 +60,26 @@ class PersistenceBackend(Protocol):
         Raises:
             PersistenceConnectionError: If the database cannot be reached; the backend is then
                 disconnected, with nothing left open.
+            UsageError: If it is connected in another event loop.
         """
         ...
 
     async def disconnect(self) -> None:
-        """Close every connection; harmless when disconnected. `connect` works again after it."""
+        """Close every connection; harmless when disconnected. `connect` works again after it.
+
+        Units of work under way may end in the time that others wait for them (the pool's timeout,
+        or SQLite's busy timeout); then they are cut off, and whatever is done in them fails.
+
+        Raises:
+            UsageError: If this is called inside a unit of work, which it would wait for.
+        """
         ...
 
     async def health_check(self) -> bool:
-        """Tell whether the database answers in time; False when disconnected. Never raises."""
+        """Tell whether the database answers within 5 s, also while every connection is in use.
+
+        False when disconnected. Never raises.
+        """
         ...
 
     async def migrate(self) -> None:
@@ -73,6 +89,7 @@ class PersistenceBackend(Protocol):
         migrates, and the others wait until it is done.
 
         Raises:
+            UsageError: If this is called inside a unit of work.
             MigrationError: If a revision fails, which the text names; the schema is then as it
                 was, or in a state from which the next call resumes. Also if the schema is of a
                 newer release; then nothing is touched.
@@ -80,7 +97,11 @@ class PersistenceBackend(Protocol):
         ...
 
     def get_db(self) -> AsyncEngine:
-        """Return the engine, for what the repositories do not offer; the backend closes it."""
+        """Return the engine, for what the repositories do not offer; the backend closes it.
+
+        Inside a unit of work, what may write on it is a UsageError: the unit's rollback would not
+        undo it, and on SQLite it would wait for the unit.
+        """
         ...
 
     async def get_setting(self, key: NotBlankStr) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Self, TypeVar
 
 from typing_extensions import Protocol, runtime_checkable
@@ -167,8 +168,13 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
         Returns:
             A context manager that gives the unit of work.
 
+        On SQLite, what would wait for a unit that may be waiting for it is a UsageError: at once
+        in the task that began the unit, and in tasks started inside the unit after a second in
+        which nothing is done in it.
+
         Raises:
             TransactionConflictError: If it met another transaction and was rolled back.
+            UsageError: If it would wait for a transaction inside which it is begun.
             OutcomeUnknownError: If the answer to the commit was lost, so that the changes may or
                 may not be stored.
             PersistenceConnectionError: If the connection was lost before; nothing is stored.
@@ -193,4 +199,33 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
             TransactionConflictError: If every attempt met another transaction.
             PersistenceError: If the work or the commit failed otherwise.
         """
+        ...
+
+
+class ManagedBackend(TransactionalBackend, Protocol):
+    """`TransactionalBackend` as `create_backend` gives it, with what makes it easier to hold.
+
+    `async with create_backend(config) as backend:` connects it and disconnects it in the end.
+    """
+
+    @property
+    def repositories(self) -> Stores:
+        """The repositories for whoever is given them before the backend connects.
+
+        They can be asked for at any time and kept over a reconnect; each call goes to the database
+        that the backend is connected to by then.
+        """
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Connect, as `connect` does."""
+        ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Disconnect, as `disconnect` does."""
         ...

@@ -2,27 +2,32 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from synthorg.entities import NotBlankStr
-from synthorg.persistence.errors import PersistenceConnectionError
+from synthorg.persistence.errors import NotConnectedError
 from synthorg.persistence.sql import migration
 from synthorg.persistence.sql.database import Database
 from synthorg.persistence.sql.dialects.base import Dialect
-from synthorg.persistence.sql.executor import Executor, Result
+from synthorg.persistence.sql.executor import Executor, Result, Rows
+from synthorg.persistence.sql.home import LocalLock
 from synthorg.persistence.sql.repositories import Repositories
 from synthorg.persistence.sql.retrying import run_again_on_conflict
+from synthorg.persistence.sql.statements import Parameters, Statement
 from synthorg.persistence.sql.unit_of_work import SQLUnitOfWork
 
 logger = logging.getLogger(__name__)
 
 SYSTEM_NAMESPACE: Final = "_system"
-HEALTH_CHECK_SECONDS: Final = 5.0
+HEALTH_CHECK_SECONDS: Final = 4.5
+CLEARING_UP_SECONDS: Final = 0.5
+"""How long a health check waits for the end of a question that got no answer."""
 
 
 class SQLPersistenceBackend(Repositories):
@@ -35,50 +40,85 @@ class SQLPersistenceBackend(Repositories):
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._database: Database | None = None
-        self._lifecycle = asyncio.Lock()
+        self._lifecycle = LocalLock()
+        self._current = CurrentDatabase(self, dialect)
+        self._questions: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.disconnect()
 
     @property
     def is_connected(self) -> bool:
-        return self._database is not None
+        return self._database is not None and not self._database.has_ended
 
     @property
     def backend_name(self) -> NotBlankStr:
         return self._dialect.backend_name
 
     async def connect(self) -> None:
-        async with self._lifecycle:
+        async with self._lifecycle.here():
             if self._database is not None:
-                return
+                if not self._database.has_ended:
+                    self._database.refuse_strangers()
+                    return
+                await self._leave()
             database = Database(self._dialect, migration.find_schema_problem)
             await database.open()
             self._database = database
         logger.info("connected", extra={"backend": self.backend_name})
 
     async def disconnect(self) -> None:
-        async with self._lifecycle:
+        if self._database is not None:
+            await self._database.wait_for_own()
+        async with self._lifecycle.here():
             if self._database is None:
                 return
-            database, self._database = self._database, None
-            await database.close()
+            await self._leave()
         logger.info("disconnected", extra={"backend": self.backend_name})
 
+    async def _leave(self) -> None:
+        assert self._database is not None
+        database, self._database = self._database, None
+        await database.close()
+
     async def health_check(self) -> bool:
-        if self._database is None:
+        database = self._database
+        if database is None or not database.is_here:
             return False
+        question = asyncio.create_task(database.ping())
+        self._questions.add(question)
+        question.add_done_callback(self._answered)
         try:
-            async with asyncio.timeout(HEALTH_CHECK_SECONDS):
-                await self._database.ping()
-        except Exception:  # noqa: BLE001 (whatever it is, the database is not healthy)
-            logger.warning("health check failed", extra={"backend": self.backend_name})
-            return False
-        return True
+            await asyncio.wait([question], timeout=HEALTH_CHECK_SECONDS)
+        finally:
+            if not question.done():
+                question.cancel()
+                await asyncio.wait([question], timeout=CLEARING_UP_SECONDS)
+        if question.done() and not question.cancelled() and question.exception() is None:
+            return True
+        logger.warning("health check failed", extra={"backend": self.backend_name})
+        return False
+
+    def _answered(self, question: asyncio.Task[None]) -> None:
+        self._questions.discard(question)
+        if not question.cancelled():
+            question.exception()  # seen, also when nobody waits any longer
 
     async def migrate(self) -> None:
-        await migration.upgrade(self._connected("migrate()"))
+        await migration.upgrade(self.database_for("migrate()"))
 
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[SQLUnitOfWork]:
-        database = self._connected("transaction()")
+        database = self.database_for("transaction()")
         async with database.unit(read_only=read_only) as transaction:
             yield SQLUnitOfWork(transaction)
 
@@ -92,23 +132,88 @@ class SQLPersistenceBackend(Repositories):
         return await run_again_on_conflict(attempt)
 
     def get_db(self) -> AsyncEngine:
-        return self._connected("get_db()").engine
+        return self.database_for("get_db()").engine
 
     async def get_setting(self, key: NotBlankStr) -> str | None:
-        self._connected("get_setting()")
+        self.database_for("get_setting()")
         setting = await self.settings.get(SYSTEM_NAMESPACE, key)
         return None if setting is None else setting[0]
 
     async def set_setting(self, key: NotBlankStr, value: str) -> None:
-        self._connected("set_setting()")
+        self.database_for("set_setting()")
         await self.settings.set(SYSTEM_NAMESPACE, key, value, datetime.now(UTC).isoformat())
 
-    def executor_for(self, repository: str) -> Executor:
-        return self._connected(repository)
+    @property
+    def repositories(self) -> Repositories:
+        return self._current
 
-    def _connected(self, asked_for: str) -> Database:
+    def executor_for(self, repository: str) -> Executor:
+        self.database_for(repository)
+        return self._current
+
+    def database_for(self, asked_for: str) -> Database:
+        """Give the database that the backend is connected to now.
+
+        Args:
+            asked_for: What needs it.
+
+        Raises:
+            NotConnectedError: If the backend is not connected.
+            UsageError: If it was connected before a fork, or in an event loop that has ended.
+        """
         if self._database is None:
-            raise PersistenceConnectionError(
-                f"not connected: await connect() before using {asked_for}"
-            )
+            raise NotConnectedError(f"not connected: await connect() before using {asked_for}")
+        self._database.refuse_when_over()
         return self._database
+
+
+class CurrentDatabase(Repositories):
+    """Repositories on whatever a backend is connected to when they are used.
+
+    They can be kept while it is not connected, and when it connects again.
+
+    Args:
+        backend: The backend.
+        dialect: The kind of database that it connects to.
+    """
+
+    def __init__(self, backend: SQLPersistenceBackend, dialect: Dialect) -> None:
+        self._backend = backend
+        self._dialect = dialect
+
+    @property
+    def skips_unreadable(self) -> bool:
+        """Whether lists leave out what cannot be read, as `Executor` says."""
+        return self._dialect.skips_unreadable
+
+    def executor_for(self, repository: str) -> Executor:  # noqa: ARG002 (all are on the same)
+        """Give itself."""
+        return self
+
+    def fetch(self, statement: Statement, parameters: Parameters) -> Coroutine[Any, Any, Rows]:
+        """Run a statement that reads, as `Executor` says."""
+        return self._database(statement).fetch(statement, parameters)
+
+    def execute(self, statement: Statement, parameters: Parameters) -> Coroutine[Any, Any, int]:
+        """Run a statement that writes, as `Executor` says."""
+        return self._database(statement).execute(statement, parameters)
+
+    def execute_many(
+        self, statement: Statement, parameters: Sequence[Parameters]
+    ) -> Coroutine[Any, Any, None]:
+        """Run a statement that writes many times, as `Executor` says."""
+        return self._database(statement).execute_many(statement, parameters)
+
+    def atomically(
+        self,
+        work: Callable[[Executor], Awaitable[Result]],
+        *,
+        repeatable: bool,
+        idempotent: bool = False,
+    ) -> Coroutine[Any, Any, Result]:
+        """Do several things in one transaction, as `Executor` says."""
+        database = self._backend.database_for("a repository")
+        return database.atomically(work, repeatable=repeatable, idempotent=idempotent)
+
+    def _database(self, statement: Statement) -> Database:
+        return self._backend.database_for(statement.table.name)

@@ -2,13 +2,11 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import (
@@ -26,7 +24,10 @@ from synthorg.persistence.sql.failures import (
     transaction_failure,
     unknown_outcome,
 )
-from synthorg.persistence.sql.lanes import DISCONNECTED
+from synthorg.persistence.sql.forks import keep_alive
+from synthorg.persistence.sql.home import Home
+from synthorg.persistence.sql.own_sql import LIBRARY, watch
+from synthorg.persistence.sql.ping import Question, ask
 from synthorg.persistence.sql.preparation import FindSchemaProblem, Preparation
 from synthorg.persistence.sql.retrying import (
     STATEMENT_ATTEMPTS,
@@ -37,9 +38,10 @@ from synthorg.persistence.sql.retrying import (
     run_again_on_conflict,
 )
 from synthorg.persistence.sql.session import DirectSession, PublicSession, Session
+from synthorg.persistence.sql.single_connection import SingleConnectionPool, with_turn
 from synthorg.persistence.sql.statements import Parameters, Statement
 from synthorg.persistence.sql.transaction import Transaction
-from synthorg.persistence.sql.turns import Turns
+from synthorg.persistence.sql.turns import DISCONNECTED, Turns
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,15 @@ Options = Mapping[str, Any]
 """SQLAlchemy's execution options of a connection."""
 
 CONNECTION_LOST: Final = "the connection was lost while committing"
+CLOSES_UNDER_ITSELF: Final = (
+    "this task has a transaction open on the database, or was started inside one, and disconnect() "
+    "would wait for itself; end the transaction first"
+)
+MIGRATES_UNDER_ITSELF: Final = (
+    "this task has a transaction open on the database, or was started inside one, and migrate() "
+    "would wait for itself; end the transaction first"
+)
+
 COMMIT_UNKNOWN: Final = (
     f"{CONNECTION_LOST}, so that the changes may or may not be stored; read before writing again"
 )
@@ -75,8 +86,22 @@ class Database:
         self._preparation = Preparation(dialect, self.engine.dialect, find_schema_problem)
         self._turns = Turns(dialect.patience_seconds)
         self._express = dialect.express(self._turns)
-        self._home = (os.getpid(), asyncio.get_running_loop())
+        self._home = Home()
         self._closed = False
+        self._in_use: set[AsyncConnection] = set()
+        self._open: set[Transaction] = set()
+        self._ended = asyncio.Event()
+        keep_alive(self)
+        pool = self.engine.sync_engine.pool
+        if isinstance(pool, SingleConnectionPool):
+            pool.turns = self._turns
+        watch(
+            self.engine,
+            self._turns,
+            one_writer=dialect.sharing is Sharing.ONE_WRITER,
+            readers_block=dialect.readers_block_writers,
+        )
+        self._own = self.engine.execution_options(**{LIBRARY: True})
 
     async def open(self) -> None:
         """Connect once, so that a wrong configuration shows now.
@@ -102,18 +127,74 @@ class Database:
             f"cannot connect to {self.dialect.description}: {reason}"
         ) from cause
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its connections belong to a parent process, or to an event loop that is over."""
+        return self._home.has_ended
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller is in the process and the event loop that opened it."""
+        return self._home.is_here
+
+    def refuse_when_over(self) -> None:
+        """Refuse what nobody in this process can do any more.
+
+        Raises:
+            UsageError: If its connections are a parent's, or its event loop has ended.
+        """
+        self._home.refuse_when_over()
+
+    def refuse_strangers(self) -> None:
+        """Refuse to be used from elsewhere.
+
+        Raises:
+            UsageError: If the caller is in another process or event loop.
+        """
+        self._home.refuse_strangers()
+
+    async def wait_for_own(self) -> None:
+        """Wait for the transaction inside which this was called, before closing waits for it.
+
+        Raises:
+            UsageError: If that is waiting for this call.
+        """
+        if self.is_here:
+            await self._turns.wait_for_own_unit(CLOSES_UNDER_ITSELF)
+            await self._turns.wait_for_own()
+
     async def close(self) -> None:
-        """Refuse new calls and close every connection; one in use as soon as it is free."""
-        self._closed = True
-        await to_the_end(self._close())
+        """Refuse new calls and close every connection.
+
+        Transactions under way may end in the time that others would wait for them; those that
+        have not are cut off, and whatever is done in them fails.
+        """
+        if not self._home.is_in_this_process:
+            return  # what is shared with the parent is left alone
+        if self._home.is_here:
+            if not self._closed:
+                self._closed = True
+                await to_the_end(self._close())
+        elif self._home.loop.is_running():
+            await self._home.run(self.close())
+        else:
+            self._closed = True
+            await self.dialect.abandon()
 
     async def _close(self) -> None:
+        self._turns.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.dialect.patience_seconds):
+                while self._in_use or self._open:
+                    self._ended.clear()
+                    await self._ended.wait()
+        for transaction in self._open:
+            transaction.cut_off(PersistenceConnectionError(DISCONNECTED))
         if self._express is not None:
             await self._express.close()
-        with suppress(PersistenceConnectionError):  # who keeps it for too long loses it
-            # The pool of a database in memory closes its one connection even while it is in use.
-            async with self._turn(write=True):
-                pass
+        for connection in list(self._in_use):
+            with suppress(*self._preparation.foreign_errors):
+                await connection.invalidate()
         await self.engine.dispose()
 
     @property
@@ -122,13 +203,20 @@ class Database:
         return self.dialect.skips_unreadable
 
     async def ping(self) -> None:
-        """Ask the database for an answer.
+        """Ask the database for an answer, also while all of the pool's connections are in use.
 
         Raises:
             Exception: If it gives none.
         """
-        async with self._connection(self._reading, write=False) as connection:
-            await self.dialect.step(connection, connection.execute(text("SELECT 1")))
+        self._refuse_strangers()
+        if self.dialect.sharing is Sharing.ONE:
+            await self.dialect.ask_in_between()
+            return
+        if self._express is not None:
+            with suppress(*self._preparation.foreign_errors):  # a kept connection may be lost
+                await self._express.fetch(Question(), ())
+                return
+        await ask(self._own)
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
@@ -212,13 +300,18 @@ class Database:
                 transaction = Transaction(
                     session, self._preparation, self._explained, read_only=read_only
                 )
+                self._open.add(transaction)
                 try:
-                    yield transaction
+                    with self._turns.unit(blocks=self._keeps_waiting(read_only=read_only)) as hold:
+                        transaction.step = hold.step
+                        yield transaction
                 except BaseException as error:
                     callers_error = error
                     raise
                 finally:
                     transaction.end()
+                    self._open.discard(transaction)
+                    self._ended.set()
                 if transaction.doom is not None:
                     raise transaction.doom
         except self._preparation.foreign_errors as error:
@@ -255,6 +348,8 @@ class Database:
     @asynccontextmanager
     async def migration_connection(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection with no transaction begun, while nobody else changes data."""
+        self._refuse_strangers()
+        await self._turns.wait_for_own_unit(MIGRATES_UNDER_ITSELF)
         async with self._turn(write=True), self._checked_out() as connection:
             yield connection
 
@@ -333,7 +428,10 @@ class Database:
         if policy.leaves_unknown(failures):
             return unknown_outcome(policy.statement, parameters, diagnosis.reason)
         error = failure_of(diagnosis, policy.statement, parameters)
-        return await self._explained(error) if diagnosis.fault is Fault.SCHEMA else error
+        if diagnosis.fault is not Fault.SCHEMA:
+            return error
+        async with self._turn(write=False):
+            return await self._explained(error)
 
     async def _explained(self, error: PersistenceError) -> PersistenceError:
         """Find out whether an error is due to a schema that is not this version's."""
@@ -365,14 +463,20 @@ class Database:
 
     @asynccontextmanager
     async def _checked_out(self) -> AsyncIterator[AsyncConnection]:
-        connection = self.engine.connect()
-        await connection.start()
+        connection = self._own.connect()
+        with with_turn():
+            await connection.start()
+        self._in_use.add(connection)
         try:
             yield connection
         finally:
-            # Rolls back what was not committed; a cancelled caller must not leave that undone.
-            with suppress(SilenceError), self.dialect.patience(connection):
-                await to_the_end(connection.close())
+            try:
+                # Rolls back what was not committed; a cancelled caller must not leave that undone.
+                with suppress(SilenceError), self.dialect.patience(connection):
+                    await to_the_end(connection.close())
+            finally:
+                self._in_use.discard(connection)
+                self._ended.set()
 
     @asynccontextmanager
     async def _begun(
@@ -404,15 +508,13 @@ class Database:
             return self._turns
         return nullcontext()
 
+    def _keeps_waiting(self, *, read_only: bool) -> bool:
+        """Tell whether a transaction keeps whatever needs a turn waiting."""
+        if self.dialect.sharing is Sharing.ONE_WRITER:
+            return not read_only or self.dialect.readers_block_writers
+        return self.dialect.sharing is Sharing.ONE
+
     def _refuse_strangers(self) -> None:
+        self._home.refuse_strangers()
         if self._closed:
             raise PersistenceConnectionError(DISCONNECTED)
-        process, loop = self._home
-        if os.getpid() != process:
-            raise PersistenceConnectionError(
-                "this backend was connected in another process; connect a new one after a fork"
-            )
-        if asyncio.get_running_loop() is not loop:
-            raise PersistenceConnectionError(
-                "this backend was connected in another event loop; connect a new one in this loop"
-            )

@@ -11,8 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.sql.express import DriverStatement
-
-DISCONNECTED: Final = "not connected: this backend has been disconnected"
+from synthorg.persistence.sql.turns import DISCONNECTED
 
 CALLS_AT_ONCE: Final = 128
 """How many calls share a trip at most, so that the first is not kept waiting for the last."""

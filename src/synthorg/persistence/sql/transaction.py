@@ -2,7 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from typing import Any, Final
 
 from synthorg.persistence.errors import (
@@ -49,6 +55,8 @@ class Transaction:
         self._busy = False
         self._ended = False
         self._parts: list[object] = []
+        self.step: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Shows whoever waits for the end of the transaction that something is done in it."""
         self.doom: PersistenceError | None = None
         """The error after which nothing but a rollback is left."""
 
@@ -60,6 +68,14 @@ class Transaction:
     def end(self) -> None:
         """Refuse any further use."""
         self._ended = True
+
+    def cut_off(self, error: PersistenceError) -> None:
+        """Have everything fail that is still done in it.
+
+        Args:
+            error: Why.
+        """
+        self.doom = error
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
@@ -203,6 +219,7 @@ class Transaction:
             raise QueryError("this unit of work is read-only")
         self._busy = True
         try:
-            yield
+            with self.step():
+                yield
         finally:
             self._busy = False

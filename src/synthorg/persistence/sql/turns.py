@@ -1,8 +1,99 @@
 """Turns: who may run a transaction now, on databases that cannot run any number at once."""
 
 import asyncio
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Final
 
-from synthorg.persistence.errors import PersistenceConnectionError
+from synthorg.persistence.errors import PersistenceConnectionError, UsageError
+
+DISCONNECTED: Final = "not connected: this backend has been disconnected"
+
+WAITS_FOR_ITS_UNIT: Final = (
+    "this task has a transaction open on the same database, or was started inside one, and would "
+    "wait for itself; use the repositories of that transaction, or start the task outside of it"
+)
+WAITS_FOR_OWN_SQL: Final = (
+    "this task has a transaction of get_db() open on the same database, or was started inside "
+    "one, and would wait for itself; end it first, or begin a unit of work and run your own SQL on "
+    "its connection()"
+)
+OWN_SQL_IN_UNIT: Final = (
+    "this task has a unit of work open, or was started inside one, and get_db() would write in a "
+    "transaction beside it; run the statement on the unit's connection(), or outside of the unit"
+)
+
+
+STANDSTILL_SECONDS: Final = 1.0
+"""How long a task waits for the transaction inside of which it was started, while nothing is done
+in that: it may be over soon, or be waiting for the task."""
+
+
+class Hold:
+    """A transaction that the program has open.
+
+    The task that began it knows of it, and so do the tasks that this one starts meanwhile.
+
+    Args:
+        turns: The turns of its database.
+        reason: What to tell a call that would wait for it.
+        blocks: Whether what needs a turn would wait until this has ended.
+    """
+
+    def __init__(self, turns: "Turns", reason: str, *, blocks: bool) -> None:
+        self.turns = turns
+        self.reason = reason
+        self.blocks = blocks
+        self._steps_begun = self._steps_ended = 0
+        self._task = asyncio.current_task()
+        self._closed = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the transaction has not ended."""
+        return not self._closed.is_set()
+
+    def close(self) -> None:
+        """Let those go on who wait for the end of the transaction."""
+        self._closed.set()
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Show that something is done in the transaction."""
+        self._steps_begun += 1
+        try:
+            yield
+        finally:
+            self._steps_ended += 1
+
+    def show_progress(self) -> None:
+        """Show that something was done in the transaction."""
+        with self.step():
+            pass
+
+    async def end(self, reason: str) -> None:
+        """Wait for the end of the transaction, unless it may be waiting for this task.
+
+        Args:
+            reason: What to tell otherwise.
+
+        Raises:
+            UsageError: If this is the task that began it, or nothing is done in it.
+        """
+        if asyncio.current_task() is self._task:
+            raise UsageError(reason)
+        while self.is_open:
+            seen = self._steps_ended
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STANDSTILL_SECONDS):
+                    await self._closed.wait()
+            if self._steps_begun == self._steps_ended == seen and not self._closed.is_set():
+                raise UsageError(reason)
+
+
+_known: ContextVar[tuple[Hold, ...]] = ContextVar("synthorg_open_transactions", default=())
 
 
 class Turns:
@@ -17,51 +108,117 @@ class Turns:
 
     def __init__(self, patience_seconds: float) -> None:
         self._patience_seconds = patience_seconds
-        self._lock = asyncio.Lock()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._is_taken = False
         self._taken = 0
-        self._holder: asyncio.Task[object] | None = None
+        self._closed = False
 
     async def __aenter__(self) -> None:
-        """Wait for the turn and hold it.
-
-        Raises:
-            PersistenceConnectionError: If this task holds it already, or another for too long.
-        """
-        self.refuse_to_wait_for_oneself()
-        if self._lock.locked():
-            await self._wait()
-        else:
-            await self._lock.acquire()  # at once, without a timer
-        self._taken += 1
-        self._holder = asyncio.current_task()
+        """Take the turn, as `take` says."""
+        await self.take()
 
     async def __aexit__(self, *_: object) -> None:
-        self._holder = None
-        self._lock.release()
+        self.give_back()
 
-    def refuse_to_wait_for_oneself(self) -> None:
-        """Refuse a turn to the task that has it.
+    async def take(self) -> None:
+        """Wait for the turn and have it until it is given back.
 
         Raises:
-            PersistenceConnectionError: If this task holds the turn.
+            UsageError: If the holder would wait for this call to end.
+            PersistenceConnectionError: If another holds it for too long, or these are closed.
         """
-        if self._holder is not None and asyncio.current_task() is self._holder:
-            raise PersistenceConnectionError(
-                "this task has a transaction open on the same database and would wait for itself; "
-                "use the repositories of that transaction"
-            )
+        await self.wait_for_own()
+        if self._closed:
+            raise PersistenceConnectionError(DISCONNECTED)
+        if self._is_taken:
+            await self._wait()
+        self._is_taken = True
+        self._taken += 1
+
+    def give_back(self) -> None:
+        """Let the next one have the turn."""
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(None)
+                return
+        self._is_taken = False
+
+    def close(self) -> None:
+        """Refuse all who wait, and all who come; who has the turn keeps it."""
+        self._closed = True
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(PersistenceConnectionError(DISCONNECTED))
+
+    def hold(self, reason: str, *, blocks: bool) -> Hold:
+        """Let this task, and those it starts, know of a transaction until it is closed.
+
+        Args:
+            reason: What to tell a call that would wait for it.
+            blocks: Whether calls that need a turn would.
+        """
+        hold = Hold(self, reason, blocks=blocks)
+        _known.set((*(each for each in _known.get() if each.is_open), hold))
+        return hold
+
+    @contextmanager
+    def unit(self, *, blocks: bool) -> Iterator[Hold]:
+        """Let this task, and those it starts, know of a unit of work.
+
+        Args:
+            blocks: Whether calls that need a turn would wait for it.
+        """
+        hold = self.hold(WAITS_FOR_ITS_UNIT, blocks=blocks)
+        try:
+            yield hold
+        finally:
+            hold.close()
+
+    async def wait_for_own(self) -> None:
+        """Wait for what keeps this call waiting and may be waiting for it.
+
+        Raises:
+            UsageError: If it is, as far as can be seen.
+        """
+        for hold in self._holds():
+            if hold.blocks:
+                await hold.end(hold.reason)
+
+    async def wait_for_own_unit(self, reason: str) -> None:
+        """Wait for the unit of work inside which this was called, if any.
+
+        Args:
+            reason: What to tell if the unit is waiting for this call.
+
+        Raises:
+            UsageError: If it is, as far as can be seen.
+        """
+        for hold in self._holds():
+            if hold.reason is WAITS_FOR_ITS_UNIT:
+                await hold.end(reason)
+
+    def _holds(self) -> Iterator[Hold]:
+        return (hold for hold in _known.get() if hold.is_open and hold.turns is self)
 
     async def _wait(self) -> None:
-        while True:
-            seen = self._taken
-            try:
-                async with asyncio.timeout(self._patience_seconds):
-                    await self._lock.acquire()
-            except TimeoutError:
-                if self._taken == seen:
-                    raise PersistenceConnectionError(
-                        "another transaction of this process has kept the database to itself for "
-                        f"{self._patience_seconds:g} s"
-                    ) from None
-            else:
-                return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            while not future.done():
+                seen = self._taken
+                await asyncio.wait([future], timeout=self._patience_seconds)
+                if not future.done() and self._taken == seen:
+                    future.set_exception(self._kept_too_long())
+            future.result()
+        except BaseException:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self.give_back()  # it came with the cancellation
+            future.cancel()
+            raise
+
+    def _kept_too_long(self) -> PersistenceConnectionError:
+        return PersistenceConnectionError(
+            "another transaction of this process has kept the database to itself for "
+            f"{self._patience_seconds:g} s"
+        )

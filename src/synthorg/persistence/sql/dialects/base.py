@@ -6,9 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, Final, final
+from weakref import WeakSet
 
 from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, bindparam, func, tuple_
 from sqlalchemy.exc import DBAPIError, ResourceClosedError, StatementError
@@ -19,7 +21,7 @@ from synthorg.persistence.config import ServerConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.sql.completion import Result
 from synthorg.persistence.sql.dialects.inspection import Inspection
-from synthorg.persistence.sql.dialects.silence import Patience, driver_connection
+from synthorg.persistence.sql.dialects.silence import Patience, driver_connection, hang_up
 from synthorg.persistence.sql.express import DriverTransaction, Express, NotWritten
 from synthorg.persistence.sql.turns import Turns
 
@@ -155,6 +157,9 @@ class Dialect(ABC):
 
     sharing: Sharing = Sharing.ANY
 
+    readers_block_writers: bool = False
+    """Whether a commit waits until all transactions that have read are over."""
+
     driver_errors: tuple[type[Exception], ...] = ()
     """What the driver raises where SQLAlchemy does not wrap it, as in a connect hook."""
 
@@ -181,6 +186,16 @@ class Dialect(ABC):
             PersistenceConnectionError: If the configuration cannot lead to a database.
         """
 
+    @cached_property
+    def connections(self) -> WeakSet[Any]:
+        """The connections of the driver that were made, as long as they are used."""
+        return WeakSet()
+
+    async def abandon(self) -> None:
+        """End the sessions of connections whose event loop no longer runs."""
+        for connection in self.connections:
+            hang_up(connection)
+
     def express(self, turns: Turns) -> Express | None:  # noqa: ARG002 (used where there is one)
         """Make the fast route, unless it is switched off or does not pay for this driver.
 
@@ -201,6 +216,14 @@ class Dialect(ABC):
             options: The execution options under which it would begin through SQLAlchemy.
         """
         return None
+
+    async def ask_in_between(self) -> None:
+        """Ask for a sign of life on the only connection, whoever has the turn.
+
+        Raises:
+            Exception: If there is no answer.
+        """
+        raise NotImplementedError(f"{self.backend_name} has more than one connection")
 
     async def inspect_server(self, connection: AsyncConnection) -> None:  # noqa: B027 (most dialects have nothing to check)
         """Check on the first connection that the database can keep the library's promises.

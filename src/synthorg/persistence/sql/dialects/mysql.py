@@ -72,8 +72,10 @@ from synthorg.persistence.sql.dialects.server_express import (
 )
 from synthorg.persistence.sql.dialects.server_transaction import ServerTransaction
 from synthorg.persistence.sql.dialects.silence import longest_answer
+from synthorg.persistence.sql.dialects.sockets import sever
 from synthorg.persistence.sql.dialects.tls import client_context
 from synthorg.persistence.sql.express import DriverTransaction, Express
+from synthorg.persistence.sql.forks import guard
 from synthorg.persistence.sql.turns import Turns
 
 CACHED_STATEMENTS: Final = 256  # all that the repositories have
@@ -270,6 +272,7 @@ class MySQLDialect(Dialect):
             },
             **(pool_options(config, connections) | options),
         )
+        guard(engine, self.connections, sever)
         look_after(
             engine,
             self,

@@ -65,7 +65,9 @@ from synthorg.persistence.sql.dialects.server_express import (
 )
 from synthorg.persistence.sql.dialects.server_transaction import ServerTransaction
 from synthorg.persistence.sql.dialects.silence import longest_answer
+from synthorg.persistence.sql.dialects.sockets import sever
 from synthorg.persistence.sql.express import DriverTransaction, Express
+from synthorg.persistence.sql.forks import guard
 from synthorg.persistence.sql.turns import Turns
 
 
@@ -150,6 +152,7 @@ class PostgreSQLDialect(Dialect):
             async_creator=connector,
             **(pool_options(config, connections) | options),
         )
+        guard(engine, self.connections, sever)
         event.listen(engine.sync_engine, "handle_error", self._drop_what_is_of_no_use)
         look_after(engine, self, connector.ping, config.connect_timeout_seconds)
         return engine

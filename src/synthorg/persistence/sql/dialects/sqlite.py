@@ -32,7 +32,6 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import StaticPool
 
 from synthorg.persistence.config import SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
@@ -58,14 +57,21 @@ from synthorg.persistence.sql.dialects.base import (
 from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.sqlite_express import (
     LANES,
+    ConnectionClosedError,
     SQLiteExpress,
     ThreadConnection,
     ThreadTransaction,
     thread_of,
 )
+from synthorg.persistence.sql.dialects.sqlite_forks import (
+    InheritedFileClosedError,
+    about_to_open,
+)
 from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
 from synthorg.persistence.sql.dialects.sqlite_triggers import guards_of
 from synthorg.persistence.sql.express import DriverTransaction, Express
+from synthorg.persistence.sql.forks import guard
+from synthorg.persistence.sql.single_connection import SingleConnectionPool
 from synthorg.persistence.sql.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -74,7 +80,6 @@ MEMORY: Final = ":memory:"
 BEGIN_OPTION: Final = "synthorg_begin"
 """The execution option that names the kind of BEGIN, or suppresses it with None."""
 
-FILE_HEADER: Final = b"SQLite format 3\x00"  # https://www.sqlite.org/fileformat.html
 READERS: Final = 5
 PAGES_BETWEEN_CHECKPOINTS: Final = 4000
 """How long the log grows, where SQLite's 1,000 pages would have bursts of saves wait for the disk
@@ -135,6 +140,13 @@ class SumOfHalves(TypeDecorator[int]):
         return (upper << 32) + lower
 
 
+_CLOSED: Final = unusable("the connection is closed")
+_CLOSED_BY_PARENT: Final = unusable(
+    "this process was forked while the file was open in its parent, which has closed it meanwhile; "
+    "start such processes by spawn, or disconnect before the fork"
+)
+
+
 class SQLiteDialect(Dialect):
     """A SQLite file, or a database in memory that ends with its connection."""
 
@@ -148,6 +160,7 @@ class SQLiteDialect(Dialect):
         self._config = config
         self._in_memory = config.path == MEMORY
         self.sharing = Sharing.ONE if self._in_memory else Sharing.ONE_WRITER
+        self.readers_block_writers = not self._in_memory and not config.wal_mode
 
     @property
     def description(self) -> str:
@@ -163,7 +176,7 @@ class SQLiteDialect(Dialect):
 
     def create_engine(self) -> AsyncEngine:
         if self._in_memory:
-            pool: dict[str, Any] = {"poolclass": StaticPool}
+            pool: dict[str, Any] = {"poolclass": SingleConnectionPool}
         else:
             pool = self._file_pool(READERS + 1)
         return self._engine_with(**pool)
@@ -173,6 +186,13 @@ class SQLiteDialect(Dialect):
         if self._in_memory or not self._config.prepared_statements:
             return None
         return SQLiteExpress(self._engine_with(**self._file_pool(LANES)), turns)
+
+    async def abandon(self) -> None:
+        # Their threads go on without the event loop.
+        stopped = [each.stop() for each in self.connections if each.is_open]
+        ends = [end for end in stopped if end is not None]
+        if ends:
+            await asyncio.wait(ends, timeout=self.patience_seconds)
 
     async def direct(
         self, connection: AsyncConnection, options: Mapping[str, Any]
@@ -185,6 +205,8 @@ class SQLiteDialect(Dialect):
         path = MEMORY if self._in_memory else str(_usable_path(self._config.path))
 
         def connect() -> sqlite3.Connection:
+            if not self._in_memory:
+                about_to_open(path)
             # The driver's own transaction control would leave DDL outside, so BEGIN is sent below.
             return sqlite3.connect(
                 path,
@@ -199,12 +221,17 @@ class SQLiteDialect(Dialect):
             hide_parameters=True,
             **pool,
         )
+        guard(engine, self.connections)
         event.listen(engine.sync_engine, "connect", self._configure)
         event.listen(engine.sync_engine, "begin", _begin)
         return engine
 
     def _file_pool(self, size: int) -> dict[str, Any]:
         return {"pool_size": size, "max_overflow": 0, "pool_timeout": self.patience_seconds}
+
+    async def ask_in_between(self) -> None:
+        (connection,) = (each for each in self.connections if each.is_open)
+        await connection.run(_ask, stop=True)
 
     async def inspect_server(self, connection: AsyncConnection) -> None:
         # Opening is lazy: only a read finds out that the file is damaged.
@@ -223,6 +250,10 @@ class SQLiteDialect(Dialect):
         return type_coerce(upper.op("||")(literal_column("' '")).op("||")(lower), SumOfHalves())
 
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
+        if isinstance(error, ConnectionClosedError):
+            return _CLOSED
+        if isinstance(error, InheritedFileClosedError):
+            return _CLOSED_BY_PARENT
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:
             return None
@@ -335,6 +366,10 @@ async def _interrupt(connection: AsyncConnection) -> None:
         await driver.interrupt()
 
 
+def _ask(connection: sqlite3.Connection) -> None:
+    connection.execute("SELECT 1").fetchall()
+
+
 def _begin(connection: Connection) -> None:
     mode = connection.get_execution_options().get(BEGIN_OPTION, "DEFERRED")
     if mode is not None:
@@ -366,10 +401,8 @@ def _usable_path(given: str) -> Path:
         writable = status.st_mode & 0o222 and os.access(path, os.W_OK)
         if not writable or not os.access(path, os.R_OK):
             raise refused("the file is read-only or not readable")
-        with path.open("rb") as file:
-            header = file.read(len(FILE_HEADER))
-        if header not in (b"", FILE_HEADER):
-            raise refused("the file is not a SQLite database")
+        # Its content is for SQLite to judge: if this process has the file open already, closing it
+        # here would drop the locks. https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     except FileNotFoundError:
         if path.is_symlink():
             raise refused("it is a symbolic link to a file that does not exist") from None

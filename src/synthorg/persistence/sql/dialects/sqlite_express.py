@@ -1,6 +1,7 @@
 """The fast route of SQLite: one trip to a connection's thread runs all calls that wait."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -9,7 +10,6 @@ from typing import Any, Final, TypeVar
 import aiosqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.sql.completion import SECONDS_BETWEEN_INTERRUPTS, to_the_end
 from synthorg.persistence.sql.express import DriverStatement, DriverTransaction, Express, ended
 from synthorg.persistence.sql.lanes import Call, Lanes, Outcome
@@ -22,6 +22,13 @@ LANES: Final = 2 + SCAN_LANES
 Result = TypeVar("Result")
 
 
+class ConnectionClosedError(sqlite3.OperationalError):
+    """A connection was used after it was closed, or in a child that has not its thread."""
+
+    def __init__(self) -> None:
+        super().__init__("connection closed")  # by which SQLAlchemy knows it as lost
+
+
 class ThreadConnection(aiosqlite.Connection):
     """A connection that runs a whole function on its thread, in one trip there and back."""
 
@@ -29,6 +36,8 @@ class ThreadConnection(aiosqlite.Connection):
         super().__init__(connector, iter_chunk_size=64)
         # A process must be able to end without having closed its connections.
         self._thread.daemon = True
+        self._process = os.getpid()
+        self._end: asyncio.Future[Any] | None = None
 
     async def run(
         self,
@@ -44,7 +53,7 @@ class ThreadConnection(aiosqlite.Connection):
             stop: Whether a cancellation stops the statement that is running.
         """
         try:
-            result: Result = await self._execute(function, self._conn, *arguments)
+            result: Result = await self._execute(function, self._connection, *arguments)
         except asyncio.CancelledError:
             await to_the_end(self._finish(stop=stop))
             raise
@@ -57,8 +66,37 @@ class ThreadConnection(aiosqlite.Connection):
             if stop:
                 await self.interrupt()  # again, since the statement may not have begun
             await asyncio.wait([finished], timeout=SECONDS_BETWEEN_INTERRUPTS)
+        finished.exception()  # seen: it was closed meanwhile
+
+    async def interrupt(self) -> None:
+        """Stop the statement that is running, if any."""
+        if self._connection is not None and not self._is_inherited:
+            self._connection.interrupt()
+
+    async def close(self) -> None:
+        """Close the connection after the calls under way, unless it is the parent's."""
+        end = None if self._connection is None else self.stop()
+        if end is not None:
+            await asyncio.shield(end)  # others may wait for it
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Have the thread close the connection and end, unless it is the parent's."""
+        if self._end is None and not self._is_inherited:
+            self._end = super().stop()
+        return self._end
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used."""
+        return self._connection is not None and self._running and not self._is_inherited
+
+    @property
+    def _is_inherited(self) -> bool:
+        return os.getpid() != self._process
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not self.is_open:
+            raise ConnectionClosedError
         # The driver logs the repr of each call, with its values, at the level DEBUG.
         return await super()._execute(_Discreet(fn, args, kwargs))  # type: ignore[no-untyped-call]
 
@@ -98,6 +136,7 @@ class SQLiteExpress(Express):
         self._engine = engine
         self._turns = turns
         self._connections: list[AsyncConnection] = []
+        self._all_lanes: tuple[Lanes, ...] = ()
 
     async def open(self) -> None:
         """Connect, as `Express` says."""
@@ -106,15 +145,14 @@ class SQLiteExpress(Express):
         self._writes = Lanes([WriteLane(write, self._turns)])
         self._rows = Lanes([ReadLane(row)])
         self._lists = Lanes([ReadLane(connection) for connection in lists])
+        self._all_lanes = (self._writes, self._rows, self._lists)
 
     async def close(self) -> None:
         """Close the connections, as `Express` says."""
-        if self._connections:
-            for lanes in (self._writes, self._rows, self._lists):
-                await lanes.finish()
-            with suppress(PersistenceConnectionError):  # who keeps it for too long loses it
-                async with self._turns:
-                    pass
+        for lanes in self._all_lanes:
+            await lanes.finish()
+        for connection in self._connections:
+            await (await thread_of(connection)).interrupt()  # of a unit that takes too long
         for connection in self._connections:
             await connection.close()
         await self._engine.dispose()
@@ -128,7 +166,7 @@ class SQLiteExpress(Express):
 
     async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
         """Run a statement that writes, as `Express` says."""
-        self._turns.refuse_to_wait_for_oneself()
+        await self._turns.wait_for_own()  # before others wait behind it
         row_count: int = await self._writes.run(Call(statement, values))
         return row_count
 
@@ -194,7 +232,8 @@ class ThreadTransaction(DriverTransaction):
     async def rollback(self) -> None:
         """Undo all, as `DriverTransaction` says."""
         if self._begun:
-            await self._connection.run(_roll_back)
+            with suppress(ConnectionClosedError):  # which has rolled back
+                await self._connection.run(_roll_back)
 
     async def _step(self, function: Callable[..., Result], *arguments: Any) -> Result:
         if self._begun:
