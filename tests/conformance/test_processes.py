@@ -205,6 +205,7 @@ def test_a_backend_can_be_connected_again_after_its_event_loop_has_ended(
         assert not unconnected.is_connected
 
     _in_turn(in_the_end)
+    gc.collect()  # here, where the warnings about what the loop left open are expected
 
 
 async def test_a_backend_is_disconnected_in_its_own_event_loop_wherever_that_is_asked_for(
