@@ -19,8 +19,8 @@ def run_forking(url: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_child_that_ends_leaves_what_it_inherited_alone(place: Place) -> None:
     for route in ("true", "false"):
-        with_route = f"{place.url}?prepared_statements={route}"
-        ended = run_forking(with_route)
+        separator = "&" if "?" in place.url else "?"
+        ended = run_forking(f"{place.url}{separator}prepared_statements={route}")
         assert (ended.returncode, ended.stderr) == (0, "")
 
 
