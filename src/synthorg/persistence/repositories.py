@@ -9,11 +9,14 @@ Writing
     every field of the record with the same key, unless the repository is append-only or
     versioned. In an append-only repository a stored record never changes. In a versioned one, of
     any number of savers of the same next version exactly one succeeds. `delete` returns whether
-    there was something to delete.
+    there was something to delete. A record that could not be read again is a QueryError, whoever
+    has made it and however.
 
 Reading
     A miss is None, never an error. Filters are combined with AND, and None filters nothing;
-    `since` and `until` are inclusive. A list that matches nothing is empty.
+    `since` and `until` are inclusive. A list that matches nothing is empty. A stored record that
+    does not fit its kind is an UnreadableRecordError, also in a list, which leaves such records
+    out where the configuration's `unreadable_records` is "skip".
 
 Order
     Every list has a total order. "Newest first" is by the time named, latest first, and at the
