@@ -156,7 +156,7 @@ _DIAGNOSES: Final = {
     1317: Diagnosis(Fault.REFUSED, "somebody ended the statement"),
     2002: _UNREACHABLE,
     2003: _UNREACHABLE,
-    1792: unusable("transactions are read-only there, as transaction_read_only says"),
+    1792: demoted("transactions are read-only there, as transaction_read_only says"),
     1836: _READ_ONLY,
     1419: Diagnosis(Fault.REFUSED, UNTRUSTED),
     1665: unusable(BY_STATEMENT),
