@@ -56,13 +56,14 @@ from synthorg.persistence.sql.dialects.base import (
     unusable,
 )
 from synthorg.persistence.sql.dialects.idle_connections import look_after
-from synthorg.persistence.sql.dialects.inspection import Inspection, MySQLInspection
+from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.mysql_fitness import (
     BY_STATEMENT,
     MIGRATORS_PRIVILEGES,
     UNTRUSTED,
     find_lacks,
 )
+from synthorg.persistence.sql.dialects.mysql_inspection import MySQLInspection
 from synthorg.persistence.sql.dialects.mysql_session import SETTINGS, assignments
 from synthorg.persistence.sql.dialects.mysql_triggers import guards_of
 from synthorg.persistence.sql.dialects.server_express import (

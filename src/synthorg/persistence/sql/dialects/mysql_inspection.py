@@ -1,0 +1,115 @@
+"""What an operator can ask MySQL and MariaDB about themselves."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from sqlalchemy import Connection, literal, select, text
+from sqlalchemy import table as sql_table
+from sqlalchemy.exc import DBAPIError
+
+from synthorg.persistence.sql.dialects.inspection import OWN, Inspection, Names
+from synthorg.persistence.sql.dialects.mysql_triggers import does_guard
+from synthorg.persistence.sql.tables import TABLE_OPTIONS
+
+_STORAGE: Final = text(
+    "SELECT table_name, engine, row_format FROM information_schema.tables "
+    "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
+)
+
+_COLLATIONS: Final = text(
+    "SELECT table_name, column_name, collation_name FROM information_schema.columns "
+    "WHERE table_schema = DATABASE() AND collation_name <> :collation"
+)
+
+_TIMES: Final = text(
+    "SELECT table_name, column_name FROM information_schema.columns "
+    "WHERE table_schema = DATABASE() AND data_type = 'datetime' AND datetime_precision < 6"
+)
+
+NO_SUCH_TABLE: Final = 1146  # https://mariadb.com/kb/en/mariadb-error-codes/
+NO_SUCH_TRIGGER: Final = 1360
+NEEDS_PRIVILEGE: Final = 1227
+
+KINDS: Final = {"VIEW": "a view", "SEQUENCE": "a sequence"}
+
+
+class MySQLInspection(Inspection):
+    """From the information schema, and from CHECK TABLE."""
+
+    def find_names(self, connection: Connection) -> Names:
+        # Whether "Users" is another name than "users" depends on the server's file system.
+        fold = str.casefold if connection.scalar(text("SELECT @@lower_case_table_names")) else str
+        found = connection.execute(
+            text(
+                "SELECT table_name, table_type FROM information_schema.tables "
+                "WHERE table_schema = DATABASE()"
+            )
+        )
+        kinds = {fold(name): kind for name, kind in found}
+        tables = {name for name in OWN if kinds.get(name) == "BASE TABLE"}
+        taken = {
+            name: KINDS.get(kinds[name], kinds[name].lower())
+            for name in OWN
+            if name in kinds and name not in tables
+        }
+        missing = OWN.keys() - kinds.keys()
+        unseen = {name for name in missing if self._may_not_know(connection, name)}
+        return Names(frozenset(tables), taken, frozenset(unseen))
+
+    def _may_not_know(self, connection: Connection, table: str) -> bool:
+        """Tell whether a table is not listed because this user has no right to it."""
+        try:
+            connection.execute(select(literal(1)).select_from(sql_table(table)).limit(0))
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            return error.orig is not None and error.orig.args[0] != NO_SUCH_TABLE
+        return False
+
+    def table_sizes(self, connection: Connection) -> Mapping[str, int | None]:
+        sizes = connection.execute(
+            text(
+                "SELECT table_name, data_length + index_length FROM information_schema.tables "
+                "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
+            )
+        )
+        return {name: None if size is None else int(size) for name, size in sizes}
+
+    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:
+        return [name for name in names if self._is_active(connection, name)]
+
+    def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
+        damage = (
+            f"{table}: {message}"
+            for table in tables
+            for _, _, kind, message in connection.execute(text(f"CHECK TABLE `{table}`"))
+            if kind.lower() in ("error", "warning")
+        )
+        return (*damage, *self._unsuitable_storage(connection, tables))
+
+    def _unsuitable_storage(self, connection: Connection, tables: Collection[str]) -> Iterator[str]:
+        """Find what was changed of that which keys and transactions rely on."""
+        collation = TABLE_OPTIONS[f"{connection.dialect.name}_collate"]
+        for name, engine, row_format in connection.execute(_STORAGE):
+            if name in tables and engine != "InnoDB":
+                yield f"{name}: its engine is {engine}, not InnoDB"
+            elif name in tables and row_format.upper() != "DYNAMIC":
+                yield f"{name}: its row format is {row_format}, not Dynamic"
+        for name, column, found in connection.execute(_COLLATIONS, {"collation": collation}):
+            if name in tables:
+                yield f"{name}: {column} is compared by {found}, not exactly as by {collation}"
+        for name, column in connection.execute(_TIMES):
+            if name in tables:
+                yield f"{name}: {column} loses the microseconds of times"
+
+    def _is_active(self, connection: Connection, name: str) -> bool:
+        # The information schema lists no trigger for a user without the privilege TRIGGER. This
+        # statement tells such a user at least whether the trigger is there.
+        try:
+            definition = connection.execute(text(f"SHOW CREATE TRIGGER `{name}`")).one()[2]
+        except DBAPIError as error:
+            number = None if error.orig is None else error.orig.args[0]
+            if number not in (NO_SUCH_TRIGGER, NEEDS_PRIVILEGE):
+                raise
+            return bool(number == NEEDS_PRIVILEGE)
+        return does_guard(name, str(definition))
