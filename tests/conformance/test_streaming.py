@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,11 +12,23 @@ from itertools import islice
 from random import Random
 from typing import Any, Final
 
-from synthorg.entities import Message
+import pytest
+
+from synthorg.entities import Message, ParkedContext
 from synthorg.persistence.transactions import TransactionalBackend
 from tests.conformance.cancelling import cancelled_at_each_wait
-from tests.conformance.kinds import LATER, MESSAGES, MOMENT, TASKS
-from tests.conformance.walks import Walk, walks
+from tests.conformance.kind import Kind
+from tests.conformance.kinds import (
+    AUDIT_ENTRIES,
+    LATER,
+    MESSAGES,
+    MOMENT,
+    PARKED_CONTEXTS,
+    SETTINGS,
+    TASKS,
+)
+from tests.conformance.units import repositories
+from tests.conformance.walks import WALKS, Walk, walks
 from tests.conftest import checked_out_connections
 
 LITTLE: Final = 4 * 2**20
@@ -25,6 +37,18 @@ MORE_THAN_ONE_READ: Final = 1203
 
 MANY: Final = int(os.environ.get("TEST_MANY_RECORDS", "3000"))
 """How many records are walked through; the memory that this takes must not depend on it."""
+
+
+MEBIBYTE: Final = 2**20
+
+LARGE: Final[dict[Kind, tuple[str, Callable[[str], object]]]] = {
+    TASKS: ("description", str),
+    MESSAGES: ("content", str),
+    PARKED_CONTEXTS: ("metadata", lambda text: {"text": text}),
+    SETTINGS: ("value", str),
+    AUDIT_ENTRIES: ("matched_rules", lambda text: (text, "x")),
+}
+"""A field of any length in records of several kinds, and what makes a value of a text."""
 
 
 @walks()
@@ -153,6 +177,63 @@ async def test_saving_and_walking_through_many_records_takes_little_memory(
     with _memory() as listing:
         assert len(await backend.messages.get_history("many", limit=3000)) == 3000
     assert listing.peak > LITTLE  # so it is measured
+
+
+@pytest.mark.parametrize("kind", LARGE, ids=str)
+async def test_a_stream_of_small_and_large_records_is_the_list(
+    backend: TransactionalBackend, kind: Kind
+) -> None:
+    sizes = (10, 20_000, 8191, 8192, 3 * 2**20, 100, 5 * 2**20, 10_000)
+    name, make = LARGE[kind]
+    records = [
+        kind.altered(kind.keyed(f"{number:02}"), **{name: make("\u00df" * (size // 2))})
+        for number, size in enumerate(sizes * 2)
+    ]
+    await getattr(backend, kind.repository).save_many(records)
+    (walk,) = (walk for walk in WALKS if walk.kind is kind)
+    arguments = {
+        name: getattr(kind.example, name) if name in walk.required else None
+        for name in (*walk.filters, *walk.bounds)
+    }
+    expected = walk.expected(records, arguments)
+    assert len(expected) == len(records)
+    streamed = [record async for record in walk.stream(backend, arguments)]
+    assert streamed == expected
+    async with backend.transaction(read_only=True) as unit:
+        assert [record async for record in walk.stream(unit, arguments)] == expected
+    stream = walk.stream(backend, arguments)
+    assert [await anext(stream) for _ in range(3)] == expected[:3]
+    if kind.delete is not None:
+        gone = [expected[place] for place in (5, 6, 10, 12)]
+        for record in gone:
+            assert await kind.delete(repositories(backend), record)
+        left = [record async for record in stream if record not in gone]
+        assert left == [record for record in expected[3:] if record not in gone]
+
+
+async def test_saving_and_streaming_large_records_takes_the_memory_of_a_few(
+    backend: TransactionalBackend,
+) -> None:
+    def contexts() -> Iterator[ParkedContext]:
+        for number in range(600):  # the large ones come after many small ones
+            size = MEBIBYTE if number > 550 else 1
+            yield PARKED_CONTEXTS.altered(
+                PARKED_CONTEXTS.example,
+                id=f"{number:05}",
+                parked_at=MOMENT - timedelta(seconds=number),
+                context_json=f'{{"text": "{"x" * size}"}}',
+                metadata={"text": "y" * size},
+            )
+
+    with _memory() as saving:
+        await backend.parked_contexts.save_many(contexts())
+    with _memory() as saving_in_a_unit:
+        async with backend.transaction() as unit:
+            await unit.parked_contexts.save_many(contexts())
+    with _memory() as streaming:
+        stream = backend.parked_contexts.stream(PARKED_CONTEXTS.example.agent_id)
+        assert await _count(stream) == 600
+    assert max(saving.peak, saving_in_a_unit.peak, streaming.peak) < 60 * MEBIBYTE
 
 
 def _messages(count: int, channel: str) -> Iterator[Message]:

@@ -143,9 +143,10 @@ class Paging(Protocol):
 class Streaming(Protocol):
     """Walking through a list of any length, record by record.
 
-    `stream(...)` yields every record in the list's order, holding some hundred at a time, and
-    holds no connection while its caller works; it can be left at any point. Outside a unit of
-    work it sees rows that are added beyond where it is.
+    `stream(...)` yields every record in the list's order, holding at most some hundred, and few
+    large ones, at a time. It holds no connection while its caller works, and can be left at any
+    point. Outside a unit of work it sees rows that are added beyond where it is, and reads values
+    of 8 KiB and more on their own, as they are by then.
     """
 
 

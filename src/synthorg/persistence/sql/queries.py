@@ -4,10 +4,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Table, bindparam, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Executable,
+    Select,
+    Table,
+    bindparam,
+    case,
+    literal_column,
+    select,
+)
 
 from synthorg.entities.base import LARGEST_INTEGER, reason_time_is_unstorable
 from synthorg.persistence.errors import QueryError
+from synthorg.persistence.sql.chunks import LARGE
 from synthorg.persistence.sql.cursors import Position, read_cursor, write_cursor
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.statements import (
@@ -16,6 +27,7 @@ from synthorg.persistence.sql.statements import (
     bind,
     equal,
     field_names,
+    long_columns,
     pick,
     required_parameters,
 )
@@ -164,6 +176,8 @@ class ListQuery:
         )
         self._required = tuple(parameter.key for parameter in required_parameters(self._everything))
         self._statements: dict[frozenset[str], Statement] = {}
+        self._lean: dict[frozenset[str], Statement] = {}
+        self._long_columns = long_columns(table, self._columns)
 
     def narrowed(self, given: Parameters, *, extra_rows: int = 0) -> tuple[Statement, Parameters]:
         """Find the statement for the filters that are not None.
@@ -190,6 +204,43 @@ class ListQuery:
         if limit is not None and limit < LARGEST_INTEGER:
             present[LIMIT] = limit + extra_rows
         return statement, present
+
+    def lean(self, given: Parameters) -> tuple[Statement, Parameters]:
+        """Find the statement that reads the same rows, but for their large values.
+
+        Its rows end with one more column: how many bytes the large values have that are missing
+        in the row, which is 0 where it is whole.
+
+        Args:
+            given: As for `narrowed`.
+
+        Returns:
+            The statement and its parameters.
+        """
+        statement, present = self.narrowed(given)
+        names = frozenset(present)
+        lean = self._lean.get(names)
+        if lean is None:
+            build = statement.build
+            lean = self._lean[names] = Statement(
+                "list", self._table, lambda to: self._leave_out(build(to), to), statement.parameters
+            )
+        return lean, present
+
+    def _leave_out(self, expression: Executable, dialect: Dialect) -> Select[Any]:
+        assert isinstance(expression, Select)
+        limit: ColumnElement[int] = literal_column(str(LARGE))
+        nothing: ColumnElement[int] = literal_column("0")
+        columns: list[ColumnElement[Any]] = []
+        missing: ColumnElement[int] = nothing
+        for column in pick(self._table, self._columns):
+            if column.name not in self._long_columns:
+                columns.append(column)
+                continue
+            size = dialect.bytes_of(column)
+            columns.append(case((size < limit, column)).label(column.name))
+            missing += case((size >= limit, size), else_=nothing)
+        return expression.with_only_columns(*columns, missing.label("missing"))
 
     def check_limit(self, limit: object) -> None:
         """Refuse what is not a number of rows to read.

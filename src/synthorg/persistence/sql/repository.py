@@ -13,7 +13,7 @@ from collections.abc import (
     Sequence,
 )
 from itertools import count
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import Table, delete, select, update
 
@@ -25,9 +25,10 @@ from synthorg.persistence.errors import (
     VersionConflictError,
 )
 from synthorg.persistence.paging import Page
-from synthorg.persistence.sql.chunks import chunks
+from synthorg.persistence.sql.chunks import ROWS_AT_ONCE, bytes_of, chunks
 from synthorg.persistence.sql.cursors import Position
 from synthorg.persistence.sql.executor import Executor, Rows
+from synthorg.persistence.sql.large_rows import LargeRows
 from synthorg.persistence.sql.queries import LIMIT, ListQuery
 from synthorg.persistence.sql.records import Records
 from synthorg.persistence.sql.retrying import run_again_if_unknown
@@ -39,15 +40,14 @@ from synthorg.persistence.sql.statements import (
     deletion,
     equal,
     field_names,
+    field_values,
     from_expression,
     insertion,
+    long_columns,
     pick,
     replacement,
     selection,
 )
-
-ROWS_AT_ONCE: Final = 500
-"""How many rows bulk writes and streams hold; more were not faster, and take more memory."""
 
 Record = TypeVar("Record")
 
@@ -75,6 +75,8 @@ class Repository(Generic[Record]):
     """Whether saving a record twice comes to the same as saving it once."""
 
     _fields: ClassVar[tuple[str, ...]]
+    _long_fields: ClassVar[tuple[str, ...]]
+    _values_in: Callable[[Any], Mapping[str, Any]]
     _key: ClassVar[tuple[str, ...]]
     _tells_its_key: ClassVar[bool]
     _records: ClassVar[Records[Any]]
@@ -91,6 +93,8 @@ class Repository(Generic[Record]):
     @classmethod
     def _build_statements(cls) -> None:
         cls._fields = field_names(cls.record)
+        cls._long_fields = long_columns(cls.table, cls._fields)
+        cls._values_in = staticmethod(field_values(cls.record))
         cls._key = tuple(column.name for column in cls.table.primary_key)
         cls._tells_its_key = set(cls._key) <= set(cls._fields)
         cls.idempotent = cls.idempotent and not cls.append_only
@@ -112,7 +116,7 @@ class Repository(Generic[Record]):
 
         async def save(executor: Executor) -> None:
             repository = type(self)(executor)
-            async for chunk in chunks(records, ROWS_AT_ONCE):
+            async for chunk in chunks(records, ROWS_AT_ONCE, self._weigh):
                 await repository._save_chunk(chunk)  # noqa: SLF001 (of this class)
 
         # What can be read only once would be missing from a second attempt.
@@ -167,6 +171,13 @@ class Repository(Generic[Record]):
         self._check_kind(record)
         return self._records.values(record)
 
+    def _weigh(self, record: Record) -> int:
+        """Tell about how many bytes a record has in the fields that may have many."""
+        if not isinstance(record, self.record):
+            return 0  # it is refused when it is its turn
+        value_of = self._values_in(record).get
+        return sum([bytes_of(value) for name in self._long_fields if (value := value_of(name))])
+
     def _check_kind(self, record: object) -> None:
         if not isinstance(record, self.record):
             raise QueryError(
@@ -203,15 +214,21 @@ class Repository(Generic[Record]):
         """Pair rows with what they hold; those that hold nothing known are told or left out."""
         read = self._records.read if read is None else read
         for row in rows:
-            try:
-                record = read(row)
-            except UnreadableRecordError as error:
-                if not self._executor.skips_unreadable:
-                    raise
-                context = {"table": error.table, "key": error.key}
-                logger.warning("passed over a stored record: %s", error, extra=context)
-            else:
+            record = self._read_or_pass_over(row, read)
+            if record is not None:
                 yield row, record
+
+    def _read_or_pass_over(
+        self, row: Sequence[Any], read: Callable[[Sequence[Any]], Any]
+    ) -> Any | None:
+        try:
+            return read(row)
+        except UnreadableRecordError as error:
+            if not self._executor.skips_unreadable:
+                raise
+            context = {"table": error.table, "key": error.key}
+            logger.warning("passed over a stored record: %s", error, extra=context)
+            return None
 
     async def _delete(self, *key: object) -> bool:
         deleted = await self._executor.execute(
@@ -229,6 +246,20 @@ class ListedRepository(Repository[Record]):
 
     listing: ClassVar[ListQuery]
     """The list, in its order."""
+
+    _may_be_large: ClassVar[bool]
+    """Whether rows have values of any length, and a key in the record to read them by."""
+
+    _among_keys: ClassVar[AmongKeys | None]
+
+    @classmethod
+    def _build_statements(cls) -> None:
+        super()._build_statements()
+        cls._may_be_large = bool(cls._long_fields) and cls._tells_its_key
+        cls._among_keys = None
+        if len(cls._key) == 1:
+            every = select(*pick(cls.table, cls._fields))
+            cls._among_keys = AmongKeys("get", cls.table, every.where)
 
     async def page(
         self, *required: object, limit: int = 100, after: str | None = None, **filters: object
@@ -248,15 +279,26 @@ class ListedRepository(Repository[Record]):
 
     async def stream(self, *required: object, **filters: object) -> AsyncIterator[Record]:
         filters = self._named(required, filters)
-        position = None
+        query = self.listing.lean if self._may_be_large else self.listing.narrowed
+        beginning: Mapping[str, object] = {}
         while True:
-            # A page at a time, so that no connection is held while the caller works.
-            rows, last = await self._rows_after(position, ROWS_AT_ONCE, filters)
-            for _, record in self._readable(rows):
-                yield record
-            if last is None:
+            # Some rows at a time, so that no connection is held while the caller works.
+            statement, parameters = query({**filters, **beginning, LIMIT: ROWS_AT_ONCE})
+            rows = await self._executor.fetch(statement, parameters)
+            large: LargeRows | None = None
+            for row in rows:
+                whole: Sequence[Any] | None = row
+                if self._may_be_large and row[-1]:
+                    if large is None:
+                        large = LargeRows(rows, self._key_in, self._fetch_whole)
+                    whole = await large.take(row)
+                if whole is not None:
+                    record = self._read_or_pass_over(whole, self._records.read)
+                    if record is not None:
+                        yield record
+            if len(rows) < ROWS_AT_ONCE:
                 return
-            position = self.listing.position(last)
+            beginning = self.listing.after(self.listing.position(rows[-1]))
 
     def _named(
         self, required: tuple[object, ...], filters: Mapping[str, object]
@@ -277,20 +319,32 @@ class ListedRepository(Repository[Record]):
         rows = await self._executor.fetch(statement, parameters)
         return (rows[:limit], rows[limit - 1]) if len(rows) > limit else (rows, None)
 
+    def _key_in(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(row[self._fields.index(name)] for name in self._key)
+
+    async def _fetch_whole(self, keys: Sequence[tuple[Any, ...]]) -> Rows:
+        if self._among_keys is not None:
+            return await self._executor.fetch(*self._among_keys.of([key for (key,) in keys]))
+        return [
+            row
+            for key in keys
+            for row in await self._executor.fetch(
+                self._by_key, dict(zip(self._key, key, strict=True))
+            )
+        ]
+
 
 class KeyedRepository(ListedRepository[Record]):
     """Listed records that are read and deleted by a key of one column."""
 
-    _among_keys: ClassVar[AmongKeys]
+    _among_keys: ClassVar[AmongKeys]  # their key has one column
     _deletion_among_keys: ClassVar[AmongKeys]
 
     @classmethod
     def _build_statements(cls) -> None:
         super()._build_statements()
-        every, each = select(*pick(cls.table, cls._fields)), delete(cls.table)
-        cls._among_keys = AmongKeys("get", cls.table, every.where)
         cls._by_key = selection(cls.table, cls._fields, cls._key, cls._among_keys)
-        cls._deletion_among_keys = AmongKeys("delete", cls.table, each.where)
+        cls._deletion_among_keys = AmongKeys("delete", cls.table, delete(cls.table).where)
 
     async def get_many(self, keys: Iterable[NotBlankStr]) -> dict[NotBlankStr, Record]:
         wanted = self._as_stored("get", keys)

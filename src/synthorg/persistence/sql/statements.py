@@ -20,7 +20,7 @@ from sqlalchemy.sql import visitors
 
 from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql.dialects.base import Dialect, insert_values
-from synthorg.persistence.sql.types import Choice, ShortText, admission
+from synthorg.persistence.sql.types import Choice, JsonDocument, LongText, ShortText, admission
 
 EXISTING: Final = "existing_"
 """The prefix of a parameter that selects the row to change, beside the one with its new value."""
@@ -58,6 +58,7 @@ class Statement:
         "inserts",
         "needed",
         "of_rows",
+        "parameters",
         "replaces",
         "table",
     )
@@ -81,8 +82,9 @@ class Statement:
         self.of_rows = of_rows
         self.inserts = inserts
         self.replaces = replaces
+        self.parameters = tuple(parameters)
         self._admissions = tuple(
-            (parameter.key, admission(parameter.type)) for parameter in parameters
+            (parameter.key, admission(parameter.type)) for parameter in self.parameters
         )
         self.needed = frozenset(name for name, _ in self._admissions if self._is_needed(name))
         """The parameters that must not be None."""
@@ -334,6 +336,13 @@ def field_values(record: type[Any]) -> Callable[[Any], Parameters]:
         return vars
     values: Callable[[Any], Parameters] = record._asdict
     return values
+
+
+def long_columns(table: Table, columns: Iterable[str]) -> tuple[str, ...]:
+    """Name those of some columns that hold values of any length."""
+    return tuple(
+        name for name in columns if isinstance(table.columns[name].type, LongText | JsonDocument)
+    )
 
 
 def pick(table: Table, columns: Iterable[str]) -> list[ColumnElement[Any]]:

@@ -12,6 +12,7 @@ from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.sql.adoption.recognition import is_predecessor
 from synthorg.persistence.sql.adoption.schema import SESSIONS
 from synthorg.persistence.sql.adoption.transfer import Transfer, name_row
+from synthorg.persistence.sql.chunks import ROWS_AT_ONCE
 from synthorg.persistence.sql.repositories.artifacts import SQLArtifactRepository
 from synthorg.persistence.sql.repositories.audit import SQLAuditRepository
 from synthorg.persistence.sql.repositories.auth import SQLApiKeyRepository, SQLUserRepository
@@ -36,7 +37,7 @@ from synthorg.persistence.sql.repositories.workflows import (
     SQLWorkflowDefinitionRepository,
     SQLWorkflowExecutionRepository,
 )
-from synthorg.persistence.sql.repository import ROWS_AT_ONCE, Repository
+from synthorg.persistence.sql.repository import Repository
 from synthorg.persistence.sql.revisions import Progress
 
 logger = logging.getLogger(__name__)

@@ -21,12 +21,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from synthorg.persistence.sql.adoption.conversion import Conversion
-from synthorg.persistence.sql.repository import ROWS_AT_ONCE, Repository
+from synthorg.persistence.sql.chunks import BYTES_AT_ONCE, ROWS_AT_ONCE
+from synthorg.persistence.sql.repository import Repository
 from synthorg.persistence.sql.revisions import Progress
 from synthorg.persistence.sql.statements import pick
-
-BYTES_AT_ONCE: Final = 8 * 2**20
-"""How much a chunk holds at most, since one row alone may have tens of megabytes."""
 
 PREFIX: Final = "predecessor_"
 """What the name of an old table begins with while it stands aside."""

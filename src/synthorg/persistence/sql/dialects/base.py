@@ -305,6 +305,14 @@ class Dialect(ABC):
             moment: The column of the moment.
         """
 
+    def bytes_of(self, text: ColumnElement[Any]) -> ColumnElement[int]:
+        """Build the number of bytes of a text.
+
+        Args:
+            text: The column of the text.
+        """
+        return func.octet_length(text)
+
     def sum_of_counts(self, count: ColumnElement[Any]) -> ColumnElement[int]:
         """Build the sum of whole numbers, exact also beyond 64 bits.
 

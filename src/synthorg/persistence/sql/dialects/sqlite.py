@@ -18,9 +18,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
+    LargeBinary,
     String,
     Table,
     TypeDecorator,
+    cast,
     event,
     func,
     literal_column,
@@ -242,6 +244,9 @@ class SQLiteDialect(Dialect):
 
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
         return func.substr(moment, 1, len("2026-03-01"), type_=String())
+
+    def bytes_of(self, text: ColumnElement[Any]) -> ColumnElement[int]:
+        return func.length(cast(text, LargeBinary))  # octet_length() is of version 3.43
 
     def sum_of_counts(self, count: ColumnElement[Any]) -> ColumnElement[int]:
         # The sum itself ends at 64 bits, so that the upper halves are added up on their own.
