@@ -74,13 +74,21 @@ def by_fast_drivers() -> pytest.MarkDecorator:
     return pytest.mark.parametrize("place", fast, ids=str, indirect=True)
 
 
-@asynccontextmanager
-async def connected(url: str, **parameters: object) -> AsyncIterator[TransactionalBackend]:
+def with_parameters(url: str, **parameters: object) -> str:
+    """Add parameters to a URL, which may have others.
+
+    Args:
+        url: The URL.
+        parameters: The parameters, by name.
+    """
     query = "&".join(f"{name}={value}" for name, value in parameters.items())
     separator = "&" if "?" in url else "?"
-    backend = create_backend(
-        PersistenceConfig.from_url(f"{url}{separator}{query}" if query else url)
-    )
+    return f"{url}{separator}{query}" if query else url
+
+
+@asynccontextmanager
+async def connected(url: str, **parameters: object) -> AsyncIterator[TransactionalBackend]:
+    backend = create_backend(PersistenceConfig.from_url(with_parameters(url, **parameters)))
     await backend.connect()
     try:
         yield backend

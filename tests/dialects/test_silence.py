@@ -19,7 +19,7 @@ from synthorg.persistence.sql.dialects import idle_connections, silence
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from tests.conformance.kinds import COST_RECORDS
 from tests.conftest import checked_out_connections
-from tests.dialects.places import Place, connected, task
+from tests.dialects.places import Place, connected, task, with_parameters
 from tests.dialects.relay import Relay, relayed
 
 LIMITS: Final = {
@@ -34,7 +34,6 @@ SECONDS: Final = 8
 ROUTES: Final = {
     "lanes": {},
     "pool": {"prepared_statements": "false"},
-    "psycopg": {"driver": "psycopg"},
 }
 
 
@@ -56,9 +55,7 @@ CALLS: Final[list[Callable[[TransactionalBackend], Awaitable[object]]]] = [
 
 
 @pytest.fixture(params=ROUTES)
-def options(place: Place, request: pytest.FixtureRequest) -> dict[str, object]:
-    if request.param == "psycopg" and place.kind != "postgresql":
-        pytest.skip("a driver of PostgreSQL")
+def options(request: pytest.FixtureRequest) -> dict[str, object]:
     return {**LIMITS, **ROUTES[request.param]}
 
 
@@ -132,8 +129,7 @@ async def test_connecting_to_a_silent_server_ends_in_time(
 ) -> None:
     async with relayed(place.url) as (url, relay):
         relay.is_silent = True
-        query = "&".join(f"{name}={value}" for name, value in options.items())
-        backend = create_backend(PersistenceConfig.from_url(f"{url}?{query}"))
+        backend = create_backend(PersistenceConfig.from_url(with_parameters(url, **options)))
         async with asyncio.timeout(SECONDS):
             with pytest.raises(PersistenceConnectionError):
                 await backend.connect()
@@ -153,9 +149,24 @@ async def test_a_call_that_is_cancelled_meanwhile_ends_too(
             assert done
 
 
+async def test_a_cancelled_call_does_not_wait_for_the_limit_of_statements(
+    place: Place, options: dict[str, object]
+) -> None:
+    options = {**options, "statement_timeout_seconds": 60}
+    async with relayed_backend(place, options) as (backend, relay):
+        relay.is_silent = True
+        saving = asyncio.ensure_future(backend.tasks.save(task("two")))
+        await asyncio.sleep(0.1)
+        saving.cancel()
+        done, _ = await asyncio.wait([saving], timeout=SECONDS)
+        assert done
+
+
 async def test_without_a_limit_of_statements_an_answer_is_waited_for(place: Place) -> None:
     sleep = "SELECT pg_sleep(1)" if place.kind == "postgresql" else "SELECT SLEEP(1)"
-    dialect = create_dialect(PersistenceConfig.from_url(f"{place.url}?statement_timeout_seconds=0"))
+    dialect = create_dialect(
+        PersistenceConfig.from_url(with_parameters(place.url, statement_timeout_seconds=0))
+    )
     engine = dialect.create_engine()
     async with engine.connect() as connection:
         await dialect.step(connection, connection.execute(text(sleep)))

@@ -3,17 +3,16 @@
 Cancelled while it enters a pipeline, it stays there, and whoever gets the connection next fails.
 """
 
-import os
-import socket
 import time
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REQUEST_SECONDS: Final = 1.0
-PATIENCE_SECONDS: Final = 5.0
+from synthorg.persistence.sql.dialects.silence import driver_connection, hang_up
+
+REQUEST_SECONDS: Final = 0.5
+PATIENCE_SECONDS: Final = 1.0
 """How long the server may take to stop what it is asked to stop."""
 
 
@@ -30,9 +29,8 @@ class Interruption:
 
     async def __call__(self) -> None:
         """Ask, or hang up."""
-        try:
-            driver: Any = (await self._connection.get_raw_connection()).driver_connection
-        except SQLAlchemyError:  # it is lost, so that nothing runs there
+        driver = driver_connection(self._connection)
+        if driver is None:  # it is lost, so that nothing runs there
             return
         now = time.monotonic()
         self._began = now if self._began is None else self._began
@@ -41,13 +39,3 @@ class Interruption:
             return
         with suppress(Exception):  # it is asked again a moment later
             await driver.cancel_safe(timeout=REQUEST_SECONDS)
-
-
-def hang_up(driver: Any) -> None:
-    """End a connection under whoever waits for its answer.
-
-    Args:
-        driver: The driver's connection.
-    """
-    with suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as same:
-        same.shutdown(socket.SHUT_RDWR)
