@@ -100,7 +100,7 @@ class PersistenceBackend(Protocol):
         """Return the engine, for what the repositories do not offer; the backend closes it.
 
         Inside a unit of work, what may write on it is a UsageError: the unit's rollback would not
-        undo it, and on SQLite it would wait for the unit.
+        undo it, and on SQLite it would wait for the unit. Use the unit's `connection()` there.
         """
         ...
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import Protocol, runtime_checkable
 
 from synthorg.persistence.protocol import PersistenceBackend
@@ -147,6 +148,17 @@ class UnitOfWork(Stores, Protocol):
 
         Returns:
             A context manager that gives this unit of work.
+        """
+        ...
+
+    async def connection(self) -> AsyncConnection:
+        """Give the connection of the unit, for SQL of one's own in the same transaction.
+
+        `execute`, `scalar`, `scalars`, `exec_driver_sql` and `run_sync` run on it. Each is undone
+        alone when it fails with an error of SQLAlchemy's; a conflict with another transaction or
+        a lost connection is the error that the unit's own calls raise. Beginning, committing,
+        rolling back and streaming are a UsageError, and closing does nothing. MariaDB and MySQL
+        commit before DDL, which ends the unit with an error.
         """
         ...
 

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 
 class NotWritten(Exception):  # noqa: N818 (it says what is certain)
     """What went wrong did so before anything could be written.
@@ -144,6 +146,9 @@ class Express(ABC):
 
 class DriverTransaction(ABC):
     """One transaction past SQLAlchemy, on a connection of a driver; its first step begins it."""
+
+    connection: AsyncConnection
+    """SQLAlchemy's connection around it, which knows of no transaction."""
 
     @abstractmethod
     async def fetch(

@@ -41,6 +41,10 @@ class Session(Protocol):
         """
         ...
 
+    async def own_connection(self) -> AsyncConnection:
+        """Give the connection for statements of the application's own, inside a part."""
+        ...
+
     async def begin_part(self) -> None:
         """Begin a part (a savepoint), inside the innermost one that is open."""
         ...
@@ -93,6 +97,10 @@ class PublicSession:
         async with self._part():
             await self._carried_out(self._connection.execute(expression, values))
 
+    async def own_connection(self) -> AsyncConnection:
+        """Give the connection, as `Session` says."""
+        return self._connection
+
     async def begin_part(self) -> None:
         """Begin a part, as `Session` says."""
         self._parts.append(await self._carried_out(self._connection.begin_nested()))
@@ -135,6 +143,15 @@ class DirectSession:
         self.begin_part = transaction.begin_part
         self.end_part = transaction.end_part
         self.rollback = transaction.rollback
+        self._joined = False
+
+    async def own_connection(self) -> AsyncConnection:
+        """Give the connection, as `Session` says."""
+        connection = self._transaction.connection
+        if not self._joined:
+            await connection.execution_options(**self._preparation.dialect.joining_options())
+            self._joined = True
+        return connection
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Session` says."""

@@ -11,6 +11,8 @@ from contextlib import (
 )
 from typing import Any, Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from synthorg.persistence.errors import (
     DuplicateRecordError,
     PersistenceError,
@@ -23,6 +25,7 @@ from synthorg.persistence.sql.failures import failure_of, redacted, transaction_
 from synthorg.persistence.sql.preparation import Preparation
 from synthorg.persistence.sql.session import Session
 from synthorg.persistence.sql.statements import Parameters, Statement
+from synthorg.persistence.sql.unit_connection import UnitConnection
 
 NO_ROW: Final[Parameters] = {}
 
@@ -76,6 +79,39 @@ class Transaction:
             error: Why.
         """
         self.doom = error
+
+    async def connection(self) -> UnitConnection:
+        """Give the connection, for statements of the application's own."""
+        with self._use():
+            return UnitConnection(await self._session.own_connection(), self._run_own)
+
+    async def _run_own(self, step: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        """Run a step of the application's own, as a part that is undone when it fails.
+
+        Raises:
+            TransactionConflictError: If the transaction met another one.
+            PersistenceConnectionError: If the connection was lost.
+            Exception: What else SQLAlchemy raised; the transaction is left as it was.
+        """
+        with self._use():
+            await self._controlled(self._session.begin_part())
+            connection = await self._session.own_connection()
+            try:
+                result = await self._preparation.dialect.step(connection, step(connection))
+            except asyncio.CancelledError:
+                self._doom_by_cancellation()
+                raise
+            except Exception as error:
+                diagnosis = self._preparation.diagnose(error)
+                if diagnosis.fault not in (Fault.TRANSIENT, Fault.CONNECTION):
+                    await self._controlled(self._session.end_part(undo=True))
+                    raise
+                cause = redacted(error)
+            else:
+                await self._controlled(self._session.end_part(undo=False))
+                return result
+        self.doom = transaction_failure(diagnosis)
+        raise self.doom from cause
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""

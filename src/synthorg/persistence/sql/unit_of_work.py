@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from synthorg.persistence.sql.executor import Executor
 from synthorg.persistence.sql.repositories import Repositories
 from synthorg.persistence.sql.transaction import Transaction
@@ -24,6 +26,10 @@ class SQLUnitOfWork(Repositories):
         """Begin a savepoint, as `UnitOfWork` says."""
         async with self._transaction.savepoint():
             yield self
+
+    async def connection(self) -> AsyncConnection:
+        """Give the connection, as `UnitOfWork` says."""
+        return await self._transaction.connection()
 
     def executor_for(self, repository: str) -> Executor:  # noqa: ARG002 (all are on the same)
         """Give the transaction."""

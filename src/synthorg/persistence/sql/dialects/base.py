@@ -358,6 +358,10 @@ class Dialect(ABC):
         """
         return {"isolation_level": "SERIALIZABLE"}
 
+    def joining_options(self) -> Mapping[str, Any]:
+        """Give the execution options under which SQLAlchemy begins no transaction of its own."""
+        return {}
+
     def snapshot_options(self) -> Mapping[str, Any]:
         """Give the execution options of a transaction that sees one state and writes nothing."""
         return {"isolation_level": "REPEATABLE READ", READ_ONLY_OPTION: True}

@@ -157,6 +157,9 @@ class PostgreSQLDialect(Dialect):
         look_after(engine, self, connector.ping, config.connect_timeout_seconds)
         return engine
 
+    def joining_options(self) -> Mapping[str, Any]:
+        return {"isolation_level": "AUTOCOMMIT"}  # which the pool resets
+
     def _drop_what_is_of_no_use(self, context: ExceptionContext) -> None:
         """Have SQLAlchemy drop connections also to a server that turns out to be read-only.
 

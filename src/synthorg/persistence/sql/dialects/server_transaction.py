@@ -39,7 +39,7 @@ class ServerTransaction(DriverTransaction):
         dialect: Dialect,
         begin: Sequence[str],
     ) -> None:
-        self._connection = connection
+        self.connection = connection
         self._driver = driver
         self._diagnose = dialect.diagnose
         self._longest_answer_seconds = dialect.longest_answer_seconds
@@ -122,7 +122,7 @@ class ServerTransaction(DriverTransaction):
                     undone = True
         finally:
             if not undone:
-                await self._connection.invalidate()
+                await self.connection.invalidate()
 
     @asynccontextmanager
     async def _undone_if_it_fails(self) -> AsyncIterator[None]:

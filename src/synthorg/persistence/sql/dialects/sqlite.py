@@ -201,7 +201,7 @@ class SQLiteDialect(Dialect):
     ) -> DriverTransaction | None:
         if not self._config.prepared_statements:
             return None
-        return ThreadTransaction(await thread_of(connection), options[BEGIN_OPTION])
+        return ThreadTransaction(connection, await thread_of(connection), options[BEGIN_OPTION])
 
     def _engine_with(self, **pool: Any) -> AsyncEngine:
         path = MEMORY if self._in_memory else str(_usable_path(self._config.path))
@@ -273,6 +273,9 @@ class SQLiteDialect(Dialect):
 
     def unit_options(self) -> Mapping[str, Any]:
         return self.begin_options(write=True)  # there is only one writer
+
+    def joining_options(self) -> Mapping[str, Any]:
+        return {BEGIN_OPTION: None}
 
     def snapshot_options(self) -> Mapping[str, Any]:
         return self.begin_options(write=False)  # its first read fixes what it sees

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import aiosqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.sql.completion import SECONDS_BETWEEN_INTERRUPTS, to_the_end
@@ -173,9 +174,16 @@ class SQLiteExpress(Express):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[DriverTransaction]:
         """Begin a transaction, as `Express` says."""
-        transaction = ThreadTransaction(self._writer, "IMMEDIATE")
-        async with self._turns, ended(transaction):
-            yield transaction
+        connection = self._connections[0]
+        transaction = ThreadTransaction(connection, self._writer, "IMMEDIATE")
+        async with self._turns:
+            try:
+                async with ended(transaction):
+                    yield transaction
+            finally:
+                if connection.in_transaction():  # in the eyes of SQLAlchemy, after own SQL
+                    with suppress(SQLAlchemyError):
+                        await to_the_end(connection.rollback())
 
     async def _connect(self) -> ThreadConnection:
         connection = await self._engine.connect()
@@ -188,11 +196,13 @@ class ThreadTransaction(DriverTransaction):
 
     Args:
         connection: The connection, which this alone uses.
+        driver: The driver's own behind it.
         mode: The kind of BEGIN.
     """
 
-    def __init__(self, connection: ThreadConnection, mode: str) -> None:
-        self._connection = connection
+    def __init__(self, connection: AsyncConnection, driver: ThreadConnection, mode: str) -> None:
+        self.connection = connection
+        self._connection = driver
         self._begin = f"BEGIN {mode}"
         self._begun = False
         self._parts = 0
