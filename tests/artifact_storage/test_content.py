@@ -2,6 +2,7 @@ import asyncio
 import errno
 import os
 import stat
+from array import array
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from synthorg.persistence.errors import (
     PersistenceError,
     QueryError,
     RecordNotFoundError,
+    UsageError,
 )
 from synthorg.persistence.filesystem_artifact_storage import FileSystemArtifactStorage
 from tests.artifact_storage.helpers import contents, paths, put
@@ -35,6 +37,20 @@ async def test_content_comes_back_as_it_was(
     assert await storage.retrieve("a1") == content
     assert await storage.exists("a1")
     assert await FileSystemArtifactStorage(data_dir).retrieve("a1") == content
+
+
+async def test_content_is_bytes_of_any_kind_and_nothing_else(
+    storage: FileSystemArtifactStorage,
+) -> None:
+    ways: list[Any] = [bytearray(b"abcd"), memoryview(b"abcd"), memoryview(array("H", [1, 2]))]
+    for content in ways:
+        assert await storage.store("a", content) == 4
+        assert await storage.retrieve("a") == bytes(content)
+    others: list[Any] = ["text", None, 5, [1], object()]
+    for other in others:
+        with pytest.raises(UsageError, match=r"must be bytes, not \w+"):
+            await storage.store("a", other)
+    assert await storage.retrieve("a") == bytes(ways[-1])
 
 
 async def test_storing_again_replaces(storage: FileSystemArtifactStorage) -> None:

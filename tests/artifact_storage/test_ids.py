@@ -2,6 +2,8 @@ import re
 import tempfile
 import unicodedata
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -57,6 +59,20 @@ async def test_an_id_that_is_more_than_a_name_is_refused_before_any_file_is_touc
         with pytest.raises(ValueError, match="id of an artifact must not") as caught:
             await attempt
         assert str(caught.value).isascii()
+    assert paths(tmp_path) == set()
+
+
+async def test_an_id_is_text(storage: FileSystemArtifactStorage, tmp_path: Path) -> None:
+    ids: list[Any] = [None, 5, b"report", ["report"], uuid4()]
+    for artifact_id in ids:
+        for attempt in (
+            storage.store(artifact_id, b"report"),
+            storage.retrieve(artifact_id),
+            storage.delete(artifact_id),
+            storage.exists(artifact_id),
+        ):
+            with pytest.raises(ValueError, match="id of an artifact must be text"):
+                await attempt
     assert paths(tmp_path) == set()
 
 

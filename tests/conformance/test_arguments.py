@@ -10,7 +10,16 @@ from uuid import uuid4
 import pytest
 
 from synthorg.entities import SYSTEM_USER_ID, TaskStatus
-from synthorg.persistence import PersistenceBackend, QueryError
+from synthorg.persistence import (
+    PersistenceBackend,
+    PersistenceConfig,
+    QueryError,
+    SQLiteConfig,
+    UnitOfWork,
+    UsageError,
+    create_backend,
+)
+from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from synthorg.persistence.transactions import Stores, TransactionalBackend
 from tests.conformance.kind import Kind
 from tests.conformance.kinds import MOMENT, PRESETS, SETTINGS, TASKS, USERS, kinds
@@ -254,6 +263,37 @@ async def test_a_setting_of_the_system_has_a_key_and_a_value(
         await unmigrated.set_setting(nothing, "value")
     with pytest.raises(QueryError, match=r"save settings .*: value must not be None"):
         await unmigrated.set_setting("key", nothing)
+
+
+async def test_what_is_run_in_a_transaction_has_to_be_an_async_function(
+    backend: TransactionalBackend,
+) -> None:
+    def save(unit: UnitOfWork) -> object:
+        return unit
+
+    works: list[Any] = [None, 5, "text", backend.transaction(), save]
+    for work in works:
+        with pytest.raises(UsageError, match=r"must be an async function of a unit of work"):
+            await backend.run_in_transaction(work)
+    assert await backend.tasks.list_tasks() == ()
+
+
+async def test_a_transaction_is_read_only_or_not(backend: TransactionalBackend) -> None:
+    choices: list[Any] = [None, 1, "x", "False"]
+    for choice in choices:
+        with pytest.raises(UsageError, match=r"read_only must be True or False"):
+            async with backend.transaction(read_only=choice):
+                pass
+
+
+def test_a_backend_is_made_of_a_configuration() -> None:
+    others: list[Any] = [None, "sqlite:///file.db", {"backend": "sqlite"}, SQLiteConfig()]
+    for other in others:
+        with pytest.raises(UsageError, match=r"PersistenceConfig.* not of a \w+"):
+            create_backend(other)
+    for other in [*others[:3], PersistenceConfig()]:
+        with pytest.raises(UsageError, match=r"SQLiteConfig, not of a \w+"):
+            SQLitePersistenceBackend(other)
 
 
 async def test_groups_that_are_no_groups_are_refused(unmigrated: Stores) -> None:

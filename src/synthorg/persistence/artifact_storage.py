@@ -12,7 +12,8 @@ class ArtifactStorageBackend(Protocol):
     Ids compare exactly: case, accents and trailing spaces matter. An id that could be more than a
     name to a file system is a ValueError on every method, before anything is touched: one that is
     blank, longer than 255 characters or made of dots, one with a slash, a backslash, a NUL or a
-    drive, and the names of Windows' devices. All else that fails is a PersistenceError.
+    drive, the names of Windows' devices, and what is no text. All else that fails is a
+    PersistenceError.
 
     A write is atomic and durable: when it returns it survives a loss of power, and whatever
     interrupts it leaves either the old or the new content. A write that is cancelled is completed
@@ -40,6 +41,7 @@ class ArtifactStorageBackend(Protocol):
         Raises:
             ArtifactTooLargeError: If the content exceeds the largest size for one artifact.
             ArtifactStorageFullError: If it would exceed the capacity, or the disk is full.
+            UsageError: If the content is not bytes.
         """
         ...
 

@@ -1,6 +1,7 @@
 """From a configuration to a backend."""
 
 from synthorg.persistence.config import PersistenceConfig, SQLiteConfig
+from synthorg.persistence.errors import UsageError
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
@@ -21,7 +22,14 @@ def create_backend(config: PersistenceConfig) -> ManagedBackend:
 
     Raises:
         PersistenceConnectionError: If the backend's name is unknown, or its section is missing.
+        UsageError: If it is no configuration.
     """
+    given: object = config
+    if not isinstance(given, PersistenceConfig):
+        raise UsageError(
+            f"a backend is made of a PersistenceConfig, not of a {type(given).__name__}; "
+            "PersistenceConfig.from_url() makes one of a URL"
+        )
     section = config.section
     if isinstance(section, SQLiteConfig):
         return SQLitePersistenceBackend(section)

@@ -25,6 +25,7 @@ from synthorg.persistence.errors import (
     ArtifactTooLargeError,
     QueryError,
     RecordNotFoundError,
+    UsageError,
 )
 
 logger = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class FileSystemArtifactStorage(ArtifactStorageBackend):
     @override
     async def store(self, artifact_id: NotBlankStr, content: bytes) -> int:
         path = self._path(artifact_id)
+        content = _as_bytes(content)
         if len(content) > self._max_artifact_bytes:
             raise ArtifactTooLargeError(
                 f"artifact {artifact_id!r} has {len(content)} bytes, but one artifact may have at "
@@ -208,8 +210,17 @@ class FileSystemArtifactStorage(ArtifactStorageBackend):
         return total
 
 
-def _reason_id_is_refused(artifact_id: str) -> str | None:
+def _as_bytes(content: object) -> bytes:
+    """Take the bytes, of which nobody can change one while they are written."""
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(content)
+    raise UsageError(f"the content of an artifact must be bytes, not {type(content).__name__}")
+
+
+def _reason_id_is_refused(artifact_id: object) -> str | None:
     """Say why an id is not just a name, or None when it is."""
+    if not isinstance(artifact_id, str):
+        return "must be text"
     if (reason := reason_text_is_unstorable(artifact_id)) is not None:
         return reason
     if len(artifact_id) > LONGEST_KEY:

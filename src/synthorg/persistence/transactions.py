@@ -208,6 +208,7 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
             What the function returned in the attempt that was committed.
 
         Raises:
+            UsageError: If it is no async function.
             TransactionConflictError: If every attempt met another transaction.
             PersistenceError: If the work or the commit failed otherwise.
         """

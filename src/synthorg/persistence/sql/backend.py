@@ -5,13 +5,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from inspect import isawaitable
 from types import TracebackType
 from typing import Any, Final, Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from synthorg.entities import NotBlankStr
-from synthorg.persistence.errors import NotConnectedError
+from synthorg.persistence.errors import NotConnectedError, UsageError
 from synthorg.persistence.sql import migration
 from synthorg.persistence.sql.database import Database
 from synthorg.persistence.sql.dialects.base import Dialect
@@ -28,6 +29,8 @@ SYSTEM_NAMESPACE: Final = "_system"
 HEALTH_CHECK_SECONDS: Final = 4.5
 CLEARING_UP_SECONDS: Final = 0.5
 """How long a health check waits for the end of a question that got no answer."""
+
+_WORK: Final = "what is run in a transaction must be an async function of a unit of work"
 
 
 class SQLPersistenceBackend(Repositories):
@@ -118,6 +121,9 @@ class SQLPersistenceBackend(Repositories):
 
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[SQLUnitOfWork]:
+        given: object = read_only
+        if not isinstance(given, bool):
+            raise UsageError(f"read_only must be True or False, not a {type(given).__name__}")
         database = self.database_for("transaction()")
         async with database.unit(read_only=read_only) as transaction:
             yield SQLUnitOfWork(transaction)
@@ -125,9 +131,15 @@ class SQLPersistenceBackend(Repositories):
     async def run_in_transaction(
         self, work: Callable[[SQLUnitOfWork], Awaitable[Result]]
     ) -> Result:
+        if not callable(work):
+            raise UsageError(f"{_WORK}, not a {type(work).__name__}")
+
         async def attempt() -> Result:
             async with self.transaction() as unit:
-                return await work(unit)
+                result = work(unit)
+                if not isawaitable(result):
+                    raise UsageError(f"{_WORK}: this one returned a {type(result).__name__}")
+                return await result
 
         return await run_again_on_conflict(attempt)
 
