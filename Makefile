@@ -3,11 +3,15 @@ PYTHON ?= python3
 DATABASE ?= sqlite:///demo.db
 # More processes than cores, since tests wait for servers about half of their time.
 WORKERS ?= 4
+# What `make test-faults` does; `make test` has three seconds of it on each route to each database.
+SEEDS ?= 2
+MINUTES ?= 1
+DATABASES ?= sqlite or postgresql or mariadb
 VENV := .venv
 INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-sqlalchemy test-psycopg test-poolers test-all lint bench clean
+.PHONY: help demo test test-sqlalchemy test-psycopg test-poolers test-faults test-all lint bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -34,6 +38,10 @@ test-psycopg: $(VENV)/test.installed  ## Run the conformance suite on PostgreSQL
 
 test-poolers: $(VENV)/test.installed  ## Run the tests behind PgBouncer, which has to be installed
 	TEST_POOLERS=true $(VENV)/bin/python -m pytest tests/dialects/test_poolers.py
+
+test-faults: $(VENV)/test.installed  ## Break connections for MINUTES on each of DATABASES, SEEDS times
+	TEST_FAULT_SEEDS=$(SEEDS) TEST_FAULT_SECONDS=$$(( $(MINUTES) * 60 )) \
+		$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) tests/faults -k '$(DATABASES)'
 
 test-all:  ## Run all tests on every supported interpreter found
 	@set -e; for interpreter in $(INTERPRETERS); do \

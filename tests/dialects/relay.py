@@ -34,11 +34,16 @@ class Relay:
         self._is_away = False
         self._writers: set[asyncio.StreamWriter] = set()
 
+    def cut(self) -> None:
+        """End all connections."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
     def hang_up(self) -> None:
         """End all connections, and each new one at once."""
         self._is_away = True
-        for writer in self._writers:
-            writer.transport.abort()
+        self.cut()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""

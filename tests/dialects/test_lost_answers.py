@@ -28,6 +28,7 @@ from tests.conformance.kinds import (
     MESSAGES,
     TASKS,
 )
+from tests.conftest import checked_out_connections
 from tests.dialects.places import Place, by_fast_drivers, connected, task
 from tests.dialects.relay import Relay, relayed
 from tests.dialects.test_servers import kill, other_sessions
@@ -227,6 +228,18 @@ async def test_many_records_that_can_be_read_once_are_not_saved_again(
         with pytest.raises(OutcomeUnknownError):
             await it.lose(lambda: it.backend.cost_records.save_many(costs), COMMIT)
         assert len(await it.backend.cost_records.query(agent_id=MARK)) <= 1
+
+
+async def test_what_is_lost_after_the_commit_makes_no_failure_of_it(place: Place) -> None:
+    """When the connection goes back to the pool, it is told to roll back and to forget."""
+    if place.kind != "mariadb":
+        pytest.skip("nothing is said to the server then")
+    async with cut(place, "false") as it:
+        cost = COST_RECORDS.make(agent_id=MARK)
+        for _ in range(8):
+            await it.lose(lambda: it.backend.cost_records.save(cost), "ROLLBACK")
+        assert checked_out_connections(it.backend) == 0
+        assert len(await it.backend.cost_records.query(agent_id=MARK)) == 8
 
 
 @routes

@@ -16,7 +16,6 @@ from synthorg.persistence.errors import (
 )
 from synthorg.persistence.sql.completion import to_the_end
 from synthorg.persistence.sql.dialects.base import Dialect, Fault, Sharing, lost
-from synthorg.persistence.sql.dialects.silence import SilenceError
 from synthorg.persistence.sql.executor import Executor, Result, Rows
 from synthorg.persistence.sql.failures import (
     failure_of,
@@ -471,12 +470,21 @@ class Database:
             yield connection
         finally:
             try:
-                # Rolls back what was not committed; a cancelled caller must not leave that undone.
-                with suppress(SilenceError), self.dialect.patience(connection):
-                    await to_the_end(connection.close())
+                await to_the_end(self._given_back(connection))
             finally:
                 self._in_use.discard(connection)
                 self._ended.set()
+
+    async def _given_back(self, connection: AsyncConnection) -> None:
+        """Roll back what was not committed; a cancelled caller must not leave that undone."""
+        # What is lost now says nothing of what was done before.
+        with suppress(*self._preparation.foreign_errors):
+            try:
+                with self.dialect.patience(connection):
+                    await connection.close()
+            except BaseException:
+                await connection.invalidate()
+                raise
 
     @asynccontextmanager
     async def _begun(

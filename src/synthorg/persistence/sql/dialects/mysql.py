@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    event,
     func,
     literal_column,
     null,
@@ -78,6 +79,10 @@ from synthorg.persistence.sql.dialects.tls import client_context
 from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.forks import guard
 from synthorg.persistence.sql.turns import Turns
+
+LEVEL_OPTION: Final = "synthorg_isolation_level"
+"""The execution option of one transaction's isolation level, and where a session's is remembered.
+SQLAlchemy's own is set back when a session returns to the pool; failing, it loses its place."""
 
 CACHED_STATEMENTS: Final = 256  # all that the repositories have
 SHORT_LOCK_WAIT: Final = "innodb_lock_wait_timeout = 1"  # the least that the server takes
@@ -237,7 +242,7 @@ class MySQLDialect(Dialect):
             return None
         driver = AsyncmyDriver((await connection.get_raw_connection()).driver_connection)
         # For the next transaction alone; and the session's own is a level that all have.
-        level = options.get("isolation_level", ISOLATION_LEVEL)
+        level = options.get(LEVEL_OPTION, ISOLATION_LEVEL)
         access = " READ ONLY" if options.get(READ_ONLY_OPTION) else ""
         begin = [f"SET TRANSACTION ISOLATION LEVEL {level}", f"START TRANSACTION{access}"]
         return ServerTransaction(connection, driver, self, begin)
@@ -274,6 +279,7 @@ class MySQLDialect(Dialect):
             **(pool_options(config, connections) | options),
         )
         guard(engine, self.connections, sever)
+        event.listen(engine.sync_engine, "begin", _begin)
         look_after(
             engine,
             self,
@@ -281,6 +287,12 @@ class MySQLDialect(Dialect):
             config.connect_timeout_seconds,
         )
         return engine
+
+    def unit_options(self) -> Mapping[str, Any]:
+        return _with_own_option(super().unit_options())
+
+    def snapshot_options(self) -> Mapping[str, Any]:
+        return _with_own_option(super().snapshot_options())
 
     async def inspect_server(self, connection: AsyncConnection) -> None:
         limit = await connection.scalar(text("SELECT @@max_allowed_packet"))
@@ -454,6 +466,21 @@ def _forbidden_by_option(message: str) -> Diagnosis:
     if option is None or option[0] in _READ_ONLY_OPTIONS:
         return _READ_ONLY
     return Diagnosis(Fault.REFUSED, f"the server's option {option[0]} forbids it")
+
+
+def _with_own_option(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    renamed = {"isolation_level": LEVEL_OPTION}
+    return {renamed.get(name, name): value for name, value in options.items()}
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    wanted = options.get(LEVEL_OPTION, ISOLATION_LEVEL)
+    if "isolation_level" in options:  # SQLAlchemy has set it, and will set it back
+        connection.info[LEVEL_OPTION] = ISOLATION_LEVEL
+    elif connection.info.get(LEVEL_OPTION, ISOLATION_LEVEL) != wanted:
+        connection.exec_driver_sql(f"SET SESSION TRANSACTION ISOLATION LEVEL {wanted}")
+        connection.info[LEVEL_OPTION] = wanted
 
 
 def _serves(columns: Iterable[ColumnElement[Any]], order_by: Sequence[str]) -> bool:
