@@ -6,24 +6,22 @@ TEST_FAULT_SECONDS how long each time.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 from typing import Final
 
 import pytest
 
 from synthorg.persistence import TransactionalBackend
-from tests.conftest import ServerPool, checked_out_connections
+from tests.conftest import checked_out_connections
 from tests.dialects.places import Place, connected
 from tests.dialects.relay import relayed
 from tests.dialects.test_servers import other_sessions
 from tests.faults.faults import Faults
 from tests.faults.ledger import Ledger, Told
 from tests.faults.worker import Worker, stored
-from tests.servers.mariadb import MariaDB
-from tests.servers.postgresql import PostgreSQL
-from tests.servers.sqlite import SQLiteFiles
 
 SEEDS: Final = int(os.environ.get("TEST_FAULT_SEEDS", "1"))
 SECONDS: Final = float(os.environ.get("TEST_FAULT_SECONDS", "3"))
@@ -38,33 +36,19 @@ LIMITS: Final = {
 }
 
 ROUTES: Final = {
-    "lanes": {},
+    "lanes": {"prepared_statements": "true"},
     "pool": {"prepared_statements": "false"},
-    "psycopg": {"driver": "psycopg"},
 }
 
 seeds = pytest.mark.parametrize("seed", range(SEEDS))
 
 
-@pytest.fixture(params=[PostgreSQL, MariaDB], ids=lambda kind: kind.name)
-def place(request: pytest.FixtureRequest, server_pool: ServerPool) -> Iterator[Place]:
-    kind: type[PostgreSQL | MariaDB] = request.param
-    with server_pool.get(kind).migrated_database() as url:
-        yield Place(kind.name, url)
-
-
-@pytest.fixture
-def file_url(server_pool: ServerPool) -> Iterator[str]:
-    with server_pool.get(SQLiteFiles).migrated_database() as url:
-        yield url
-
-
 @pytest.mark.parametrize("route", ROUTES)
 @seeds
 async def test_what_callers_are_told_is_what_is_stored(place: Place, route: str, seed: int) -> None:
-    if route == "psycopg" and place.kind != "postgresql":
-        pytest.skip("a driver of PostgreSQL")
-    random = Random(f"{place.kind} {route} {seed}")
+    if route == "lanes" and not place.is_fast:
+        pytest.skip("it has none")
+    random = Random(f"{place.driver} {route} {seed}")
     async with (
         connected(place.url) as other,
         other.get_db().connect() as killer,
@@ -82,11 +66,11 @@ async def test_what_callers_are_told_is_what_is_stored(place: Place, route: str,
 @pytest.mark.parametrize("prepared", ["true", "false"], ids=["sqlite-lanes", "sqlite-pool"])
 @seeds
 async def test_what_cancelled_callers_find_is_what_is_stored(
-    file_url: str, prepared: str, seed: int
+    sqlite_file: Path, prepared: str, seed: int
 ) -> None:
     random = Random(f"sqlite {prepared} {seed}")
     async with (
-        connected(file_url, prepared_statements=prepared) as backend,
+        connected(f"sqlite:///{sqlite_file}", prepared_statements=prepared) as backend,
         checked(backend, backend, random) as ledger,
     ):
         await run(backend, ledger, random, faults=None)
