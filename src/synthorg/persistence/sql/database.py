@@ -495,8 +495,15 @@ class Database:
         # close, so that a cancellation meanwhile would leave the connection checked out.
         await connection.execution_options(**options)
         yield
-        if write:
+        if not write:
+            return
+        try:
             await self._commit(connection, connection.commit())
+        except BaseException:
+            # SQLAlchemy takes a transaction whose COMMIT failed for ended, and would hand it on to
+            # the next user; without it, the pool rolls back whatever is open on the connection.
+            await to_the_end(connection.rollback())
+            raise
 
     async def _commit(self, connection: AsyncConnection, commit: Awaitable[None]) -> None:
         try:
