@@ -171,6 +171,9 @@ async def test_what_depends_on_what_is_stored_is_not_made_again(place: Place) ->
             await it.lose(
                 lambda: settings.set("n", "new", MARK, "2", expected_updated_at=""),
             )
+        await settings.set(MARK, "k", "value", "1")
+        with pytest.raises(OutcomeUnknownError):  # or it would tell that nothing was deleted
+            await it.lose(lambda: settings.delete_namespace(MARK))
         with pytest.raises(OutcomeUnknownError):
             await it.lose(lambda: it.backend.workflow_definitions.save(definition))
         if await it.backend.workflow_definitions.get(definition.id) is None:

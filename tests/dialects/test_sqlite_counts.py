@@ -11,6 +11,7 @@ import pytest
 
 from synthorg.persistence.sql import prepared
 from synthorg.persistence.sql.dialects.sqlite_express import ThreadConnection
+from synthorg.persistence.sql.lanes import CALLS_AT_ONCE
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from tests.conformance.kinds import COST_RECORDS, HEARTBEATS, MESSAGES, MOMENT, SETTINGS, TASKS
 from tests.dialects.test_sqlite import connections, opened
@@ -121,6 +122,15 @@ async def test_saves_that_wait_share_a_trip_and_a_commit(observed: Observed) -> 
     # The first one goes alone, as it cannot know of the others.
     assert counts.trips == 2
     assert counts.statements == {"BEGIN": 1, "INSERT": AT_ONCE, "COMMIT": 1}
+
+
+async def test_no_trip_keeps_its_first_caller_waiting_for_any_number_of_others(
+    observed: Observed,
+) -> None:
+    tasks = [TASKS.make(id=str(number)) for number in range(1 + 2 * CALLS_AT_ONCE + 1)]
+    async with observed.counted() as counts:
+        await asyncio.gather(*map(observed.backend.tasks.save, tasks))
+    assert counts.trips == 4  # the first one alone, two full ones, and the last
 
 
 async def test_a_save_that_fails_costs_the_others_no_commit(observed: Observed) -> None:

@@ -1,0 +1,42 @@
+"""What must not be left half done ends before its caller goes on, and tells how."""
+
+import asyncio
+
+import pytest
+
+from synthorg.persistence.sql.completion import to_the_end
+
+
+async def test_the_result_of_the_step_is_given() -> None:
+    assert await to_the_end(asyncio.sleep(0, "done")) == "done"
+
+
+async def test_an_error_of_the_step_comes_out() -> None:
+    async def fail() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await to_the_end(fail())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancelled_caller_is_told_of_that_when_the_step_has_ended(*, fails: bool) -> None:
+    ends, ended = asyncio.Event(), False
+
+    async def step() -> None:
+        nonlocal ended
+        await ends.wait()
+        ended = True
+        if fails:
+            raise LookupError
+
+    caller = asyncio.create_task(to_the_end(step()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        caller.cancel()
+    await asyncio.sleep(0)
+    assert not caller.done()
+    ends.set()
+    await asyncio.wait([caller])
+    assert ended
+    assert caller.cancelled()
