@@ -29,6 +29,19 @@ async def test_namespace_and_key_are_not_run_together(backend: PersistenceBacken
     assert await backend.settings.get("abc", "") is None
 
 
+async def test_a_swap_changes_the_setting_of_its_namespace_and_key_alone(
+    backend: PersistenceBackend,
+) -> None:
+    for namespace, key in (("a", "1"), ("a", "2"), ("b", "1")):
+        await backend.settings.set(namespace, key, "old", "then")
+    assert await backend.settings.set("a", "1", "new", "now", expected_updated_at="then")
+    assert await backend.settings.get_all() == (
+        ("a", "1", "new", "now"),
+        ("a", "2", "old", "then"),
+        ("b", "1", "old", "then"),
+    )
+
+
 async def test_all_settings_are_listed_by_namespace_and_then_by_key(
     backend: PersistenceBackend,
 ) -> None:
