@@ -22,6 +22,7 @@ from synthorg.persistence import (
     PersistenceError,
     QueryError,
     SQLiteConfig,
+    UsageError,
     VersionConflictError,
 )
 from synthorg.persistence.sql import tables
@@ -488,7 +489,7 @@ async def test_a_transaction_of_ones_own_on_the_one_connection_in_memory_is_name
     async with opened(":memory:") as backend:
         await backend.migrate()
         async with backend.get_db().begin():
-            with pytest.raises(PersistenceError, match=r"cannot save tasks.*transaction"):
+            with pytest.raises(UsageError, match=r"transaction of get_db\(\) open"):
                 await backend.tasks.save(TASKS.example)
         await backend.tasks.save(TASKS.example)
 
