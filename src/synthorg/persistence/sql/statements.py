@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 from sqlalchemy import (
@@ -92,7 +93,8 @@ class Statement:
     def _is_needed(self, parameter: str) -> bool:
         if self.action != SAVING:
             return True  # what is compared with NULL matches nothing
-        return not self.table.columns[parameter.removeprefix(EXISTING)].nullable
+        column = self.table.columns.get(parameter.removeprefix(EXISTING))
+        return column is not None and not column.nullable
 
     @property
     def repeatable(self) -> bool:
@@ -310,16 +312,22 @@ def equal(
 
 def _members(record: type[Any], field: str) -> tuple[str, ...] | None:
     """Find the texts that a field may be, where they are few."""
+    if field not in field_names(record):
+        return None
     if issubclass(record, BaseModel):
         annotation: Any = record.model_fields[field].annotation
     else:
         annotation = get_type_hints(record)[field]
-    for kind in (annotation, *get_args(annotation)):  # the second, where it may be None
-        if get_origin(kind) is Literal:
-            return get_args(kind)
-        if isinstance(kind, type) and issubclass(kind, StrEnum):
-            return tuple(member.value for member in kind)
-    return None
+    is_union = get_origin(annotation) in (Union, UnionType)
+    kinds = [*get_args(annotation)] if is_union else [annotation]
+    if NoneType in kinds:
+        kinds.remove(NoneType)
+    if len(kinds) != 1:
+        return None
+    (kind,) = kinds
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return tuple(member.value for member in kind)
+    return get_args(kind) if get_origin(kind) is Literal else None
 
 
 def field_names(record: type[Any]) -> tuple[str, ...]:
