@@ -1,12 +1,15 @@
 """Alembic's environment: on a connection that code hands over, on its own, or offline."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from logging.config import fileConfig
 from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.util import CommandError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.errors import PersistenceError
@@ -15,7 +18,7 @@ from synthorg.persistence.sql.comparison import COMPARISON
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.failures import redacted
-from synthorg.persistence.sql.migration import CONNECTION, explain
+from synthorg.persistence.sql.migration import CONNECTION, adjust_storage, explain
 from synthorg.persistence.sql.operations import DIALECT
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from synthorg.persistence.sql.types import UtcDateTime
@@ -44,10 +47,23 @@ SETTINGS: dict[str, Any] = COMPARISON | {
 
 async def run_on_own_engine(dialect: Dialect) -> None:
     """Run the command on a connection of its own, since `alembic` hands over none."""
-    engine = dialect.create_engine()
+    if environment.only_looks(dialect, SETTINGS):
+        dialect.refuse_absence()
+        with dialect.view() as view:
+            async with connection_of(view.engine) as connection:
+                await connection.run_sync(environment.run, dialect, SETTINGS)
+        return
+    async with connection_of(dialect.create_engine()) as connection:
+        await connection.run_sync(environment.run, dialect, SETTINGS)
+        await adjust_storage(connection, dialect)
+
+
+@asynccontextmanager
+async def connection_of(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Give the one connection of an engine, and dispose of both."""
     try:
         async with engine.connect() as connection:
-            await connection.run_sync(environment.run, dialect, SETTINGS)
+            yield connection
     finally:
         await engine.dispose()
 

@@ -14,7 +14,7 @@ from synthorg.persistence.config import DATABASE_URL_VARIABLE
 from synthorg.persistence.sql import migration
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.schema_check import find_drift
-from synthorg.persistence.sql.schema_state import Condition
+from synthorg.persistence.sql.schema_state import NOT_OURS, Condition
 
 EXIT_CODES = """
 Exit codes: 0 done; 1 the schema is not as it should be, or a migration was refused or failed;
@@ -65,6 +65,7 @@ def migrate(
         if sql:
             _write_script(dialect, to)
             return
+        _refuse_untouched(dialect)
         with_database(dialect, lambda opened: migration.upgrade(opened, to, _Progress()))
         _say("nothing more to do")
 
@@ -124,6 +125,7 @@ def downgrade(
     with reported():
         dialect = _patient(dialect_of(database), wait)
         dialect.refuse_absence()
+        _refuse_untouched(dialect)
         if not yes:
             lost = "ALL of its data" if revision == BASE else f"what {revision} cannot hold"
             typer.confirm(f"Delete {lost} from {dialect.description}?", abort=True, err=True)
@@ -135,6 +137,15 @@ def _patient(dialect: Dialect, seconds: float | None) -> Dialect:
     if seconds is not None:
         dialect.migration_patience_seconds = seconds
     return dialect
+
+
+def _refuse_untouched(dialect: Dialect) -> None:
+    """Refuse what must not be migrated before it is opened in a way that might change it."""
+    if not dialect.is_there:
+        return
+    state = ask(dialect, lambda connection: migration.find_schema_state(connection, dialect))
+    if state.condition in NOT_OURS:
+        fail(f"cannot migrate: {state.description}; nothing was touched", ExitCode.REFUSED)
 
 
 def _write_script(dialect: Dialect, revision: str) -> None:

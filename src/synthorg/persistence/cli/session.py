@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.errors import PersistenceConnectionError, QueryError
@@ -16,6 +17,9 @@ from synthorg.persistence.sql.failures import redacted
 from synthorg.persistence.sql.migration import find_schema_problem
 
 Result = TypeVar("Result")
+
+ATTEMPTS: Final = 3
+"""How often a database is looked at when somebody writes meanwhile."""
 
 
 def dialect_of(url: str | None) -> Dialect:
@@ -43,14 +47,38 @@ def with_database(
 def ask(dialect: Dialect, question: Callable[[Connection], Result]) -> Result:
     """Ask an existing database something, and change nothing in it."""
     dialect.refuse_absence()
+    return asyncio.run(_ask(dialect, question))
 
-    async def run(database: Database) -> Result:
-        try:
-            async with database.engine.connect() as connection:
-                return await connection.run_sync(question)
-        except (SQLAlchemyError, OSError) as error:
-            diagnosis, cause = dialect.diagnose(error), redacted(error)
-        kind = PersistenceConnectionError if diagnosis.fault is Fault.CONNECTION else QueryError
-        raise kind(f"cannot read {dialect.description}: {diagnosis.reason}") from cause
 
-    return with_database(dialect, run)
+async def _ask(dialect: Dialect, question: Callable[[Connection], Result]) -> Result:
+    for number in range(ATTEMPTS):
+        with dialect.view(again=number > 0) as view:
+            answer = await _seen(dialect, view.engine, question)
+            if view.has_held():
+                return answer
+    raise PersistenceConnectionError(
+        f"cannot read {dialect.description}: others write all the time; try again"
+    )
+
+
+async def _seen(
+    dialect: Dialect, engine: AsyncEngine, question: Callable[[Connection], Result]
+) -> Result:
+    action = "connect to"
+    foreign_errors: tuple[type[Exception], ...] = (
+        SQLAlchemyError,
+        OSError,
+        *dialect.driver_errors,
+    )
+    try:
+        async with engine.connect() as connection:
+            await dialect.inspect_server(connection)
+            await connection.rollback()
+            action = "read"
+            return await connection.run_sync(question)
+    except foreign_errors as error:
+        diagnosis, cause = dialect.diagnose(error), redacted(error)
+    finally:
+        await engine.dispose()
+    kind = PersistenceConnectionError if diagnosis.fault is Fault.CONNECTION else QueryError
+    raise kind(f"cannot {action} {dialect.description}: {diagnosis.reason}") from cause

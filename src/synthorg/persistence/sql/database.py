@@ -111,6 +111,7 @@ class Database:
         try:
             async with self._connection(self._reading, write=False) as connection:
                 await self.dialect.inspect_server(connection)
+            await self.adjust_storage()
             if self._express is not None:
                 await self._express.open()
         except self._preparation.foreign_errors as error:
@@ -161,6 +162,17 @@ class Database:
         if self.is_here:
             await self._turns.wait_for_own_unit(CLOSES_UNDER_ITSELF)
             await self._turns.wait_for_own()
+
+    async def adjust_storage(self) -> None:
+        """Have the storage as configured, once the schema is this version's."""
+        async with self.migration_connection() as connection:
+
+            async def is_current() -> bool:
+                problem = await self._preparation.find_schema_problem(connection)
+                await connection.rollback()
+                return problem is None
+
+            await self.dialect.adjust_storage(connection, is_current)
 
     async def close(self) -> None:
         """Refuse new calls and close every connection.

@@ -30,6 +30,17 @@ PURGE: Final = "purge"
 """The option that Alembic gives to `stamp` alone."""
 
 
+def only_looks(dialect: Dialect, settings: Settings) -> bool:
+    """Tell whether the command that Alembic was given changes nothing in a database.
+
+    Args:
+        dialect: The kind of database.
+        settings: The arguments for Alembic's `context.configure`.
+    """
+    context.configure(dialect_name=dialect.backend_name, **settings)
+    return context.get_context().opts.get(DESTINATION) is None
+
+
 def run(connection: Connection, dialect: Dialect, settings: Settings) -> None:
     """Run the command that Alembic was given; one that changes the database holds the lock.
 

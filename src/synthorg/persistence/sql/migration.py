@@ -139,6 +139,23 @@ async def find_schema_problem(connection: AsyncConnection, dialect: Dialect) -> 
     return None if state.condition is Condition.CURRENT else state.description
 
 
+async def adjust_storage(connection: AsyncConnection, dialect: Dialect) -> None:
+    """Have the storage of a database as configured, if its schema is this version's.
+
+    Args:
+        connection: A connection to the database, whose transaction is ended.
+        dialect: The kind of database.
+    """
+
+    async def is_current() -> bool:
+        problem = await find_schema_problem(connection, dialect)
+        await connection.rollback()
+        return problem is None
+
+    await connection.rollback()
+    await dialect.adjust_storage(connection, is_current)
+
+
 async def _migrate(
     database: Database, alembic_command: Command, revision: str, progress: Progress | None
 ) -> None:
@@ -147,12 +164,14 @@ async def _migrate(
         async with database.migration_connection() as connection:
             # Stopped halfway, SQLite would keep its lock for as long as anything refers to a
             # cursor, such as the traceback of the cancellation.
-            if revision == HEAD and await to_the_end(
+            is_current = revision == HEAD and await to_the_end(
                 connection.run_sync(_is_current, database.dialect)
-            ):
-                return
-            async with _alembic_to_itself():
-                await to_the_end(connection.run_sync(_run, config, alembic_command, revision))
+            )
+            if not is_current:
+                async with _alembic_to_itself():
+                    step = connection.run_sync(_run, config, alembic_command, revision)
+                    await to_the_end(step)
+        await database.adjust_storage()
     except PersistenceError:
         raise
     except Exception as error:  # noqa: BLE001 (revisions are programs: anything may leave them)

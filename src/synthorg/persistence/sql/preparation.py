@@ -123,6 +123,14 @@ class Preparation:
             self._refuse_oversized(prepared.statement, values, parameters)
         return values
 
+    async def find_schema_problem(self, connection: AsyncConnection) -> str | None:
+        """Say what is wrong with the schema, or None when it is this version's.
+
+        Args:
+            connection: A connection with no transaction begun.
+        """
+        return await self._find_schema_problem(connection, self.dialect)
+
     async def schema_error(
         self, connection: AsyncConnection, otherwise: PersistenceError
     ) -> PersistenceError:
@@ -132,7 +140,7 @@ class Preparation:
             connection: A connection with no transaction begun.
             otherwise: The error if it is.
         """
-        problem = await self._find_schema_problem(connection, self.dialect)
+        problem = await self.find_schema_problem(connection)
         if problem is None:
             return otherwise
         return MigrationError(f"{str(otherwise).partition(': ')[0]}: {problem}")

@@ -3,8 +3,8 @@
 import enum
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
@@ -144,6 +144,23 @@ class Sharing(enum.Enum):
 
     ONE = enum.auto()
     """One at a time, since all share one connection."""
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class View:
+    """A way to look at a database that changes nothing.
+
+    Attributes:
+        engine: The engine for it.
+        has_held: Tells afterwards whether what was seen was one state of the database.
+    """
+
+    engine: AsyncEngine
+    has_held: Callable[[], bool] = _always
 
 
 class Dialect(ABC):
@@ -410,12 +427,43 @@ class Dialect(ABC):
     adopts_predecessors: ClassVar[bool] = False
     """Whether the predecessor could keep its data in such a database."""
 
-    def refuse_absence(self) -> None:  # noqa: B027 (a server says so itself)
+    @contextmanager
+    def view(self, *, again: bool = False) -> Iterator[View]:  # noqa: ARG002 (used where looking takes no lock)
+        """Find a way to look at an existing database without changing it or its files.
+
+        Args:
+            again: Whether an earlier view has not held.
+
+        Raises:
+            PersistenceConnectionError: If the configuration cannot lead to a database.
+        """
+        yield View(self.create_engine())
+
+    async def adjust_storage(  # noqa: B027 (most dialects have nothing to adjust)
+        self,
+        connection: AsyncConnection,
+        is_current: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """Have the storage as configured, where that changes what others find as well.
+
+        Args:
+            connection: A connection with no transaction begun.
+            is_current: Tells whether the schema is this version's; any other is left alone.
+        """
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a database, where connecting would silently make a new one."""
+        return True
+
+    def refuse_absence(self) -> None:
         """Refuse to go on where connecting would silently make a new database.
 
         Raises:
             PersistenceConnectionError: If there is no database yet.
         """
+        if not self.is_there:
+            raise PersistenceConnectionError(f"cannot open the {self.description}: no such file")
 
     @abstractmethod
     def migration_transaction(self, connection: Connection) -> AbstractContextManager[None]:

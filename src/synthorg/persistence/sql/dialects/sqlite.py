@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 import stat
-from collections.abc import Awaitable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from synthorg.persistence.config import SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
@@ -51,8 +52,10 @@ from synthorg.persistence.sql.dialects.base import (
     Dialect,
     Fault,
     Sharing,
+    View,
     held_too_long,
     insert_values,
+    lost,
     replacing_on_conflict,
     unusable,
 )
@@ -70,7 +73,9 @@ from synthorg.persistence.sql.dialects.sqlite_forks import (
     about_to_open,
 )
 from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
+from synthorg.persistence.sql.dialects.sqlite_place import FileConnection, FileMovedError, Place
 from synthorg.persistence.sql.dialects.sqlite_triggers import guards_of
+from synthorg.persistence.sql.dialects.sqlite_view import view_of
 from synthorg.persistence.sql.express import DriverTransaction, Express
 from synthorg.persistence.sql.forks import guard
 from synthorg.persistence.sql.single_connection import SingleConnectionPool
@@ -79,6 +84,7 @@ from synthorg.persistence.sql.turns import Turns
 logger = logging.getLogger(__name__)
 
 MEMORY: Final = ":memory:"
+WAL: Final = "wal"
 BEGIN_OPTION: Final = "synthorg_begin"
 """The execution option that names the kind of BEGIN, or suppresses it with None."""
 
@@ -90,6 +96,11 @@ https://www.sqlite.org/walformat.html#the_wal_index_file_format"""
 
 CACHED_STATEMENTS: Final = 512  # all that the repositories have, so that each is parsed once
 PRIMARY_CODE: Final = 0xFF  # extended result codes keep the primary one in the lowest byte
+
+_MOVED: Final = (
+    "the database file was deleted, moved or replaced while it was open; disconnect and connect "
+    "again to use what is at its path"
+)
 
 _DIAGNOSES: Final = {
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: DUPLICATE,
@@ -103,6 +114,10 @@ _DIAGNOSES: Final = {
     sqlite3.SQLITE_LOCKED: LOCKED,
     sqlite3.SQLITE_PERM: unusable("access to the database file is denied"),
     sqlite3.SQLITE_READONLY: unusable("the database file is read-only"),
+    sqlite3.SQLITE_READONLY_DBMOVED: unusable(_MOVED),
+    sqlite3.SQLITE_READONLY_ROLLBACK: unusable(
+        "a process that crashed has left a journal, which only who may write can roll back"
+    ),
     sqlite3.SQLITE_IOERR: unusable("the database file could not be read or written"),
     sqlite3.SQLITE_CORRUPT: unusable("the database file is damaged"),
     sqlite3.SQLITE_FULL: unusable("the disk is full"),
@@ -177,6 +192,7 @@ class SQLiteDialect(Dialect):
         return self._config.unreadable_records == "skip"
 
     def create_engine(self) -> AsyncEngine:
+        self._place = Place(str(_path_of(self._config.path)))
         if self._in_memory:
             pool: dict[str, Any] = {"poolclass": SingleConnectionPool}
         else:
@@ -203,19 +219,44 @@ class SQLiteDialect(Dialect):
             return None
         return ThreadTransaction(connection, await thread_of(connection), options[BEGIN_OPTION])
 
+    @contextmanager
+    def view(self, *, again: bool = False) -> Iterator[View]:
+        if self._in_memory:
+            yield View(self.create_engine())
+            return
+        path = _path_of(self._config.path)
+        _refuse_unusable(path, writable=False)
+        with view_of(path, again=again) as file:
+            engine = create_async_engine(
+                URL.create("sqlite+aiosqlite", database=str(path)),
+                async_creator=lambda: ThreadConnection(file.connect),
+                hide_parameters=True,
+                poolclass=NullPool,
+            )
+            event.listen(engine.sync_engine, "begin", _begin)
+            yield View(engine, file.has_held)
+
     def _engine_with(self, **pool: Any) -> AsyncEngine:
-        path = MEMORY if self._in_memory else str(_usable_path(self._config.path))
+        path = MEMORY if self._in_memory else self._place.path
+        if not self._in_memory:
+            _refuse_unusable(Path(path))
 
         def connect() -> sqlite3.Connection:
             if not self._in_memory:
+                self._place.refuse_other_file()  # SQLite would make a new one
                 about_to_open(path)
             # The driver's own transaction control would leave DDL outside, so BEGIN is sent below.
-            return sqlite3.connect(
+            connection = sqlite3.connect(
                 path,
                 timeout=self.patience_seconds,
                 isolation_level=None,
                 cached_statements=CACHED_STATEMENTS,
+                factory=FileConnection,
             )
+            if not self._in_memory:
+                self._place.refuse_other_file()
+                connection.place = self._place
+            return connection
 
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=path),
@@ -259,6 +300,8 @@ class SQLiteDialect(Dialect):
             return _CLOSED
         if isinstance(error, InheritedFileClosedError):
             return _CLOSED_BY_PARENT
+        if isinstance(error, FileMovedError):
+            return lost(_MOVED) if error.is_late else unusable(_MOVED)
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:
             return None
@@ -323,9 +366,9 @@ class SQLiteDialect(Dialect):
     def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
         return tuple(guards_of(table))
 
-    def refuse_absence(self) -> None:
-        if not self._in_memory and not Path(self._config.path).exists():
-            raise PersistenceConnectionError(f"cannot open the {self.description}: no such file")
+    @property
+    def is_there(self) -> bool:
+        return self._in_memory or Path(self._config.path).exists()
 
     def _configure(self, connection: DBAPIConnection, _record: object) -> None:
         # https://docs.sqlalchemy.org/en/21/orm/extensions/asyncio.html#using-events-with-the-asyncio-extension
@@ -336,8 +379,6 @@ class SQLiteDialect(Dialect):
             # Before anything else, since it is not remembered in the file.
             await connection.execute("PRAGMA foreign_keys=ON")
             if not self._in_memory:
-                if self._config.wal_mode:
-                    await self._enter_wal_mode(connection)
                 # A limit for the WAL file, which otherwise stays as large as it ever was.
                 await connection.execute(
                     f"PRAGMA journal_size_limit={self._config.journal_size_limit}"
@@ -345,27 +386,69 @@ class SQLiteDialect(Dialect):
                 await connection.execute(f"PRAGMA wal_autocheckpoint={PAGES_BETWEEN_CHECKPOINTS}")
                 # FULL syncs the WAL at every commit: no acknowledged write is lost in a power cut.
                 await connection.execute(f"PRAGMA synchronous={self._config.synchronous}")
+                # A read, which opens the log.
+                await connection.execute("PRAGMA schema_version")
+                await _thread_connection(connection).run(FileConnection.note_log)
         except BaseException:
             await connection.close()  # the pool forgets a connection that it could not set up
             raise
 
-    async def _enter_wal_mode(self, connection: aiosqlite.Connection) -> None:
+    async def adjust_storage(
+        self, connection: AsyncConnection, is_current: Callable[[], Awaitable[bool]]
+    ) -> None:
+        if self._in_memory:
+            return
+        driver = await thread_of(connection)
+        is_wal = await _journal_mode(driver, "") == WAL
+        if is_wal is not self._config.wal_mode and await is_current():
+            await (self._leave_wal_mode(driver) if is_wal else self._enter_wal_mode(driver))
+
+    async def _leave_wal_mode(self, connection: ThreadConnection) -> None:
+        """Switch the file back to a journal that is rolled back, unless others have it open."""
+        await connection.execute("PRAGMA busy_timeout=0")  # they may have it for any time
+        try:
+            mode = await _journal_mode(connection, "=DELETE")
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            mode = WAL
+        finally:
+            await connection.execute(f"PRAGMA busy_timeout={round(self.patience_seconds * 1000)}")
+        if mode == WAL:
+            logger.warning("the file stays in WAL mode, since another connection has it open")
+        await connection.run(FileConnection.note_log)
+
+    async def _enter_wal_mode(self, connection: ThreadConnection) -> None:
         """Switch the file to WAL, waiting for others, as the busy timeout does not apply to it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.patience_seconds
         while True:
             try:
-                async with connection.execute("PRAGMA journal_mode=WAL") as cursor:
-                    row = await cursor.fetchone()
+                mode = await _journal_mode(connection, "=WAL")
             except sqlite3.OperationalError as error:
-                busy = error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY
-                if not busy or loop.time() > deadline:
+                if not _is_busy(error) or loop.time() > deadline:
                     raise
                 await asyncio.sleep(0.01)
                 continue
-            if row is None or row[0] != "wal":
+            if mode != WAL:
                 logger.warning("the file system does not support WAL; readers wait for writers")
             return
+
+
+async def _journal_mode(connection: ThreadConnection, change: str) -> str:
+    """Give the journal mode of the file, after a change of it if one is written."""
+    async with connection.execute(f"PRAGMA journal_mode{change}") as cursor:
+        row = await cursor.fetchone()
+    return "" if row is None else str(row[0])
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY
+
+
+def _thread_connection(connection: aiosqlite.Connection) -> ThreadConnection:
+    assert isinstance(connection, ThreadConnection)
+    return connection
 
 
 async def _interrupt(connection: AsyncConnection) -> None:
@@ -379,6 +462,9 @@ def _ask(connection: sqlite3.Connection) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    driver = connection.connection.driver_connection
+    if isinstance(driver, ThreadConnection):
+        driver.refuse_other_file()
     mode = connection.get_execution_options().get(BEGIN_OPTION, "DEFERRED")
     if mode is not None:
         connection.exec_driver_sql(f"BEGIN {mode}")
@@ -395,9 +481,12 @@ def _wait_for_others(connection: Connection, seconds: float) -> None:
     _outside_transaction(connection, f"PRAGMA busy_timeout={round(seconds * 1000)}")
 
 
-def _usable_path(given: str) -> Path:
-    """Resolve the path, refusing what SQLite would misread or create by mistake."""
-    path = Path(os.path.abspath(given))  # noqa: PTH100 (resolve() would replace symbolic links)
+def _path_of(given: str) -> Path:
+    return Path(os.path.abspath(given))  # noqa: PTH100 (resolve() would replace symbolic links)
+
+
+def _refuse_unusable(path: Path, *, writable: bool = True) -> None:
+    """Refuse a path that SQLite would misread, or at which it would create a file by mistake."""
 
     def refused(reason: str) -> PersistenceConnectionError:
         return PersistenceConnectionError(f"cannot open the SQLite database {path}: {reason}")
@@ -406,8 +495,8 @@ def _usable_path(given: str) -> Path:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise refused("it is a folder" if path.is_dir() else "it is not a regular file")
-        writable = status.st_mode & 0o222 and os.access(path, os.W_OK)
-        if not writable or not os.access(path, os.R_OK):
+        may_write = status.st_mode & 0o222 and os.access(path, os.W_OK)
+        if (writable and not may_write) or not os.access(path, os.R_OK):
             raise refused("the file is read-only or not readable")
         # Its content is for SQLite to judge: if this process has the file open already, closing it
         # here would drop the locks. https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
@@ -418,6 +507,5 @@ def _usable_path(given: str) -> Path:
             raise refused(f"the folder {path.parent} does not exist") from None
     except OSError as error:
         raise refused(error.strerror or type(error).__name__) from None
-    if not os.access(path.parent, os.W_OK | os.X_OK):
+    if writable and not os.access(path.parent, os.W_OK | os.X_OK):
         raise refused(f"the folder {path.parent} is not writable, which the journal needs")
-    return path

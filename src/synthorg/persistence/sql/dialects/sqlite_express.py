@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.sql.completion import SECONDS_BETWEEN_INTERRUPTS, to_the_end
+from synthorg.persistence.sql.dialects.sqlite_place import FileConnection, FileMovedError
 from synthorg.persistence.sql.express import DriverStatement, DriverTransaction, Express, ended
 from synthorg.persistence.sql.lanes import Call, Lanes, Outcome
 from synthorg.persistence.sql.turns import Turns
@@ -59,6 +60,11 @@ class ThreadConnection(aiosqlite.Connection):
             await to_the_end(self._finish(stop=stop))
             raise
         return result
+
+    def refuse_other_file(self) -> None:
+        """Make sure that the file is at its path, as `FileConnection` does."""
+        if isinstance(self._connection, FileConnection):
+            self._connection.refuse_other_file()
 
     async def _finish(self, *, stop: bool) -> None:
         """Wait until the thread, which works in order, has done what it was given."""
@@ -264,11 +270,11 @@ class ReadLane:
 
     async def run_one(self, call: Call) -> Outcome:
         """Run a query, as `Lane` says."""
-        return await self._connection.run(_read, call, stop=True)
+        return await self._connection.run(_read_there, _read, call, stop=True)
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """Run queries, as `Lane` says."""
-        return await self._connection.run(_each, _read, calls, stop=True)
+        return await self._connection.run(_read_there, _each, _read, calls, stop=True)
 
 
 class WriteLane:
@@ -286,7 +292,7 @@ class WriteLane:
     async def run_one(self, call: Call) -> Outcome:
         """Run a write, as `Lane` says."""
         async with self._turns:
-            return await self._connection.run(_write, call)
+            return await self._connection.run(_write_durably, call)
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """Run writes, as `Lane` says."""
@@ -295,61 +301,78 @@ class WriteLane:
                 with suppress(sqlite3.Error):
                     return await self._connection.run(_write_together, calls)
             # The whole transaction is gone, for which one of them may be to blame.
-            return await self._connection.run(_each, _write, calls)
+            return await self._connection.run(_each, _write_durably, calls)
 
 
 def _nothing() -> None:
     pass
 
 
-def _run(connection: sqlite3.Connection, *statements: str) -> None:
+def _run(connection: FileConnection, *statements: str) -> None:
     for statement in statements:
         connection.execute(statement)
 
 
-def _commit(connection: sqlite3.Connection) -> None:
+def _commit(connection: FileConnection) -> None:
     try:
+        connection.refuse_other_file()
         connection.execute("COMMIT")
     except BaseException:
         _roll_back(connection)  # such as for a full disk, where the transaction would stay open
         raise
+    connection.refuse_lost_writes()
 
 
-def _roll_back(connection: sqlite3.Connection) -> None:
+def _roll_back(connection: FileConnection) -> None:
     if connection.in_transaction:
         connection.execute("ROLLBACK")
 
 
 def _first(
-    connection: sqlite3.Connection,
+    connection: FileConnection,
     begin: str,
     function: Callable[..., Result],
     *arguments: Any,
 ) -> Result:
     """Begin a transaction with its first step, in the same trip."""
+    connection.refuse_other_file()
     connection.execute(begin)
     return function(connection, *arguments)
 
 
-def _next(
-    connection: sqlite3.Connection, function: Callable[..., Result], *arguments: Any
-) -> Result:
+def _next(connection: FileConnection, function: Callable[..., Result], *arguments: Any) -> Result:
     """Go on in a transaction, unless it is gone: then each statement would commit by itself."""
     if not connection.in_transaction:  # https://www.sqlite.org/lang_transaction.html
         raise sqlite3.OperationalError("the transaction was rolled back")
     return function(connection, *arguments)
 
 
-def _read(connection: sqlite3.Connection, call: Call) -> list[Any]:
+def _read(connection: FileConnection, call: Call) -> list[Any]:
     return connection.execute(call.statement.sql, call.values).fetchall()
 
 
-def _write(connection: sqlite3.Connection, call: Call) -> int:
+def _write(connection: FileConnection, call: Call) -> int:
     return connection.execute(call.statement.sql, call.values).rowcount
 
 
+def _read_there(
+    connection: FileConnection, function: Callable[..., Result], *arguments: Any
+) -> Result:
+    """Read what is in the file at its path, and in no other."""
+    connection.refuse_other_file()
+    return function(connection, *arguments)
+
+
+def _write_durably(connection: FileConnection, call: Call) -> int:
+    """Write what whoever opens the file finds."""
+    connection.refuse_other_file()
+    row_count = _write(connection, call)
+    connection.refuse_lost_writes()
+    return row_count
+
+
 def _write_many(
-    connection: sqlite3.Connection, statement: DriverStatement, values: Iterable[Sequence[Any]]
+    connection: FileConnection, statement: DriverStatement, values: Iterable[Sequence[Any]]
 ) -> None:
     connection.execute("SAVEPOINT many")
     try:
@@ -362,7 +385,7 @@ def _write_many(
 
 
 def _each(
-    connection: sqlite3.Connection,
+    connection: FileConnection,
     function: Callable[[sqlite3.Connection, Call], Outcome],
     calls: Sequence[Call],
 ) -> list[Outcome]:
@@ -375,8 +398,9 @@ def _each(
     return outcomes
 
 
-def _write_together(connection: sqlite3.Connection, calls: Sequence[Call]) -> list[Outcome]:
+def _write_together(connection: FileConnection, calls: Sequence[Call]) -> list[Outcome]:
     try:
+        connection.refuse_other_file()
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:
         return [error] * len(calls)
@@ -392,5 +416,8 @@ def _write_together(connection: sqlite3.Connection, calls: Sequence[Call]) -> li
     except BaseException:
         _roll_back(connection)
         raise
-    _commit(connection)
+    try:
+        _commit(connection)
+    except FileMovedError as error:
+        return [error] * len(calls)  # to write them again would be twice
     return outcomes
