@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from synthorg.persistence.errors import ArtifactStorageFullError
+from synthorg.persistence.errors import ArtifactStorageFullError, PersistenceError
 from synthorg.persistence.filesystem_artifact_storage import FileSystemArtifactStorage
 
 CAPACITY = 100
@@ -165,3 +165,23 @@ async def test_the_contents_are_counted_only_when_someone_else_has_stored(
     assert counts == []
     await one.store("a3", b"x")
     assert counts != []
+
+
+async def test_a_store_that_breaks_off_late_is_counted_by_others(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (FileSystemArtifactStorage(data_dir, max_total_bytes=CAPACITY) for _ in range(2))
+    await one.store("a1", b"x" * 10)
+
+    def rename_and_fail(path: Path, target: Path) -> Path:
+        os.rename(path, target)  # noqa: PTH104 (the method is replaced)
+        raise OSError("the process was stopped here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", rename_and_fail)
+        with pytest.raises(PersistenceError):
+            await other.store("a2", b"x" * 60)
+
+    assert await one.total_size() == 70
+    with pytest.raises(ArtifactStorageFullError, match="70 of 100"):
+        await one.store("a3", b"x" * 40)

@@ -99,6 +99,10 @@ MARIADB = {
 }
 IN_PLACE = "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = replace(sql, '{}', '{}')"
 SQLITE = {
+    """
+    PRAGMA ignore_check_constraints = 1;
+    INSERT INTO checkpoints VALUES ('c', 'e', 'a', 't', -1, '{}', '2026-01-01T00:00:00+00:00')
+    """: "CHECK constraint failed in checkpoints",
     "DROP TRIGGER audit_entries_refuse_replace": "audit_entries_refuse_replace",
     """
     DROP TRIGGER audit_entries_refuse_update;

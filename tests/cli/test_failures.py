@@ -1,7 +1,9 @@
 """Failures are one line on standard error, without secrets, and an exit code."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from typer.testing import CliRunner
 
 from synthorg.persistence.cli.app import app
 from synthorg.persistence.config import DATABASE_URL_VARIABLE
+from tests.cli.conftest import command_on
 
 COMMANDS = (("migrate",), ("status",), ("check",), ("downgrade", "base", "--yes"))
 LOOKING_COMMANDS = COMMANDS[1:]
@@ -88,3 +91,18 @@ def test_without_its_extra_the_command_says_what_to_install() -> None:
     assert result.returncode == 1
     assert "pip install 'synthorg-persistence[cli]'" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [("migrate",), ("downgrade", "base", "--yes")], ids=" ".join)
+def test_the_wait_for_others_is_as_long_as_told(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    path = tmp_path / "locked.db"
+    command = command_on(f"sqlite:///{path}")
+    if arguments[0] == "downgrade":
+        command("migrate")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        result = command(*arguments, "--wait", "0.2")
+
+    assert result.exit_code == 1
+    assert "waited 0.2 s for another process" in result.stderr

@@ -1,5 +1,6 @@
 """Looking at a SQLite file, and what is refused, change nothing in it or beside it."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -230,3 +231,19 @@ async def test_a_file_that_others_keep_in_wal_mode_is_used_all_the_same(
 
         assert "stays in WAL mode" in caplog.text
         assert other.execute("SELECT count(*) FROM tasks").fetchone() == (1,)
+
+
+async def test_the_switch_to_wal_mode_waits_for_who_reads(sqlite_file: Path) -> None:
+    in_rollback_mode(sqlite_file)
+    backend = SQLitePersistenceBackend(SQLiteConfig(path=str(sqlite_file)))
+    with closing(sqlite3.connect(sqlite_file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM tasks").fetchall()
+        connecting = asyncio.create_task(backend.connect())
+        await asyncio.sleep(0.2)
+        assert not connecting.done()
+        reader.execute("ROLLBACK")
+        await connecting
+    await backend.disconnect()
+
+    assert journal_mode(sqlite_file) == "wal"

@@ -48,7 +48,8 @@ class Revisions:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.head = max(path.stem for path in (folder / "versions").glob("*.py"))
+        names = [path.stem for path in (folder / "versions").glob("*.py")]
+        self.first, self.head = min(names), max(names)
 
     def add(self, name: str, upgrade: str, downgrade: str = "pass") -> None:
         """Add a revision after all others.

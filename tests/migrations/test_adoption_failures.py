@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sqlite3
 import stat
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine
 
 from synthorg.persistence import MigrationError
 from synthorg.persistence.sql.adoption import adopt, back_up
@@ -274,3 +275,28 @@ async def test_a_backup_that_fails_leaves_no_file_and_says_why(database: Path) -
 async def test_a_database_in_memory_has_no_backup() -> None:
     async with site_at("sqlite://") as site, site.engine.connect() as connection:
         assert await connection.run_sync(back_up) is None
+
+
+def test_the_backup_and_its_name_are_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "synthorg.db"
+    path.write_bytes(example())
+    steps: list[int | str] = []
+    flush, rename = os.fsync, Path.rename
+
+    def watch_flush(descriptor: int) -> None:
+        flush(descriptor)
+        steps.append(os.fstat(descriptor).st_ino)
+
+    def watch_rename(file: Path, target: Path) -> Path:
+        steps.append("rename")
+        return rename(file, target)
+
+    monkeypatch.setattr(os, "fsync", watch_flush)
+    monkeypatch.setattr(Path, "rename", watch_rename)
+    with create_engine(f"sqlite:///{path}").connect() as connection:
+        backup = back_up(connection)
+
+    assert backup is not None
+    assert steps == [backup.stat().st_ino, "rename", tmp_path.stat().st_ino]

@@ -1,7 +1,7 @@
 """A migration that is killed at any statement is completed by the next one.
 
 Where DDL is final, each state between two statements is reached, and left by the next attempt.
-Elsewhere they are all the same state, none, so that every sixteenth statement has to do; with
+Elsewhere they are all the same state, none, so that every twelfth statement has to do; with
 TEST_KILL_STRIDE=1 in the environment it is each.
 """
 
@@ -17,7 +17,7 @@ from tests.migrations.support import CHECKOUT, Site, contents, program, site_at
 from tests.servers.base import Server
 
 PATIENCE_SECONDS = 300
-STRIDE = int(os.environ.get("TEST_KILL_STRIDE", "16"))
+STRIDE = int(os.environ.get("TEST_KILL_STRIDE", "12"))
 FEWEST_KILLS = 1
 
 

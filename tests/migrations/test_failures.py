@@ -32,9 +32,9 @@ async def test_the_revision_that_failed_is_named_and_nothing_is_changed(
 
 
 async def test_the_first_revision_is_named_as_well(empty_site: Site, revisions: Revisions) -> None:
-    revisions.replace(revisions.head, None, "op.execute('nonsense')")
+    revisions.replace(revisions.first, None, "op.execute('nonsense')")
 
-    with pytest.raises(MigrationError, match=revisions.head):
+    with pytest.raises(MigrationError, match=revisions.first):
         await empty_site.backend.migrate()
 
 

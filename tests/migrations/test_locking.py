@@ -3,7 +3,8 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -14,9 +15,10 @@ from sqlalchemy.exc import DBAPIError
 from synthorg.persistence import MigrationError
 from synthorg.persistence.sql.dialects.base import LOCKED
 from synthorg.persistence.sql.migration import find_schema_state
-from synthorg.persistence.sql.schema_state import Condition
+from synthorg.persistence.sql.schema_state import Condition, SchemaState
 from tests.conftest import ServerPool
-from tests.migrations.support import BUSY_SECONDS, CHECKOUT, Site, program, site_at
+from tests.migrations.predecessor import example
+from tests.migrations.support import BUSY_SECONDS, CHECKOUT, Site, alembic, program, site_at
 from tests.servers.base import Server
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
@@ -226,3 +228,53 @@ async def test_who_migrates_gives_up_soon_when_others_keep_a_table(
                 with pytest.raises(DBAPIError) as failure:
                     await impatient.alembic(command.downgrade, "base")
         assert site.dialect.diagnose(failure.value) is LOCKED
+
+
+@contextmanager
+def migrated_by_another_first(
+    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Let another process migrate after the site has looked, and before it has the lock."""
+    take_lock = site.dialect.migration_transaction
+
+    @contextmanager
+    def taken_later(connection: Connection) -> Iterator[None]:
+        alembic("upgrade head", folder=folder, url=site.url)
+        with take_lock(connection):
+            yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.dialect, "migration_transaction", taken_later)
+        yield
+
+
+async def test_what_another_has_migrated_meanwhile_is_found_done(
+    shared_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shared_server.empty_database() as url:
+        async with site_at(url) as site:
+            with migrated_by_another_first(site, tmp_path, monkeypatch):
+                await site.backend.migrate()
+
+            assert (await state_of(site)).condition is Condition.CURRENT
+
+
+async def test_what_another_has_adopted_meanwhile_is_found_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "synthorg.db"
+    path.write_bytes(example())
+    async with site_at(f"sqlite:///{path}") as site:
+        with migrated_by_another_first(site, tmp_path, monkeypatch):
+            await site.backend.migrate()
+
+        assert (await state_of(site)).condition is Condition.CURRENT
+    assert len(backups_in(tmp_path)) == 1
+
+
+async def state_of(site: Site) -> SchemaState:
+    return await site.run(lambda connection: find_schema_state(connection, site.dialect))
+
+
+def backups_in(folder: Path) -> list[Path]:
+    return [*folder.glob("*.before-adoption-*")]
