@@ -233,16 +233,15 @@ async def test_a_file_that_others_keep_in_wal_mode_is_used_all_the_same(
         assert other.execute("SELECT count(*) FROM tasks").fetchone() == (1,)
 
 
-async def test_the_switch_to_wal_mode_waits_for_who_reads(sqlite_file: Path) -> None:
+async def test_the_switch_to_wal_mode_waits_for_who_writes(sqlite_file: Path) -> None:
     in_rollback_mode(sqlite_file)
     backend = SQLitePersistenceBackend(SQLiteConfig(path=str(sqlite_file)))
-    with closing(sqlite3.connect(sqlite_file, isolation_level=None)) as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM tasks").fetchall()
+    with closing(sqlite3.connect(sqlite_file, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
         connecting = asyncio.create_task(backend.connect())
         await asyncio.sleep(0.2)
         assert not connecting.done()
-        reader.execute("ROLLBACK")
+        writer.execute("ROLLBACK")
         await connecting
     await backend.disconnect()
 
