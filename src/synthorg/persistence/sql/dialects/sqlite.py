@@ -386,9 +386,7 @@ class SQLiteDialect(Dialect):
                 await connection.execute(f"PRAGMA wal_autocheckpoint={PAGES_BETWEEN_CHECKPOINTS}")
                 # FULL syncs the WAL at every commit: no acknowledged write is lost in a power cut.
                 await connection.execute(f"PRAGMA synchronous={self._config.synchronous}")
-                # A read, which opens the log.
-                await connection.execute("PRAGMA schema_version")
-                await _thread_connection(connection).run(FileConnection.note_log)
+                await _open_log(connection)
         except BaseException:
             await connection.close()  # the pool forgets a connection that it could not set up
             raise
@@ -402,6 +400,7 @@ class SQLiteDialect(Dialect):
         is_wal = await _journal_mode(driver, "") == WAL
         if is_wal is not self._config.wal_mode and await is_current():
             await (self._leave_wal_mode(driver) if is_wal else self._enter_wal_mode(driver))
+            await _open_log(driver)
 
     async def _leave_wal_mode(self, connection: ThreadConnection) -> None:
         """Switch the file back to a journal that is rolled back, unless others have it open."""
@@ -416,7 +415,6 @@ class SQLiteDialect(Dialect):
             await connection.execute(f"PRAGMA busy_timeout={round(self.patience_seconds * 1000)}")
         if mode == WAL:
             logger.warning("the file stays in WAL mode, since another connection has it open")
-        await connection.run(FileConnection.note_log)
 
     async def _enter_wal_mode(self, connection: ThreadConnection) -> None:
         """Switch the file to WAL, waiting for others, as the busy timeout does not apply to it."""
@@ -446,9 +444,11 @@ def _is_busy(error: sqlite3.OperationalError) -> bool:
     return error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY
 
 
-def _thread_connection(connection: aiosqlite.Connection) -> ThreadConnection:
+async def _open_log(connection: aiosqlite.Connection) -> None:
+    """Have a connection open the log, if there is one, and remember it."""
     assert isinstance(connection, ThreadConnection)
-    return connection
+    await connection.execute("PRAGMA schema_version")  # any read does
+    await connection.run(FileConnection.note_log)
 
 
 async def _interrupt(connection: AsyncConnection) -> None:
