@@ -32,15 +32,14 @@ class FileView:
     has_held: Callable[[], bool]
 
     def connect(self) -> sqlite3.Connection:
-        """Open the database."""
+        """Open the database; whatever else keeps it from being read, the first statement tells."""
         connection = _opened(self.uri)
         try:
             connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError as error:
-            connection.close()
-            if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_READONLY:
-                raise
-            return _opened(self.otherwise)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_READONLY:
+                connection.close()
+                return _opened(self.otherwise)
         return connection
 
 
