@@ -31,8 +31,16 @@ class Relay:
 
         self.is_silent = False
         """Whether nothing is passed on any more, while all connections stay open."""
+        self.accepted = 0
+        """How many connections were opened."""
+        self._passages: list[Passage] = []
         self._is_away = False
         self._writers: set[asyncio.StreamWriter] = set()
+
+    def forget(self) -> None:
+        """Pass nothing on any more on the connections that are open now."""
+        for passage in self._passages:
+            passage.is_forgotten = True
 
     def cut(self) -> None:
         """End all connections."""
@@ -52,7 +60,9 @@ class Relay:
             return
         remote_reader, remote_writer = await asyncio.open_connection(self._host, self._port)
         self._writers |= {writer, remote_writer}
+        self.accepted += 1
         passage = Passage(self, remote_writer, writer)
+        self._passages.append(passage)
         tasks = [
             asyncio.create_task(passage.send(reader)),
             asyncio.create_task(passage.answer(remote_reader)),
@@ -81,12 +91,13 @@ class Passage:
         self._server = server
         self._client = client
         self._answered = self._cut = False
+        self.is_forgotten = False
 
     async def send(self, reader: asyncio.StreamReader) -> None:
         """Pass on what the client sends."""
         relay = self._relay
         while data := await reader.read(1 << 16):
-            if relay.is_silent:
+            if relay.is_silent or self.is_forgotten:
                 continue
             relay.trips += self._answered
             self._answered = False
@@ -102,7 +113,7 @@ class Passage:
         while data := await reader.read(1 << 16):
             if self._cut:
                 return
-            if not self._relay.is_silent:
+            if not self._relay.is_silent and not self.is_forgotten:
                 self._answered = True
                 self._client.write(data)
 
