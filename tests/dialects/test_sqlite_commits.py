@@ -6,6 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from synthorg.persistence import (
     DuplicateRecordError,
     PersistenceConnectionError,
@@ -41,12 +43,16 @@ async def save_at_once(backend: TransactionalBackend, names: list[str]) -> list[
     return [name for name, result in zip(names, results, strict=True) if result is None]
 
 
-async def test_a_commit_that_a_reader_holds_up_has_written_nothing(sqlite_file: Path) -> None:
+@pytest.mark.parametrize("prepared", ["true", "false"])
+async def test_a_commit_that_a_reader_holds_up_has_written_nothing(
+    sqlite_file: Path, prepared: str
+) -> None:
     """Without a WAL, a commit waits for readers, and leaves the transaction open if in vain."""
     with closing(sqlite3.connect(sqlite_file)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
     url = f"sqlite:///{sqlite_file}"
-    async with connected(url, wal_mode="false", busy_timeout_seconds=0.1) as backend:
+    options = {"wal_mode": "false", "busy_timeout_seconds": 0.1, "prepared_statements": prepared}
+    async with connected(url, **options) as backend:
         with closing(sqlite3.connect(sqlite_file)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM tasks").fetchall()
