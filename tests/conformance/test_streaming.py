@@ -236,6 +236,22 @@ async def test_saving_and_streaming_large_records_takes_the_memory_of_a_few(
     assert max(saving.peak, saving_in_a_unit.peak, streaming.peak) < 60 * MEBIBYTE
 
 
+async def test_what_was_read_is_let_go_with_the_callers_last_reference(
+    backend: TransactionalBackend,
+) -> None:
+    text = "x" * MEBIBYTE
+    await backend.tasks.save_many(TASKS.make(id=f"{n:02}", description=text) for n in range(20))
+    with _memory() as memory:
+        page = await backend.tasks.page()
+        listed = await backend.tasks.list_tasks()
+        found = await backend.tasks.get_many([task.id for task in listed])
+        assert len(page.items) == len(listed) == len(found) == 20
+        del page, listed, found
+        gc.collect()
+        left = tracemalloc.get_traced_memory()[0]
+    assert memory.peak > 20 * MEBIBYTE > 3 * left
+
+
 def _messages(count: int, channel: str) -> Iterator[Message]:
     for number in range(count):
         yield Message.model_construct(

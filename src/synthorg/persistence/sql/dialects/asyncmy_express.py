@@ -36,7 +36,11 @@ class AsyncmyDriver(ServerDriver):
             await cursor.execute(cursor.mogrify(call.statement.sql, call.values))
         else:
             await cursor.execute(call.statement.sql, call.values)
-        return await cursor.fetchall() if call.statement.reads else cursor.rowcount
+        if not call.statement.reads:
+            return cursor.rowcount
+        rows = await cursor.fetchall()
+        self.connection._result = None  # noqa: SLF001 (it would hold the rows until the next call)
+        return rows
 
     async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:
         """Run a statement many times, as `ServerDriver` says."""

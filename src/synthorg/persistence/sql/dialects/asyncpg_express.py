@@ -37,7 +37,10 @@ class AsyncpgDriver(ServerDriver):
     async def send(self, call: Call) -> Outcome:
         """Run one call, as `ServerDriver` says."""
         if call.statement.reads:
-            return await self.connection.fetch(call.statement.sql, *call.values)
+            held = await self.connection.fetch(call.statement.sql, *call.values)
+            rows = held.copy()
+            held.clear()  # the connection would hold the rows until the next call
+            return rows
         # Such as "UPDATE 1" or "INSERT 0 1".
         status = await self.connection.execute(call.statement.sql, *call.values)
         return int(status.rpartition(" ")[2])

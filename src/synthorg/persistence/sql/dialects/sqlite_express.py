@@ -104,12 +104,16 @@ class ThreadConnection(aiosqlite.Connection):
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if not self.is_open:
             raise ConnectionClosedError
-        # The driver logs the repr of each call, with its values, at the level DEBUG.
-        return await super()._execute(_Discreet(fn, args, kwargs))  # type: ignore[no-untyped-call]
+        outcome = await super()._execute(_Discreet(fn, args, kwargs))  # type: ignore[no-untyped-call]
+        return outcome.pop()
 
 
 class _Discreet:
-    """A call whose repr does not show its values."""
+    """A call whose repr does not show its values, and whose result can be taken away.
+
+    The driver logs the repr of each call at the level DEBUG, and its thread holds each result until
+    the next call, which may be a list of any size.
+    """
 
     __slots__ = ("_arguments", "_function", "_options")
 
@@ -120,8 +124,8 @@ class _Discreet:
         self._arguments = arguments
         self._options = options
 
-    def __call__(self) -> Any:
-        return self._function(*self._arguments, **self._options)
+    def __call__(self) -> list[Any]:
+        return [self._function(*self._arguments, **self._options)]
 
 
 async def thread_of(connection: AsyncConnection) -> ThreadConnection:
