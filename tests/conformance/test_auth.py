@@ -1,14 +1,16 @@
 """What is particular to users and their API keys."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
 
 from synthorg.entities import SYSTEM_USER_ID, HumanRole, User
 from synthorg.persistence import DuplicateRecordError, PersistenceBackend, QueryError
+from synthorg.persistence.transactions import TransactionalBackend
 from tests.conformance.concurrency import outcomes
 from tests.conformance.kinds import API_KEYS, LATER, MOMENT, USERS
+from tests.conformance.units import neighbour_of
+from tests.servers.base import Server
 
 SYSTEM = USERS.make(id=SYSTEM_USER_ID, username="system", role=HumanRole.SYSTEM)
 ADA = USERS.make(id="ada", username="ada", role=HumanRole.CEO)
@@ -130,10 +132,22 @@ async def test_of_many_who_take_a_username_at_once_one_gets_it(backend: Persiste
     assert await backend.users.count() == 1
 
 
-async def test_saves_of_the_same_user_at_once_all_succeed(backend: PersistenceBackend) -> None:
-    versions = [USERS.make(must_change_password=number % 2 == 0) for number in range(20)]
-    assert set(await asyncio.gather(*map(backend.users.save, versions))) == {None}
-    assert await backend.users.get(USERS.example.id) in versions
+async def test_saves_of_the_same_user_at_once_all_succeed(
+    backend: TransactionalBackend, server: Server, migrated_url: str
+) -> None:
+    """On several connections, which collide as those of several processes do."""
+    async with neighbour_of(backend, server, migrated_url) as neighbour:
+        for round_ in range(5):
+            user = USERS.keyed(str(round_))
+            versions = [
+                USERS.altered(user, must_change_password=flag) for flag in (True, False) * 4
+            ]
+            savers = (backend.users.save, neighbour.users.save) * 4
+            errors = await outcomes(
+                save(version) for save, version in zip(savers, versions, strict=True)
+            )
+            assert set(errors) == {None}
+            assert await backend.users.get(user.id) in versions
 
 
 async def test_a_key_of_an_unknown_user_is_refused(backend: PersistenceBackend) -> None:

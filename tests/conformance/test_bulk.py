@@ -105,7 +105,7 @@ async def test_many_records_are_saved_as_one_after_the_other(
     random = Random(str(kind))
     keys = [kind.keyed(text) for text in ("1", "2", "3")]
     await prepare(backend, kind, [kind.example, kind.make(**kind.changes)])
-    for _ in range(5):
+    for _ in range(3):
         records = [variation(kind, random, random.choice(keys)) for _ in range(6)]
 
         async def stored(stores: Stores, records: list[Any] = records) -> list[Any]:

@@ -305,7 +305,7 @@ async def test_a_payload_above_the_limit_of_the_server_is_refused_before_it_is_s
 async def test_many_coroutines_share_a_small_pool_without_error(
     place: Place, prepared: str
 ) -> None:
-    seconds, chance = 2.0, random.Random(1)
+    seconds, chance = 1.0, random.Random(1)
     loop = asyncio.get_running_loop()
 
     async def work(number: int) -> int:

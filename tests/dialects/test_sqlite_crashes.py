@@ -16,7 +16,7 @@ import pytest
 from synthorg.persistence import SQLiteConfig
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
 
-PROCESSES: Final = 4
+PROCESSES: Final = 2
 LONGEST_LIFE: Final = 0.1  # seconds
 
 CONNECT: Final = """

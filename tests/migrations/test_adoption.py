@@ -150,7 +150,7 @@ async def test_a_database_of_somebody_else_is_not_compared(tmp_path: Path, state
     assert await recognise(tmp_path / "other.db") == (False, None)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(data=st.data())
 def test_every_record_survives_whatever_is_in_it(data: DataObject) -> None:
     """Times are written with any offset."""
