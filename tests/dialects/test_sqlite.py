@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -394,19 +394,14 @@ async def test_a_backend_made_from_a_url_is_the_same(sqlite_file: Path) -> None:
     await backend.disconnect()
 
 
-def roll_back_at_undone(file: Path, table: str, column: str) -> None:
-    """Have SQLite roll back the transaction in which a row with this value is inserted."""
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute(
-            f"CREATE TRIGGER undo BEFORE INSERT ON {table} WHEN NEW.{column} = 'undone' "
-            "BEGIN SELECT RAISE(ROLLBACK, 'undone'); END"
-        )
-
-
 async def test_a_unit_that_sqlite_itself_rolls_back_stores_nothing_after_it(
     sqlite_file: Path,
 ) -> None:
-    roll_back_at_undone(sqlite_file, "tasks", "id")
+    with closing(sqlite3.connect(sqlite_file)) as connection:
+        connection.execute(
+            "CREATE TRIGGER undo BEFORE INSERT ON tasks WHEN NEW.id = 'undone' "
+            "BEGIN SELECT RAISE(ROLLBACK, 'undone'); END"
+        )
 
     async def save_all(backend: SQLitePersistenceBackend) -> None:
         async with backend.transaction() as unit:
@@ -420,51 +415,6 @@ async def test_a_unit_that_sqlite_itself_rolls_back_stores_nothing_after_it(
             await save_all(backend)
         assert await backend.tasks.list_tasks() == ()
         await backend.tasks.save(TASKS.example)
-
-
-@ROUTES
-async def test_saves_that_share_a_commit_which_sqlite_itself_rolls_back_are_each_stored_once(
-    sqlite_file: Path, *, prepared: bool
-) -> None:
-    roll_back_at_undone(sqlite_file, "cost_records", "model")
-    models = ["0", "1", "2", "undone", "3", "4"]
-    async with opened(sqlite_file, prepared_statements=prepared) as backend:
-        costs = backend.cost_records
-        results = await outcomes(costs.save(COST_RECORDS.keyed(model)) for model in models)
-        failed = [id_ for id_, error in zip(models, results, strict=True) if error is not None]
-        assert failed == ["undone"]
-        assert sorted(cost.model for cost in await costs.query()) == ["0", "1", "2", "3", "4"]
-
-
-@pytest.mark.parametrize("together", [True, False], ids=["saves together", "unit"])
-@ROUTES
-async def test_a_commit_that_fails_leaves_nothing_open_and_nothing_stored(
-    sqlite_file: Path, *, prepared: bool, together: bool
-) -> None:
-    """Where there is no log, a reader keeps writers from committing, but not from writing."""
-
-    async def save_all(backend: SQLitePersistenceBackend, ids: Sequence[str]) -> None:
-        if together:
-            errors = await outcomes(backend.tasks.save(TASKS.make(id=id_)) for id_ in ids)
-            for error in filter(None, errors):
-                raise error
-            return
-        async with backend.transaction() as unit:
-            for id_ in ids:
-                await unit.tasks.save(TASKS.make(id=id_))
-
-    impatient = {"wal_mode": False, "busy_timeout_seconds": 0.1, "prepared_statements": prepared}
-    with closing(sqlite3.connect(sqlite_file)) as connection:
-        connection.execute("PRAGMA journal_mode = delete")
-        async with opened(sqlite_file, **impatient) as backend:
-            connection.execute("BEGIN")
-            connection.execute("SELECT * FROM tasks").fetchall()
-            with pytest.raises(PersistenceError):
-                await save_all(backend, ["1", "2", "3"])
-            connection.execute("ROLLBACK")
-            await save_all(backend, ["4", "5", "6"])
-            stored = [task.id for task in await backend.tasks.list_tasks()]
-    assert stored == ["4", "5", "6"]
 
 
 OVERFLOW: Final = from_expression(

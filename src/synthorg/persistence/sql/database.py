@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import (
@@ -524,8 +523,6 @@ class Database:
                 await to_the_end(commit)
         except self._preparation.foreign_errors as error:
             if not self._preparation.diagnose(error).answer_is_lost:
-                with suppress(*self._preparation.foreign_errors), self.dialect.patience(connection):
-                    await to_the_end(connection.run_sync(_roll_back))
                 raise
             cause = redacted(error)
         else:
@@ -548,8 +545,3 @@ class Database:
         self._home.refuse_strangers()
         if self._closed:
             raise PersistenceConnectionError(DISCONNECTED)
-
-
-def _roll_back(connection: Connection) -> None:
-    """Undo what could not be committed, which SQLAlchemy takes for ended; SQLite leaves it open."""
-    connection.connection.rollback()
