@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import pytest
+from sqlalchemy import text
 
 from synthorg.persistence import (
     ManagedBackend,
@@ -117,6 +118,24 @@ async def test_a_child_leaves_what_its_parent_has_open_alone(
     async with all_connections_used(backend):
         told = await in_child(lambda: ENDS[end](backend))
     assert told in {"None", "1", "2", "False"}, told
+    await assert_usable(backend)
+
+
+async def test_a_child_that_disposes_of_the_engine_it_inherited_ends_no_session_of_its_parent(
+    backend: TransactionalBackend,
+) -> None:
+    engine = backend.get_db()
+
+    async def idle_connection() -> object:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+            return (await connection.get_raw_connection()).driver_connection
+
+    async with all_connections_used(backend):
+        before = await idle_connection()
+        assert await in_child(engine.dispose) != ""
+        await asyncio.sleep(0.1)  # long enough for the pool to ask whether it is still alive
+        assert await idle_connection() is before
     await assert_usable(backend)
 
 

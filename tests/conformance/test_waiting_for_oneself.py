@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from synthorg.persistence import (
     ManagedBackend,
@@ -88,6 +88,19 @@ async def test_a_save_beside_ones_own_unit_is_done_or_told_at_once(
             await WAYS[way](save)
     beside = [] if shares_a_writer(server) else ["beside"]
     assert [task.id for task in await backend.tasks.list_tasks()] == [*beside, "inside"]
+
+
+async def test_the_task_of_a_unit_is_told_before_it_waits(
+    server: Server, backend: TransactionalBackend
+) -> None:
+    if not shares_a_writer(server):
+        pytest.skip("there is nothing to wait for")
+    async with backend.transaction():
+        other = asyncio.create_task(asyncio.sleep(0))
+        with pytest.raises(UsageError, match="has a transaction open"):
+            await backend.tasks.save(TASKS.example)
+        assert not other.done()  # so that nothing was waited for
+        await other
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -256,12 +269,15 @@ async def test_a_unit_that_outlasts_its_backend_fails_and_loses_its_connection(
 ) -> None:
     begun, over = asyncio.Event(), asyncio.Event()
     errors: list[BaseException] = []
+    held: list[Any] = []
 
     async def outlast() -> None:
         async with impatient.transaction(read_only=read_only) as unit:
             await unit.tasks.list_tasks()
             if not read_only:
                 await unit.tasks.save(TASKS.example)
+            raw = await (await unit.connection()).get_raw_connection()
+            held.append(raw.driver_connection)
             begun.set()
             await over.wait()
             for step in (unit.tasks.list_tasks, lambda: unit.tasks.save(TASKS.example)):
@@ -275,6 +291,7 @@ async def test_a_unit_that_outlasts_its_backend_fails_and_loses_its_connection(
     pool = impatient.get_db()
     async with asyncio.timeout(AT_ONCE_SECONDS):
         await impatient.disconnect()
+        assert is_closed(held[0])
         over.set()
         with pytest.raises(PersistenceError, match="not connected"):
             await unit
@@ -344,14 +361,32 @@ async def test_a_long_queue_is_not_taken_for_a_long_holder(impatient: ManagedBac
     assert len(await impatient.tasks.list_tasks()) == 6
 
 
+@pytest.fixture(params=["kept connections", "pool alone"])
+async def small(
+    request: pytest.FixtureRequest, server: Server, migrated_url: str
+) -> AsyncIterator[ManagedBackend]:
+    """A connected backend with few connections."""
+    config = PersistenceConfig.from_url(
+        migrated_url
+        if shares_a_writer(server)
+        else f"{migrated_url}{'&' if '?' in migrated_url else '?'}pool_size=4&max_overflow=0"
+    )
+    if request.param == "pool alone":
+        section = config.section.model_copy(update={"prepared_statements": False})
+        config = config.model_copy(update={config.backend: section})
+    async with create_backend(config) as backend:
+        await server.migrate(backend)
+        yield backend
+
+
 @pytest.mark.parametrize("read_only", [True, False])
 async def test_a_database_whose_connections_are_all_in_use_is_healthy(
-    backend: TransactionalBackend, *, read_only: bool
+    small: ManagedBackend, *, read_only: bool
 ) -> None:
     begun, over = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
-        async with backend.transaction(read_only=read_only) as unit:
+        async with small.transaction(read_only=read_only) as unit:
             await unit.tasks.list_tasks()
             begun.set()
             await over.wait()
@@ -359,7 +394,46 @@ async def test_a_database_whose_connections_are_all_in_use_is_healthy(
     holders = [asyncio.create_task(hold()) for _ in range(12)]  # more than there are connections
     await begun.wait()
     await asyncio.wait(holders, timeout=0.5)
-    assert await asyncio.gather(*(backend.health_check() for _ in range(3))) == [True] * 3
+    assert await asyncio.gather(*(small.health_check() for _ in range(3))) == [True] * 3
     over.set()
     await asyncio.gather(*holders)
-    assert checked_out_connections(backend) == 0
+    assert checked_out_connections(small) == 0
+
+
+async def test_a_connection_that_becomes_free_while_its_backend_disconnects_is_closed(
+    small: ManagedBackend,
+) -> None:
+    used: set[Any] = set()
+
+    def handed_out(connection: Any, *_: object) -> None:
+        used.add(connection.driver_connection)
+
+    event.listen(small.get_db().sync_engine, "checkout", handed_out)
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with small.transaction(read_only=True) as unit:
+            await unit.tasks.list_tasks()
+            begun.set()
+            await over.wait()
+
+    holders = [asyncio.create_task(hold()) for _ in range(12)]
+    await begun.wait()
+    await asyncio.wait(holders, timeout=0.5)
+    leaving = asyncio.create_task(small.disconnect())
+    await asyncio.sleep(0)
+    over.set()
+    outcomes = await asyncio.gather(*holders, return_exceptions=True)
+    await leaving
+    assert all(isinstance(outcome, PersistenceError | None) for outcome in outcomes), outcomes
+    assert used
+    assert all(map(is_closed, used))
+
+
+def is_closed(connection: Any) -> bool:
+    """Tell whether a connection of any driver is closed."""
+    if hasattr(connection, "is_open"):
+        return not connection.is_open
+    if hasattr(connection, "connected"):
+        return not connection.connected
+    return bool(connection.is_closed() if hasattr(connection, "is_closed") else connection.closed)
