@@ -218,14 +218,41 @@ class Offline(Repositories):
 def test_a_repository_offers_the_methods_of_its_store_and_no_others(name: str) -> None:
     store = get_type_hints(public_members(Stores)[name].fget)["return"]
     repository = getattr(Offline(), name)
-    assert methods_of(type(repository)) == methods_of(store)
+    offered = methods_of(type(repository))
+    assert offered == methods_of(store)
     assert isinstance(repository, store)
+    only_declared = {
+        method for method in offered if is_protocol(owner_of(type(repository), method))
+    }
+    assert not only_declared
+
+
+@pytest.mark.parametrize("name", REPOSITORIES)
+def test_a_method_of_a_repository_shows_its_contract_at_run_time(name: str) -> None:
+    store = get_type_hints(public_members(Stores)[name].fget)["return"]
+    repository = getattr(Offline(), name)
+    for method in methods_of(store):
+        offered, declared = getattr(repository, method), getattr(store, method)
+        assert inspect.getdoc(offered) == inspect.getdoc(declared), method
+        if method in ("page", "stream"):
+            shown = inspect.signature(offered)
+            assert [*shown.parameters] == [*inspect.signature(declared).parameters][1:]
 
 
 def methods_of(cls: type) -> set[str]:
     """Name the public methods of a class, with those that it inherits."""
     methods = inspect.getmembers(cls, inspect.isfunction)
     return {name for name, _ in methods if not name.startswith("_")}
+
+
+def owner_of(cls: type, method: str) -> type:
+    """Find the class from which a method of a class comes."""
+    return next(base for base in cls.__mro__ if method in vars(base))
+
+
+def is_protocol(cls: type) -> bool:
+    """Tell whether a class is a protocol, and not one that implements it."""
+    return bool(getattr(cls, "_is_protocol", False))
 
 
 @pytest.mark.parametrize("name", CONTRACT)

@@ -81,7 +81,8 @@ class Message(Entity):
 
     id: UUID = Field(default_factory=uuid4)
     timestamp: UtcDatetime
-    sender: Key = Field(alias="from")
+    # Type checkers take the name of an argument from `alias` alone, and `from` cannot be one.
+    sender: Key = Field(validation_alias="from", serialization_alias="from")
     to: Key
     type: MessageType
     priority: MessagePriority = MessagePriority.NORMAL

@@ -27,6 +27,7 @@ from synthorg.persistence.errors import (
 from synthorg.persistence.paging import Page
 from synthorg.persistence.sql.chunks import ROWS_AT_ONCE, bytes_of, chunks
 from synthorg.persistence.sql.cursors import Position
+from synthorg.persistence.sql.declaration import declared
 from synthorg.persistence.sql.executor import Executor, Rows
 from synthorg.persistence.sql.large_rows import LargeRows
 from synthorg.persistence.sql.queries import LIMIT, ListQuery
@@ -255,6 +256,8 @@ class ListedRepository(Repository[Record]):
     @classmethod
     def _build_statements(cls) -> None:
         super()._build_statements()
+        for name in ("page", "stream"):
+            setattr(cls, name, declared(getattr(ListedRepository, name), cls, name))
         cls._may_be_large = bool(cls._long_fields) and cls._tells_its_key
         cls._among_keys = None
         if len(cls._key) == 1:
@@ -398,8 +401,7 @@ class VersionedRepository(KeyedRepository[Record]):
     _advancement: ClassVar[Statement]
 
     @abstractmethod
-    async def save(self, record: Record, /) -> None:
-        """Save one record by the rules of its kind."""
+    async def save(self, record: Record, /) -> None: ...
 
     async def _save_chunk(self, records: Sequence[Record]) -> None:
         for record in records:

@@ -4,9 +4,10 @@ from synthorg.entities import Artifact, ArtifactType, NotBlankStr
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import KeyedRepository
+from synthorg.persistence.stores import ArtifactStore
 
 
-class SQLArtifactRepository(KeyedRepository[Artifact]):
+class SQLArtifactRepository(KeyedRepository[Artifact], ArtifactStore):
     """`ArtifactRepository` on SQL."""
 
     table = tables.artifacts

@@ -6,9 +6,10 @@ from synthorg.entities import ApprovalRiskLevel, AuditEntry, AuditVerdictStr, No
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import ListedRepository
+from synthorg.persistence.stores import AuditStore
 
 
-class SQLAuditRepository(ListedRepository[AuditEntry]):
+class SQLAuditRepository(ListedRepository[AuditEntry], AuditStore):
     """`AuditRepository` on SQL."""
 
     table = tables.audit_entries

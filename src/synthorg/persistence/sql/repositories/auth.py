@@ -16,11 +16,12 @@ from synthorg.persistence.sql.statements import (
     from_expression,
     selection,
 )
+from synthorg.persistence.stores import ApiKeyStore, UserStore
 
 _is_human = tables.users.c.role != HumanRole.SYSTEM.value
 
 
-class SQLUserRepository(KeyedRepository[User]):
+class SQLUserRepository(KeyedRepository[User], UserStore):
     """`UserRepository` on SQL."""
 
     table = tables.users
@@ -62,7 +63,7 @@ class SQLUserRepository(KeyedRepository[User]):
             raise QueryError(f"cannot delete {self.table.name}: the system user must stay")
 
 
-class SQLApiKeyRepository(KeyedRepository[ApiKey]):
+class SQLApiKeyRepository(KeyedRepository[ApiKey], ApiKeyStore):
     """`ApiKeyRepository` on SQL."""
 
     table = tables.api_keys

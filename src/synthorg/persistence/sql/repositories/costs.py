@@ -15,12 +15,13 @@ from synthorg.persistence.sql.dialects.base import OUT_OF_RANGE, Dialect
 from synthorg.persistence.sql.queries import Conditions, ListQuery
 from synthorg.persistence.sql.records import RowReader
 from synthorg.persistence.sql.repository import ListedRepository
+from synthorg.persistence.stores import CostRecordStore
 from synthorg.persistence.totals import CostGroup, CostGroups, CostTotal
 
 _costs: Final = tables.cost_records
 
 
-class SQLCostRecordRepository(ListedRepository[CostRecord]):
+class SQLCostRecordRepository(ListedRepository[CostRecord], CostRecordStore):
     """`CostRecordRepository` on SQL."""
 
     table = _costs

@@ -7,9 +7,10 @@ from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import KeyedRepository, Repository
 from synthorg.persistence.sql.statements import bind, deletion
+from synthorg.persistence.stores import AgentStateStore, CheckpointStore, HeartbeatStore
 
 
-class SQLCheckpointRepository(Repository[Checkpoint]):
+class SQLCheckpointRepository(Repository[Checkpoint], CheckpointStore):
     """`CheckpointRepository` on SQL."""
 
     table = tables.checkpoints
@@ -40,7 +41,7 @@ class SQLCheckpointRepository(Repository[Checkpoint]):
         )
 
 
-class SQLHeartbeatRepository(KeyedRepository[Heartbeat]):
+class SQLHeartbeatRepository(KeyedRepository[Heartbeat], HeartbeatStore):
     """`HeartbeatRepository` on SQL."""
 
     table = tables.heartbeats
@@ -66,7 +67,7 @@ class SQLHeartbeatRepository(KeyedRepository[Heartbeat]):
         return await self._delete(execution_id)
 
 
-class SQLAgentStateRepository(KeyedRepository[AgentRuntimeState]):
+class SQLAgentStateRepository(KeyedRepository[AgentRuntimeState], AgentStateStore):
     """`AgentStateRepository` on SQL."""
 
     table = tables.agent_states

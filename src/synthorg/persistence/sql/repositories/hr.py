@@ -12,9 +12,14 @@ from synthorg.entities import (
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import ListedRepository
+from synthorg.persistence.stores import (
+    CollaborationMetricStore,
+    LifecycleEventStore,
+    TaskMetricStore,
+)
 
 
-class SQLLifecycleEventRepository(ListedRepository[AgentLifecycleEvent]):
+class SQLLifecycleEventRepository(ListedRepository[AgentLifecycleEvent], LifecycleEventStore):
     """`LifecycleEventRepository` on SQL."""
 
     table = tables.lifecycle_events
@@ -46,7 +51,7 @@ class SQLLifecycleEventRepository(ListedRepository[AgentLifecycleEvent]):
         )
 
 
-class SQLTaskMetricRepository(ListedRepository[TaskMetricRecord]):
+class SQLTaskMetricRepository(ListedRepository[TaskMetricRecord], TaskMetricStore):
     """`TaskMetricRepository` on SQL."""
 
     table = tables.task_metrics
@@ -75,7 +80,9 @@ class SQLTaskMetricRepository(ListedRepository[TaskMetricRecord]):
         return await self._list(self.listing, agent_id=agent_id, since=since, until=until)
 
 
-class SQLCollaborationMetricRepository(ListedRepository[CollaborationMetricRecord]):
+class SQLCollaborationMetricRepository(
+    ListedRepository[CollaborationMetricRecord], CollaborationMetricStore
+):
     """`CollaborationMetricRepository` on SQL."""
 
     table = tables.collaboration_metrics

@@ -4,9 +4,10 @@ from synthorg.entities import Message, NotBlankStr
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import ListedRepository
+from synthorg.persistence.stores import MessageStore
 
 
-class SQLMessageRepository(ListedRepository[Message]):
+class SQLMessageRepository(ListedRepository[Message], MessageStore):
     """`MessageRepository` on SQL."""
 
     table = tables.messages

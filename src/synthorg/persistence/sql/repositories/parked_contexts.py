@@ -4,9 +4,10 @@ from synthorg.entities import NotBlankStr, ParkedContext
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import KeyedRepository
+from synthorg.persistence.stores import ParkedContextStore
 
 
-class SQLParkedContextRepository(KeyedRepository[ParkedContext]):
+class SQLParkedContextRepository(KeyedRepository[ParkedContext], ParkedContextStore):
     """`ParkedContextRepository` on SQL."""
 
     table = tables.parked_contexts

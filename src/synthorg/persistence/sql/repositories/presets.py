@@ -7,9 +7,10 @@ from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import KeyedRepository
 from synthorg.persistence.sql.statements import from_expression
+from synthorg.persistence.stores import PersonalityPresetStore
 
 
-class SQLPersonalityPresetRepository(KeyedRepository[PresetListRow]):
+class SQLPersonalityPresetRepository(KeyedRepository[PresetListRow], PersonalityPresetStore):
     """`PersonalityPresetRepository` on SQL."""
 
     table = tables.custom_presets

@@ -4,9 +4,10 @@ from synthorg.entities import NotBlankStr, Project, ProjectStatus
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import KeyedRepository
+from synthorg.persistence.stores import ProjectStore
 
 
-class SQLProjectRepository(KeyedRepository[Project]):
+class SQLProjectRepository(KeyedRepository[Project], ProjectStore):
     """`ProjectRepository` on SQL."""
 
     table = tables.projects

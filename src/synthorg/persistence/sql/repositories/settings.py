@@ -8,10 +8,10 @@ from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import ListedRepository
 from synthorg.persistence.sql.statements import EXISTING, bind, deletion, equal, from_expression
-from synthorg.persistence.stores import SettingRow
+from synthorg.persistence.stores import SettingRow, SettingsStore
 
 
-class SQLSettingsRepository(ListedRepository[SettingRow]):
+class SQLSettingsRepository(ListedRepository[SettingRow], SettingsStore):
     """`SettingsRepository` on SQL."""
 
     table = tables.settings

@@ -10,6 +10,7 @@ from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import Conditions, ListQuery
 from synthorg.persistence.sql.records import RowReader
 from synthorg.persistence.sql.repository import KeyedRepository
+from synthorg.persistence.stores import TaskStore
 
 
 class StatusCount(NamedTuple):
@@ -19,7 +20,7 @@ class StatusCount(NamedTuple):
     tasks: int
 
 
-class SQLTaskRepository(KeyedRepository[Task]):
+class SQLTaskRepository(KeyedRepository[Task], TaskStore):
     """`TaskRepository` on SQL."""
 
     table = tables.tasks

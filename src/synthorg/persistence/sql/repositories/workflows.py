@@ -11,9 +11,12 @@ from synthorg.persistence.errors import DuplicateRecordError, VersionConflictErr
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.queries import ListQuery
 from synthorg.persistence.sql.repository import VersionedRepository
+from synthorg.persistence.stores import WorkflowDefinitionStore, WorkflowExecutionStore
 
 
-class SQLWorkflowDefinitionRepository(VersionedRepository[WorkflowDefinition]):
+class SQLWorkflowDefinitionRepository(
+    VersionedRepository[WorkflowDefinition], WorkflowDefinitionStore
+):
     """`WorkflowDefinitionRepository` on SQL."""
 
     table = tables.workflow_definitions
@@ -42,7 +45,9 @@ class SQLWorkflowDefinitionRepository(VersionedRepository[WorkflowDefinition]):
         return await self._delete(definition_id)
 
 
-class SQLWorkflowExecutionRepository(VersionedRepository[WorkflowExecution]):
+class SQLWorkflowExecutionRepository(
+    VersionedRepository[WorkflowExecution], WorkflowExecutionStore
+):
     """`WorkflowExecutionRepository` on SQL."""
 
     table = tables.workflow_executions
