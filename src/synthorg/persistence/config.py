@@ -76,7 +76,8 @@ class SQLiteConfig(_Model):
         path: The file, relative to the working directory or absolute; ":memory:" for a database
             in memory.
         wal_mode: Whether readers work beside a writer, through a write-ahead log; without effect
-            in memory.
+            in memory. A file is switched once it has this version's schema, and not out of it
+            while others have it open.
         journal_size_limit: The size in bytes to which the log is cut back when it is free.
         synchronous: "full" survives a loss of power with every write; "normal" may lose the last
             ones, but never damages the database.
