@@ -233,16 +233,18 @@ async def test_many_records_that_can_be_read_once_are_not_saved_again(
         assert len(await it.backend.cost_records.query(agent_id=MARK)) <= 1
 
 
-async def test_what_is_lost_after_the_commit_makes_no_failure_of_it(place: Place) -> None:
-    """When the connection goes back to the pool, it is told to roll back and to forget."""
-    if place.kind != "mariadb":
-        pytest.skip("nothing is said to the server then")
+async def test_what_is_lost_when_a_connection_is_given_back_makes_no_failure_of_a_call(
+    place: Place,
+) -> None:
+    """It is told to roll back then: after a read everywhere, after a write on some servers."""
     async with cut(place, "false") as it:
+        assert await it.lose(lambda: it.backend.tasks.get("warm"), "ROLLBACK") is not None
         cost = COST_RECORDS.make(agent_id=MARK)
-        for _ in range(8):
+        for _ in range(8 if place.kind == "mariadb" else 0):
             await it.lose(lambda: it.backend.cost_records.save(cost), "ROLLBACK")
         assert checked_out_connections(it.backend) == 0
-        assert len(await it.backend.cost_records.query(agent_id=MARK)) == 8
+        costs = await it.backend.cost_records.query(agent_id=MARK)
+        assert len(costs) == (8 if place.kind == "mariadb" else 0)
 
 
 @routes

@@ -17,6 +17,7 @@ from synthorg.persistence import (
 )
 from synthorg.persistence.sql.dialects import idle_connections, silence
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.transactions import UnitOfWork
 from tests.conformance.kinds import COST_RECORDS
 from tests.conftest import checked_out_connections
 from tests.dialects.places import Place, connected, task, with_parameters
@@ -88,6 +89,22 @@ async def test_a_call_to_a_silent_server_ends_with_a_connection_error(
             async with asyncio.timeout(SECONDS):
                 with pytest.raises(PersistenceConnectionError):
                     await call(backend)
+        assert checked_out_connections(backend) == 0
+
+
+async def test_a_unit_that_meets_silence_in_its_midst_ends_too(
+    place: Place, options: dict[str, object]
+) -> None:
+    async with relayed_backend(place, options) as (backend, relay):
+
+        async def work(unit: UnitOfWork) -> None:
+            await unit.tasks.get("one")
+            relay.is_silent = True
+            await unit.tasks.save(task("two"))
+
+        async with asyncio.timeout(SECONDS):
+            with pytest.raises(PersistenceConnectionError):
+                await backend.run_in_transaction(work)
         assert checked_out_connections(backend) == 0
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -71,9 +72,10 @@ def look_after(
             await ping(connection)
 
     def closing(connection: AdaptedConnection, _entry: ConnectionPoolEntry) -> None:
-        asyncio.get_running_loop().call_later(
-            FAREWELL_SECONDS, hang_up, connection.driver_connection
-        )
+        with suppress(RuntimeError):  # no event loop runs any more, so that nobody waits
+            asyncio.get_running_loop().call_later(
+                FAREWELL_SECONDS, hang_up, connection.driver_connection
+            )
 
     # First of all, since SQLAlchemy itself asks the first connection a few things.
     event.listen(engine.sync_engine, "connect", opened, insert=True)

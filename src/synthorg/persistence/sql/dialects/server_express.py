@@ -105,9 +105,9 @@ class ServerLane:
     async def run_one(self, call: Call) -> Outcome:
         """Run a call, as `Lane` says."""
         driver = await self._connected(may_be_lost=call.statement.repeatable)
-        with self._patience(driver):
-            outcome = await driver.send(call)
-        self._used = time.monotonic()
+        outcome = await self._outcome(driver, call)
+        if isinstance(outcome, Exception):
+            raise outcome
         return outcome
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
@@ -137,7 +137,7 @@ class ServerLane:
                         return [1] * len(calls)
                     return await self._find(driver, statement, [key for (key,) in values])
             except Exception as error:  # noqa: BLE001 (it is the outcome)
-                if self._dialect.diagnose(error).fault is Fault.CONNECTION:
+                if self._is_lost_by(error):
                     return [error] * len(calls)
         # One of them is to blame, which its own run tells.
         return [await self._outcome(driver, call) for call in calls]
@@ -156,9 +156,17 @@ class ServerLane:
             with self._patience(driver):
                 outcome = await driver.send(call)
         except Exception as error:  # noqa: BLE001 (it is the outcome)
+            self._is_lost_by(error)
             return error
         self._used = time.monotonic()
         return outcome
+
+    def _is_lost_by(self, error: Exception) -> bool:
+        """Tell whether an error means that another connection is needed, and see to that."""
+        is_lost = self._dialect.diagnose(error).fault is Fault.CONNECTION
+        if is_lost:
+            self._driver = None
+        return is_lost
 
     async def _connected(self, *, may_be_lost: bool) -> ServerDriver:
         """Give the connection.
