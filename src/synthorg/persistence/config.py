@@ -215,7 +215,12 @@ class ServerConfig(_Model):
 
 
 class PostgreSQLConfig(ServerConfig):
-    """A PostgreSQL database, through the chosen driver."""
+    """A PostgreSQL database, through the chosen driver.
+
+    Attributes:
+        driver: Through which package; through psycopg, all statements go through SQLAlchemy,
+            whatever `prepared_statements` says.
+    """
 
     scheme: ClassVar[BackendName] = "postgresql"
 

@@ -29,8 +29,8 @@ class OutcomeUnknownError(PersistenceConnectionError):
     """The connection was lost before the answer came: the change may or may not be stored.
 
     Raised by writes that cannot be repeated safely, by the commit of a unit of work, and by other
-    writes when the database stays away. Read what is stored before you write again. Whatever else
-    a write raises, it has written nothing.
+    writes when the database stays away. Read what is stored before you write again. After any
+    other PersistenceError, a write has written nothing; one that was cancelled, all or nothing.
     """
 
 

@@ -5,7 +5,8 @@ What holds for all of them is said here once; a method says only what is its own
 Writing
     When a write returns, it is durable and every later read sees it; a write that raises has
     written nothing, but for an OutcomeUnknownError: the connection was lost before the answer
-    came. What can be repeated is repeated before that is raised. `save` inserts, or replaces
+    came. What can be repeated is repeated before that is raised. A write that is cancelled, as
+    by a timeout of asyncio, has written all or nothing. `save` inserts, or replaces
     every field of the record with the same key, unless the repository is append-only or
     versioned. In an append-only repository a stored record never changes. In a versioned one, of
     any number of savers of the same next version exactly one succeeds. `delete` returns whether
@@ -28,13 +29,17 @@ Errors
 
     - PersistenceConnectionError: the database cannot be reached, or no connection is free.
     - OutcomeUnknownError, which is one: a write was sent, and its answer was lost.
+    - UsageError: a mistake of the program, such as a call in another event loop or one that would
+      wait for its own unit of work; trying again does not help. NotConnectedError is one.
     - DuplicateRecordError: a unique key is taken; the record that has it is untouched.
     - MigrationError: the schema is not this version's, such as that of a database that was never
       migrated; nothing was read or written.
     - QueryError: an argument of a wrong type, such as None for a key, a filter that no record
       could match, a `limit` below 1, or `until` before `since`; text or a number that the
-      database cannot hold, such as a key of more than 255 characters; a stored row that no
-      longer fits its entity; whatever else the database refuses.
+      database cannot hold, such as a key of more than 255 characters; a record that could not be
+      read again; whatever else the database refuses.
+    - UnreadableRecordError, which is one: a stored record does not fit its kind.
+    - TransactionConflictError, which is one: others held a lock for too long, or again and again.
 """
 
 from typing import Protocol, runtime_checkable

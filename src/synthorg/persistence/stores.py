@@ -92,6 +92,8 @@ class BulkSaving(Protocol[Record_contra]):
         Raises:
             PersistenceError: If one could not be saved, as `save` would raise it; the text names
                 the first record at fault, and nothing is written.
+            OutcomeUnknownError: If the answer was lost, and saving cannot be repeated: all are
+                written, or none.
         """
         ...
 
@@ -124,6 +126,7 @@ class BulkAccess(Protocol[Record]):
 
         Raises:
             PersistenceError: If one cannot be deleted, as `delete` would raise it; then nothing is.
+            OutcomeUnknownError: If the answer was lost: all are deleted, or none.
         """
         ...
 

@@ -139,8 +139,9 @@ class UnitOfWork(Stores, Protocol):
 
     Reads see what the unit has written. A call that fails has written nothing, and the unit goes
     on; only after a conflict with another transaction, when a call was cancelled, or when the
-    connection is lost, every further call is a QueryError. A unit is for one task at a time, and
-    ends with its block: using it otherwise is a QueryError.
+    connection is lost, every further call is a QueryError (after a conflict, again a
+    TransactionConflictError). A unit is for one task at a time, and ends with its block: using it
+    otherwise is a QueryError.
     """
 
     def transaction(self) -> AbstractAsyncContextManager[Self]:
@@ -170,19 +171,20 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
     def transaction(self, *, read_only: bool = False) -> AbstractAsyncContextManager[UnitOfWork]:
         """Begin a unit of work.
 
-        Leaving the block commits all changes; an exception or a cancellation rolls all back.
-        Units have the effect of running one after the other: what one has read, no other has
-        changed by the time it commits, or it is rolled back.
+        Leaving the block commits all changes; an exception or a cancellation inside it rolls all
+        back. A unit that is cancelled while it commits has written all or nothing. Units have the
+        effect of running one after the other: what one has read, no other has changed by the time
+        it commits, or it is rolled back.
+
+        On SQLite, what would wait for a unit that may be waiting for it is a UsageError: at once
+        in the task that began the unit, and in tasks started inside the unit after a second in
+        which nothing is done in it.
 
         Args:
             read_only: Whether all reads see one state of the database, and writes are refused.
 
         Returns:
             A context manager that gives the unit of work.
-
-        On SQLite, what would wait for a unit that may be waiting for it is a UsageError: at once
-        in the task that began the unit, and in tasks started inside the unit after a second in
-        which nothing is done in it.
 
         Raises:
             TransactionConflictError: If it met another transaction and was rolled back.
