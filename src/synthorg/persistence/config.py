@@ -166,11 +166,13 @@ class ServerConfig(_Model):
         password: The password, if there is one.
         pool_size: How many connections are kept open.
         max_overflow: How many more may be opened when all are in use.
-        pool_timeout_seconds: How long a call waits for a free connection.
+        pool_timeout_seconds: How long a call waits for a free connection, and `disconnect` for
+            units of work under way.
         pool_recycle_seconds: The age at which a connection is replaced; it should be below the
             time after which the server or a firewall drops an idle one.
         connect_timeout_seconds: How long opening a connection may take.
-        statement_timeout_seconds: How long the server works on one statement; 0 for no limit.
+        statement_timeout_seconds: How long the server works on one statement; 0 for no limit. A
+            server that says nothing for five seconds more is hung up on.
         application_name: How the connections appear in the server's own lists.
         prepared_statements: Whether statements go straight to the driver, single ones prepared
             and on connections that are kept; else all of them go through SQLAlchemy.
