@@ -270,7 +270,13 @@ class SQLiteDialect(Dialect):
         return engine
 
     def _file_pool(self, size: int) -> dict[str, Any]:
-        return {"pool_size": size, "max_overflow": 0, "pool_timeout": self.patience_seconds}
+        return {
+            "pool_size": size,
+            "max_overflow": 0,
+            "pool_timeout": self.patience_seconds,
+            # Who calls one after the other gets the same connection, which has parsed its queries.
+            "pool_use_lifo": True,
+        }
 
     async def ask_in_between(self) -> None:
         (connection,) = (each for each in self.connections if each.is_open)
