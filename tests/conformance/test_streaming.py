@@ -236,6 +236,17 @@ async def test_saving_and_streaming_large_records_takes_the_memory_of_a_few(
     assert max(saving.peak, saving_in_a_unit.peak, streaming.peak) < 60 * MEBIBYTE
 
 
+async def test_many_large_saves_at_once_take_the_memory_of_few(
+    backend: TransactionalBackend,
+) -> None:
+    text = "x" * MEBIBYTE
+    with _memory() as memory:
+        await asyncio.gather(
+            *[backend.tasks.save(TASKS.make(id=f"{n:03}", description=text)) for n in range(100)]
+        )
+    assert memory.peak < 60 * MEBIBYTE
+
+
 async def test_what_was_read_is_let_go_with_the_callers_last_reference(
     backend: TransactionalBackend,
 ) -> None:

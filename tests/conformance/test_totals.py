@@ -257,7 +257,12 @@ async def test_a_sum_of_costs_that_no_number_holds_is_refused_and_never_a_wrong_
     assert_equal(
         await backend.cost_records.totals(["agent_id"]), list(totals(records, ["agent_id"]))
     )
-    for refused in (backend.cost_records.aggregate(), backend.cost_records.totals(["day"])):
+    await backend.cost_records.save(records[0])
+    for refused in (
+        backend.cost_records.aggregate(agent_id="a"),
+        backend.cost_records.aggregate(),
+        *(backend.cost_records.totals([group]) for group in GROUPS),
+    ):
         with pytest.raises(QueryError, match=r"cannot sum cost_records: .*sum is out of range"):
             await refused
 

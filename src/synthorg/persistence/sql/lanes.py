@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from synthorg.persistence.errors import PersistenceConnectionError
+from synthorg.persistence.sql.chunks import BYTES_AT_ONCE
 from synthorg.persistence.sql.express import DriverStatement
 from synthorg.persistence.sql.turns import DISCONNECTED
 
@@ -138,10 +139,13 @@ class Lanes:
 
     def _next_batch(self) -> list[Waiting]:
         batch: list[Waiting] = []
-        while self._waiting and len(batch) < CALLS_AT_ONCE:
-            waiting = self._waiting.popleft()
-            if not waiting[1].done():  # its caller was cancelled before it began
-                batch.append(waiting)
+        size = 0
+        # The drivers copy what they send together.
+        while self._waiting and len(batch) < CALLS_AT_ONCE and size < BYTES_AT_ONCE:
+            call, future = self._waiting.popleft()
+            if not future.done():  # its caller was cancelled before it began
+                batch.append((call, future))
+                size += sum([len(value) for value in call.values if isinstance(value, str)])
         return batch
 
 

@@ -341,8 +341,11 @@ class MySQLDialect(Dialect):
         return func.date_format(moment, "%Y-%m-%d", type_=String())
 
     def sum_of_amounts(self, amount: ColumnElement[Any]) -> ColumnElement[float]:
-        # Of itself, the sum is 0 where it is too large; only arithmetic with it fails.
-        return func.sum(amount) + literal_column("0e0", Double())
+        # A sum that is too large is 0, or the largest number where its groups come sorted. Only
+        # arithmetic fails, so a part that is exact and never too large is multiplied up again.
+        whole: ColumnElement[float] = literal_column("16e0", Double())
+        is_too_large = func.sum(amount / whole) * whole
+        return func.sum(amount) + is_too_large * literal_column("0e0", Double())
 
     def diagnose_driver_error(self, error: BaseException) -> Diagnosis | None:
         number = error.args[0] if error.args else None

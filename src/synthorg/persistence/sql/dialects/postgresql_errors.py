@@ -67,7 +67,11 @@ _DIAGNOSES: Final = {
 
 _CONNECTION_CLASSES: Final = ("08", "58")
 _RESOURCES_CLASS: Final = "53"
+_BEYOND_PYTHON: Final = Diagnosis(Fault.REFUSED, "a stored time lies beyond the years 1 to 9999")
 _WITHOUT_CODE: Final = {
+    # Of rows that have come, by asyncpg and by psycopg:
+    "OverflowError": _BEYOND_PYTHON,
+    "DataError": _BEYOND_PYTHON,
     # asyncpg's own, not the classes derived from them. Of a closed connection, before it sends:
     "InterfaceError": unusable("the connection to the server was lost"),
     # Between a server's farewell and the end of the connection:
