@@ -298,6 +298,7 @@ FORGED: Final[Mapping[str, tuple[Kind, Any, str]]] = {
     ),
     "a required field missing": (TASKS, reduced(TASKS.example, "title"), "title"),
     "a field with a default missing": (TASKS, reduced(TASKS.example, "priority"), "priority"),
+    "a member nested without end": (TASKS, TASKS.forged(TASKS.example, type=nested(3000)), "type"),
     "a record of almost nothing": (COST_RECORDS, CostRecord.model_construct(**NOTHING), "agent_id"),
     "a record that was never made": (MESSAGES, Message.__new__(Message), "id"),
     "a field that may be None missing": (TASKS, reduced(TASKS.example, "deadline"), "deadline"),

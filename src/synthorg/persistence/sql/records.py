@@ -109,6 +109,8 @@ class Records(RowReader[Record]):
             complaint = complaints(error)
         except AttributeError:  # of a model inside, made by `__new__` alone
             faults, complaint = frozenset(), "it holds a model that is incomplete"
+        except RecursionError:  # of an enumeration, which quotes what is none of its members
+            faults, complaint = frozenset(), "it is nested too deeply"
         else:
             if not is_plain:
                 self._refuse_missing(given)
