@@ -60,7 +60,16 @@ FOR EACH ROW EXECUTE FUNCTION audit_entries_refuse();
 ALTER TABLE tasks ENABLE ALWAYS TRIGGER {TRIGGER}
 """
 
+DEFERRABLE = """
+ALTER TABLE tasks DROP CONSTRAINT tasks_pkey;
+ALTER TABLE tasks ADD CONSTRAINT tasks_pkey PRIMARY KEY (id) DEFERRABLE
+"""
+
 POSTGRESQL = {
+    "ALTER TABLE api_keys DISABLE TRIGGER ALL": "api_keys: its constraint fk_api_keys_user_id",
+    "ALTER TABLE users DISABLE TRIGGER ALL": "api_keys: its constraint fk_api_keys_user_id",
+    DEFERRABLE: "tasks: its constraint tasks_pkey is deferrable",
+    "ALTER TABLE messages ALTER COLUMN timestamp TYPE timestamptz(3)": "timestamp loses the micro",
     "ALTER TABLE tasks DROP CONSTRAINT tasks_pkey": "the primary key of the table tasks is not id",
     f"ALTER TABLE audit_entries DISABLE TRIGGER {TRIGGER}": TRIGGER,
     f"ALTER TABLE audit_entries ENABLE REPLICA TRIGGER {TRIGGER}": TRIGGER,

@@ -2,13 +2,13 @@
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from synthorg.persistence import PersistenceConnectionError, SQLiteConfig
+from synthorg.persistence import PersistenceConnectionError, PersistenceError, SQLiteConfig
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from tests.conformance.concurrency import outcomes
 from tests.conformance.kinds import COST_RECORDS, TASKS
@@ -185,3 +185,18 @@ async def test_a_write_into_a_log_that_was_removed_raises(
         await act(backend)
 
     await backend.disconnect()
+
+
+@pytest.mark.parametrize("act", [*ACTIONS, migrate])
+@pytest.mark.parametrize("size", [0, 4096])
+async def test_what_fails_in_a_file_that_was_cut_off_is_told_in_words(
+    backend: SQLitePersistenceBackend,
+    sqlite_file: Path,
+    size: int,
+    act: Callable[[SQLitePersistenceBackend], Awaitable[None]],
+) -> None:
+    with sqlite_file.open("r+b") as file:
+        file.truncate(size)
+
+    with suppress(PersistenceError):
+        await act(backend)

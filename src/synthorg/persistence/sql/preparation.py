@@ -8,8 +8,13 @@ from sqlalchemy import Executable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from synthorg.persistence.errors import MigrationError, PersistenceError, QueryError
-from synthorg.persistence.sql.dialects.base import Diagnosis, Dialect
+from synthorg.persistence.errors import (
+    MigrationError,
+    PersistenceConnectionError,
+    PersistenceError,
+    QueryError,
+)
+from synthorg.persistence.sql.dialects.base import Diagnosis, Dialect, Fault
 from synthorg.persistence.sql.express import NotWritten
 from synthorg.persistence.sql.prepared import Prepared, prepare
 from synthorg.persistence.sql.statements import Parameters, Statement
@@ -140,10 +145,15 @@ class Preparation:
             connection: A connection with no transaction begun.
             otherwise: The error if it is.
         """
-        problem = await self.find_schema_problem(connection)
-        if problem is None:
+        failed = str(otherwise).partition(": ")[0]
+        try:
+            problem = await self.find_schema_problem(connection)
+        except self.foreign_errors as error:
+            diagnosis = self.diagnose(error)
+            if diagnosis.fault is Fault.CONNECTION:
+                return PersistenceConnectionError(f"{failed}: {diagnosis.reason}")
             return otherwise
-        return MigrationError(f"{str(otherwise).partition(': ')[0]}: {problem}")
+        return otherwise if problem is None else MigrationError(f"{failed}: {problem}")
 
     def _refuse_oversized(
         self, statement: Statement, values: Iterable[object], parameters: Parameters

@@ -74,7 +74,33 @@ _PROBLEMS: Final = text(
     "JOIN pg_namespace n ON n.oid = t.relnamespace "
     "JOIN pg_collation l ON l.oid = a.attcollation "
     "WHERE t.relkind = 'r' AND n.nspname = :schema AND NOT a.attisdropped "
-    "AND a.atttypid = CAST('varchar' AS regtype) AND l.collname NOT IN ('C', 'POSIX')"
+    "AND a.atttypid = CAST('varchar' AS regtype) AND l.collname NOT IN ('C', 'POSIX') "
+    "UNION ALL "
+    "SELECT t.relname, a.attname || ' loses the microseconds of times' "
+    "FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid "
+    "JOIN pg_namespace n ON n.oid = t.relnamespace "
+    "WHERE t.relkind = 'r' AND n.nspname = :schema AND NOT a.attisdropped "
+    "AND a.atttypid = CAST('timestamptz' AS regtype) AND a.atttypmod BETWEEN 0 AND 5 "
+    "UNION ALL "
+    "SELECT t.relname, 'its constraint ' || k.conname || ' is not enforced, since the triggers "
+    "that do so are switched off' "
+    "FROM pg_constraint k JOIN pg_trigger g ON g.tgconstraint = k.oid "
+    "JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace "
+    "WHERE n.nspname = :schema AND g.tgisinternal AND g.tgenabled IN ('D', 'R') "
+    "GROUP BY t.relname, k.conname "
+    "UNION ALL "
+    "SELECT t.relname, 'its constraint ' || k.conname || ' is deferrable, so that no row can be "
+    "saved over another' "
+    "FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid "
+    "JOIN pg_namespace n ON n.oid = t.relnamespace "
+    "WHERE n.nspname = :schema AND k.contype IN ('p', 'u') AND k.condeferrable"
+)
+
+_RIGHTS: Final = text(
+    "SELECT t.relname, r.name, has_table_privilege(t.oid, r.name) "
+    "FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace "
+    "CROSS JOIN (VALUES ('INSERT'), ('UPDATE'), ('DELETE')) AS r (name) "
+    "WHERE t.relkind = 'r' AND n.nspname = :schema"
 )
 
 _TABLES: Final = ("r", "p")
