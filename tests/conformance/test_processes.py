@@ -13,6 +13,8 @@ from synthorg.persistence import (
     ManagedBackend,
     PersistenceConfig,
     TransactionalBackend,
+    UnitOfWork,
+    UsageError,
     create_backend,
 )
 from tests.conformance.children import in_child
@@ -155,6 +157,40 @@ async def test_a_child_of_a_process_in_a_unit_does_not_end_the_unit(
         assert await in_child(backend.disconnect) == "None"
         await unit.tasks.save(TASKS.make(id="2"))
     assert [task.id for task in await backend.tasks.list_tasks()] == ["1", "2"]
+
+
+UNIT_USES: Final[dict[str, Callable[[UnitOfWork], Awaitable[object]]]] = {
+    "get": lambda unit: unit.tasks.get("1"),
+    "save": lambda unit: unit.tasks.save(TASKS.make(id="of the child")),
+    "save many": lambda unit: unit.tasks.save_many([TASKS.make(id="of the child")]),
+    "connection": lambda unit: unit.connection(),
+}
+
+
+@pytest.mark.parametrize("use", UNIT_USES)
+async def test_a_child_is_told_that_a_unit_of_its_parent_is_not_its_own(
+    backend: TransactionalBackend, use: str
+) -> None:
+    async with backend.transaction() as unit:
+        await unit.tasks.save(TASKS.make(id="1"))
+        told = await in_child(lambda: UNIT_USES[use](unit))
+        assert told.startswith("UsageError"), told
+        assert "another process" in told
+        await unit.tasks.save(TASKS.make(id="2"))
+    assert [task.id for task in await backend.tasks.list_tasks()] == ["1", "2"]
+
+
+async def test_a_unit_is_refused_in_another_event_loop(backend: TransactionalBackend) -> None:
+    async with backend.transaction() as unit:
+        await unit.tasks.save(TASKS.make(id="1"))
+
+        def use() -> None:
+            asyncio.run(asyncio.wait_for(unit.tasks.get("1"), PATIENCE_SECONDS))
+
+        with pytest.raises(UsageError, match="another event loop"):
+            await asyncio.to_thread(use)
+        assert await unit.tasks.get("1") is not None
+    assert await backend.tasks.get("1") is not None
 
 
 async def test_a_child_connects_although_its_parent_was_about_to_disconnect(

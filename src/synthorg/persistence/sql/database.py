@@ -309,7 +309,11 @@ class Database:
         try:
             async with self._session(options, write=not read_only) as session:
                 transaction = Transaction(
-                    session, self._preparation, self._explained, read_only=read_only
+                    session,
+                    self._preparation,
+                    self._explained,
+                    self._home.refuse_strangers,
+                    read_only=read_only,
                 )
                 self._open.add(transaction)
                 try:

@@ -45,13 +45,21 @@ class Transaction:
         session: The connection, which this alone uses.
         preparation: How errors are diagnosed.
         explain: Asked about an error that the schema may have caused.
+        refuse_strangers: Raises where its connection cannot be used, such as after a fork.
         read_only: Whether writes are refused.
     """
 
     def __init__(
-        self, session: Session, preparation: Preparation, explain: Explain, *, read_only: bool
+        self,
+        session: Session,
+        preparation: Preparation,
+        explain: Explain,
+        refuse_strangers: Callable[[], None],
+        *,
+        read_only: bool,
     ) -> None:
         self._session = session
+        self._refuse_strangers = refuse_strangers
         self._preparation = preparation
         self._explain = explain
         self._read_only = read_only
@@ -242,6 +250,7 @@ class Transaction:
 
     @contextmanager
     def _use(self, *, write: bool = False) -> Iterator[None]:
+        self._refuse_strangers()
         if self._ended:
             raise QueryError("this unit of work has ended; begin a new one")
         if self.doom is not None:
