@@ -1,5 +1,7 @@
 import string
 import traceback
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -202,6 +204,12 @@ def test_a_sqlite_url_names_a_path(url: str, path: str) -> None:
 )
 def test_a_url_that_cannot_be_taken_literally_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):
+        PersistenceConfig.from_url(url)
+
+
+@pytest.mark.parametrize("url", [None, 5, b"sqlite://", Path("a.db")])
+def test_a_url_is_some_text(url: Any) -> None:
+    with pytest.raises(ValidationError, match="must be text"):
         PersistenceConfig.from_url(url)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import time
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import datetime
@@ -341,6 +342,22 @@ async def test_a_value_of_the_wrong_type_is_reported_by_table_and_key(
         for read in (*kind.gets, *kind.lists):
             with pytest.raises(QueryError, match=rf"read {kind.table.name} \(.+\): .*{column}"):
                 await read(backend, kind.example)
+
+
+@ROUTES
+async def test_a_text_that_is_not_utf_8_is_told_as_such_and_not_quoted(
+    sqlite_file: Path, *, prepared: bool
+) -> None:
+    async with opened(sqlite_file, prepared_statements=prepared) as backend:
+        await backend.tasks.save(TASKS.example)
+        async with backend.get_db().begin() as connection:
+            await connection.execute(
+                text("UPDATE tasks SET title = CAST(X'7365637265742d80' AS TEXT)")
+            )
+        for read in (backend.tasks.get(TASKS.example.id), backend.tasks.list_tasks()):
+            with pytest.raises(QueryError, match=r"^cannot \w+ tasks.*: .* not UTF-8") as report:
+                await read
+            assert "secret-" not in "".join(traceback.format_exception(report.value))
 
 
 @ROUTES

@@ -105,6 +105,8 @@ def read_url(url: str, backends: tuple[str, ...]) -> Values:
         ValueError: If it cannot be taken apart, or says what cannot be had; the text has nothing
             of what may be a secret.
     """
+    if not isinstance(url, str):
+        raise ValueError("must be text")  # noqa: TRY004 (one error for every refusal)
     # Parsers that are not strict take an "@" or a "/" in a password for the end of it, and go on
     # with what follows as a host or a database, whose name then shows up in logs.
     scheme, separator, rest = url.partition("://")

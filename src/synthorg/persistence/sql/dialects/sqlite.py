@@ -157,6 +157,7 @@ class SumOfHalves(TypeDecorator[int]):
         return (upper << 32) + lower
 
 
+_NOT_UTF8: Final = Diagnosis(Fault.REFUSED, "a stored text is not UTF-8; mend it")
 _CLOSED: Final = unusable("the connection is closed")
 _CLOSED_BY_PARENT: Final = unusable(
     "this process was forked while the file was open in its parent, which has closed it meanwhile; "
@@ -309,8 +310,8 @@ class SQLiteDialect(Dialect):
         if isinstance(error, FileMovedError):
             return lost(_MOVED) if error.is_late else unusable(_MOVED)
         code = getattr(error, "sqlite_errorcode", None)
-        if code is None:
-            return None
+        if code is None:  # then the error is of Python's module, which quotes the text
+            return _NOT_UTF8 if str(error).startswith("Could not decode to UTF-8") else None
         if code == sqlite3.SQLITE_ERROR:
             found = (each for text, each in _DIAGNOSES_OF_ERROR.items() if text.search(str(error)))
             return next(found, Diagnosis(Fault.REFUSED, "the database refused it (SQLITE_ERROR)"))
