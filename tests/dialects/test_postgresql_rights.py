@@ -68,3 +68,41 @@ def test_rights_on_the_tables_are_enough_to_look_at_the_database(modest_url: str
     assert (checked.exit_code, checked.stdout) == (0, "")
     assert status["state"] == "current"
     assert all(table["bytes"] for table in status["tables"].values())
+
+
+def change_rights(server_pool: ServerPool, modest_url: str, *statements: str) -> None:
+    """Have the owner of the database change what the user may do."""
+    modest, server = make_url(modest_url), server_pool.get(PostgreSQL)
+    assert isinstance(server, PostgreSQL)
+    url = server.administrator.url.set(database=modest.database)
+    with Administrator(url) as administrator:
+        administrator.execute(*(each.format(user=modest.username) for each in statements))
+
+
+def test_check_names_the_rights_that_a_writing_user_lacks(
+    server_pool: ServerPool, modest_url: str
+) -> None:
+    appended = ", ".join(kind.table.name for kind in KINDS if kind.append_only)
+    change_rights(
+        server_pool,
+        modest_url,
+        "REVOKE INSERT, DELETE ON tasks FROM {user}",
+        f"REVOKE UPDATE, DELETE ON {appended} FROM {{user}}",
+    )
+
+    checked = command_on(modest_url)("check")
+
+    assert checked.exit_code == 1
+    assert checked.stdout.splitlines() == [
+        "tasks: this user may not DELETE",
+        "tasks: this user may not INSERT",
+    ]
+
+
+def test_check_asks_no_rights_to_write_of_a_user_who_only_looks(
+    server_pool: ServerPool, modest_url: str
+) -> None:
+    revoked = "REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public FROM {user}"
+    change_rights(server_pool, modest_url, revoked)
+
+    assert command_on(modest_url)("check").exit_code == 0

@@ -43,6 +43,7 @@ def find_drift(connection: Connection, dialect: Dialect) -> tuple[str, ...]:
         *_triggers(connection, dialect),
         *_dangling_references(connection, tables),
         *dialect.inspection.storage_problems(connection, [table.name for table in tables]),
+        *dialect.inspection.missing_rights(connection, [table.name for table in tables]),
     )
 
 

@@ -69,6 +69,10 @@ class Inspection(ABC):
     def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
         """Let the database look for damage in its own storage, and say what it finds."""
 
+    def missing_rights(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:  # noqa: ARG002 (not every database has rights that can be asked for)
+        """Say which rights on tables this user lacks that writes to others; nothing to a reader."""
+        return ()
+
     def trigger_definitions(self, connection: Connection, table: str) -> tuple[str, ...]:  # noqa: ARG002 (used where tables are built anew)
         """Give the DDL of the triggers that a table loses when it is built anew."""
         return ()

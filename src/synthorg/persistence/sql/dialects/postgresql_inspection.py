@@ -100,8 +100,19 @@ _RIGHTS: Final = text(
     "SELECT t.relname, r.name, has_table_privilege(t.oid, r.name) "
     "FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace "
     "CROSS JOIN (VALUES ('INSERT'), ('UPDATE'), ('DELETE')) AS r (name) "
-    "WHERE t.relkind = 'r' AND n.nspname = :schema"
+    "WHERE t.relkind = 'r' AND n.nspname = :schema "
+    "ORDER BY t.relname, r.name"
 )
+
+_INSERTED_ONLY: Final = (
+    "audit_entries",
+    "collaboration_metrics",
+    "cost_records",
+    "lifecycle_events",
+    "messages",
+    "task_metrics",
+)
+"""The tables whose rows no repository changes or deletes."""
 
 _TABLES: Final = ("r", "p")
 _KINDS: Final = {
@@ -158,3 +169,14 @@ class PostgreSQLInspection(Inspection):
     def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
         problems = connection.execute(_PROBLEMS, {"schema": self.find_home(connection)})
         return tuple(f"{table}: {what}" for table, what in problems if table in tables)
+
+    def missing_rights(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
+        asked = connection.execute(_RIGHTS, {"schema": self.find_home(connection)})
+        rights = [row for row in asked if row[0] in tables]
+        if not any(is_held for *_, is_held in rights):
+            return ()  # a user who only looks
+        return tuple(
+            f"{table}: this user may not {right}"
+            for table, right, is_held in rights
+            if not is_held and (right == "INSERT" or table not in _INSERTED_ONLY)
+        )
