@@ -95,6 +95,11 @@ POSTGRESQL = {
     "ALTER TABLE users ALTER COLUMN username SET DEFAULT 'x'": "username of the table users has a",
 }
 MARIADB = {
+    "ALTER TABLE cost_records MODIFY cost_usd DOUBLE(10, 2) NOT NULL": "cost_usd rounds its",
+    """
+    ALTER TABLE users DROP INDEX uq_users_username;
+    ALTER TABLE users ADD CONSTRAINT uq_users_username UNIQUE (username(5))
+    """: "users: uq_users_username compares only the beginning",
     "ALTER TABLE settings DROP PRIMARY KEY": "primary key of the table settings",
     REPLACED_CHECK: "ck_tasks_max_retries of the table tasks is not CHECK (max_retries >= 0)",
     "ALTER TABLE tasks DROP CONSTRAINT ck_tasks_max_retries": "lost its constraint",

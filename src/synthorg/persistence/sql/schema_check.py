@@ -7,7 +7,17 @@ from warnings import catch_warnings, simplefilter
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Table, and_, func, inspect, not_, select
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    Table,
+    and_,
+    func,
+    inspect,
+    literal_column,
+    not_,
+    select,
+)
 from sqlalchemy import Dialect as SQLAlchemyDialect
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import SAWarning
@@ -39,7 +49,7 @@ def find_drift(connection: Connection, dialect: Dialect) -> tuple[str, ...]:
         *_structure(connection),
         *_primary_keys(found, tables),
         *_columns(found, tables),
-        *_check_constraints(found, tables),
+        *_check_constraints(connection, found, tables),
         *_triggers(connection, dialect),
         *_dangling_references(connection, tables),
         *dialect.inspection.storage_problems(connection, [table.name for table in tables]),
@@ -101,7 +111,9 @@ def _columns(found: Inspector, tables: list[Table]) -> Iterator[str]:
                 yield f"{subject} has a default, so that a value that is missing is not refused"
 
 
-def _check_constraints(found: Inspector, tables: list[Table]) -> Iterator[str]:
+def _check_constraints(
+    connection: Connection, found: Inspector, tables: list[Table]
+) -> Iterator[str]:
     """Compare CHECK constraints, at which Alembic does not look."""
     for table in tables:
         present = {
@@ -113,6 +125,16 @@ def _check_constraints(found: Inspector, tables: list[Table]) -> Iterator[str]:
                 yield f"the table {table.name} has lost its constraint {name}"
             elif meaning(present[name]) != meaning(condition):
                 yield f"the constraint {name} of the table {table.name} is not CHECK ({condition})"
+            elif _is_broken(connection, table, condition):
+                yield f"CHECK constraint failed in {table.name}: rows break {name}"
+
+
+def _is_broken(connection: Connection, table: Table, condition: str) -> bool:
+    """Tell whether rows break a condition, which SQLite does not look for in what it only reads."""
+    broken = literal_column(f"NOT ({condition})", Boolean)
+    return (
+        connection.execute(select(1).select_from(table).where(broken).limit(1)).first() is not None
+    )
 
 
 def _conditions(table: Table, dialect: SQLAlchemyDialect) -> dict[str, str]:

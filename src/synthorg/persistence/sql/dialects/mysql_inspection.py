@@ -21,10 +21,21 @@ _COLLATIONS: Final = text(
     "WHERE table_schema = DATABASE() AND collation_name <> :collation"
 )
 
-_TIMES: Final = text(
+_LOSSES: Final = {
     "SELECT table_name, column_name FROM information_schema.columns "
-    "WHERE table_schema = DATABASE() AND data_type = 'datetime' AND datetime_precision < 6"
-)
+    "WHERE table_schema = DATABASE() AND data_type = 'datetime' AND datetime_precision < 6": (
+        "loses the microseconds of times"
+    ),
+    "SELECT table_name, column_name FROM information_schema.columns "
+    "WHERE table_schema = DATABASE() AND data_type = 'double' AND numeric_scale IS NOT NULL": (
+        "rounds its numbers to a fixed scale"
+    ),
+    "SELECT DISTINCT table_name, index_name FROM information_schema.statistics "
+    "WHERE table_schema = DATABASE() AND non_unique = 0 AND sub_part IS NOT NULL": (
+        "compares only the beginning of texts"
+    ),
+}
+"""What of a table loses something, by the query that finds it."""
 
 NO_SUCH_TABLE: Final = 1146  # https://mariadb.com/kb/en/mariadb-error-codes/
 NO_SUCH_TRIGGER: Final = 1360
@@ -98,9 +109,10 @@ class MySQLInspection(Inspection):
         for name, column, found in connection.execute(_COLLATIONS, {"collation": collation}):
             if name in tables:
                 yield f"{name}: {column} is compared by {found}, not exactly as by {collation}"
-        for name, column in connection.execute(_TIMES):
-            if name in tables:
-                yield f"{name}: {column} loses the microseconds of times"
+        for query, what in _LOSSES.items():
+            for name, subject in connection.execute(text(query)):
+                if name in tables:
+                    yield f"{name}: {subject} {what}"
 
     def _is_active(self, connection: Connection, name: str) -> bool:
         # The information schema lists no trigger for a user without the privilege TRIGGER. This
