@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from synthorg.persistence import (
     DuplicateRecordError,
     PersistenceError,
+    QueryError,
     TransactionalBackend,
     UnitOfWork,
     UsageError,
@@ -175,3 +176,15 @@ async def test_units_with_own_sql_that_meet_are_run_again(backend: Transactional
 
     await asyncio.gather(*map(count_up, range(5)))
     assert await ids(backend) == [*"012345"]
+
+
+async def test_own_sql_writes_nothing_in_a_unit_that_is_read_only(
+    backend: TransactionalBackend,
+) -> None:
+    async with backend.transaction(read_only=True) as unit:
+        with pytest.raises(QueryError, match="read-only"):
+            await save_own(unit, "1")
+        connection = await unit.connection()
+        assert await connection.scalar(select(func.count()).select_from(OWN)) == 0
+        assert await unit.tasks.list_tasks() == ()
+    assert await ids(backend) == []

@@ -11,6 +11,7 @@ from contextlib import (
 )
 from typing import Any, Final
 
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import (
@@ -22,12 +23,15 @@ from synthorg.persistence.errors import (
 from synthorg.persistence.sql.dialects.base import FATAL, Diagnosis, Fault
 from synthorg.persistence.sql.executor import Executor, Result, Rows
 from synthorg.persistence.sql.failures import failure_of, redacted, transaction_failure
+from synthorg.persistence.sql.own_sql import may_write
 from synthorg.persistence.sql.preparation import Preparation
 from synthorg.persistence.sql.session import Session
 from synthorg.persistence.sql.statements import Parameters, Statement
 from synthorg.persistence.sql.unit_connection import UnitConnection
 
 NO_ROW: Final[Parameters] = {}
+
+READ_ONLY: Final = "this unit of work is read-only"
 
 TWO_TASKS: Final = "two tasks use the same unit of work at once; give each task its own"
 
@@ -91,7 +95,10 @@ class Transaction:
     async def connection(self) -> UnitConnection:
         """Give the connection, for statements of the application's own."""
         with self._use():
-            return UnitConnection(await self._session.own_connection(), self._run_own)
+            connection = await self._session.own_connection()
+            if self._read_only:
+                event.listen(connection.sync_connection, "before_cursor_execute", _refuse_writes)
+            return UnitConnection(connection, self._run_own)
 
     async def _run_own(self, step: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         """Run a step of the application's own, as a part that is undone when it fails.
@@ -261,10 +268,16 @@ class Transaction:
         if self._busy:
             raise QueryError(TWO_TASKS)
         if write and self._read_only:
-            raise QueryError("this unit of work is read-only")
+            raise QueryError(READ_ONLY)
         self._busy = True
         try:
             with self.step():
                 yield
         finally:
             self._busy = False
+
+
+def _refuse_writes(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+    # Some databases would carry it out, for the unit to undo it without a word.
+    if may_write(statement):
+        raise QueryError(READ_ONLY)
