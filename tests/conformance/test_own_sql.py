@@ -178,6 +178,14 @@ async def test_units_with_own_sql_that_meet_are_run_again(backend: Transactional
     assert await ids(backend) == [*"012345"]
 
 
+async def test_own_sql_reads_first_in_a_unit_that_is_read_only(
+    backend: TransactionalBackend,
+) -> None:
+    async with backend.transaction(read_only=True) as unit:
+        connection = await unit.connection()
+        assert await connection.scalar(select(func.count()).select_from(OWN)) == 0
+
+
 async def test_own_sql_writes_nothing_in_a_unit_that_is_read_only(
     backend: TransactionalBackend,
 ) -> None:

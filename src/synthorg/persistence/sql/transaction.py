@@ -278,6 +278,7 @@ class Transaction:
 
 
 def _refuse_writes(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
-    # Some databases would carry it out, for the unit to undo it without a word.
-    if may_write(statement):
+    # Some databases would carry it out, for the unit to undo it without a word. The first step may
+    # begin the transaction.
+    if may_write(statement) and not statement.startswith("BEGIN"):
         raise QueryError(READ_ONLY)
