@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-import pytest
 from sqlalchemy import make_url
 
+from tests.servers.base import go_without
 from tests.servers.mariadb import PREFIX_PATTERN, MariaDB
 from tests.servers.network import LOOPBACK
 
@@ -53,7 +53,7 @@ def awkward_mariadb() -> Iterator[MariaDB]:
     """Start a server, on which the library owns the databases of tests and may nothing else."""
     way = next(MariaDB.private_ways(*OPTIONS), None)
     if way is None:
-        pytest.skip("no programs of MariaDB are installed")
+        go_without(MariaDB.name, "no programs of it are installed to start a private one")
     with way as private:
         run = private.administrator.execute
         run(f"CREATE USER {ACCOUNT} IDENTIFIED BY '{PASSWORD}'")

@@ -1,14 +1,29 @@
 """Where tests get databases: one class for each kind of database."""
 
+import os
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from typing import ClassVar
+from typing import ClassVar, NoReturn
+
+import pytest
 
 from synthorg.persistence.protocol import PersistenceBackend
 
 
 class Unavailable(Exception):  # noqa: N818 (it is a fact about the machine, not a failure)
     """There is no such server on this machine; the text says how to get one."""
+
+
+def go_without(name: str, reason: object) -> NoReturn:
+    """Skip a test for want of a server, or fail it in CI, which has to cover all.
+
+    Args:
+        name: The server.
+        reason: Why there is none.
+    """
+    if os.environ.get("CI"):
+        pytest.fail(f"{name} must be covered in CI: {reason}")
+    pytest.skip(f"{name} is not available: {reason}")
 
 
 class Server(ABC):
