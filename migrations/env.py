@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.errors import PersistenceError
-from synthorg.persistence.sql import environment
-from synthorg.persistence.sql.comparison import COMPARISON
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.failures import redacted
-from synthorg.persistence.sql.migration import CONNECTION, adjust_storage, explain
-from synthorg.persistence.sql.operations import DIALECT
+from synthorg.persistence.sql.execution.failures import redacted
+from synthorg.persistence.sql.migrations import environment
+from synthorg.persistence.sql.migrations.comparison import COMPARISON
+from synthorg.persistence.sql.migrations.operations import DIALECT
+from synthorg.persistence.sql.migrations.runner import CONNECTION, adjust_storage, explain
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from synthorg.persistence.sql.types import UtcDateTime
 

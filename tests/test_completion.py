@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from synthorg.persistence.sql.completion import to_the_end
+from synthorg.persistence.sql.drivers.cancellation import to_the_end
 
 
 async def test_the_result_of_the_step_is_given() -> None:

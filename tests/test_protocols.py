@@ -9,7 +9,7 @@ from synthorg.entities import NotBlankStr
 from synthorg.persistence import artifact_storage, protocol, repositories
 from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.protocol import PersistenceBackend
-from synthorg.persistence.sql.executor import Executor
+from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.repositories import Repositories
 from synthorg.persistence.transactions import Stores
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from synthorg.persistence.sql.statements import AmongKeys
+from synthorg.persistence.sql.statements.statement import AmongKeys
 from synthorg.persistence.sql.tables import tasks
 
 

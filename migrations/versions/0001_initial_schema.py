@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from synthorg.persistence.sql import operations, types
+from synthorg.persistence.sql import types
+from synthorg.persistence.sql.migrations import operations
 
 revision = "0001_initial_schema"
 down_revision = None

@@ -4,7 +4,7 @@ Revision: 0002_identity
 Revises: 0001_initial_schema
 """
 
-from synthorg.persistence.sql import operations
+from synthorg.persistence.sql.migrations import operations
 
 revision = "0002_identity"
 down_revision = "0001_initial_schema"

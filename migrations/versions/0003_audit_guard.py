@@ -4,7 +4,7 @@ Revision: 0003_audit_guard
 Revises: 0002_identity
 """
 
-from synthorg.persistence.sql import operations
+from synthorg.persistence.sql.migrations import operations
 
 revision = "0003_audit_guard"
 down_revision = "0002_identity"

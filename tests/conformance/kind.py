@@ -11,7 +11,7 @@ from sqlalchemy import Table
 
 from synthorg.persistence.protocol import PersistenceBackend
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.statements import field_names
+from synthorg.persistence.sql.statements.statement import field_names
 from synthorg.persistence.transactions import Stores
 
 Backend = PersistenceBackend | Stores

@@ -177,7 +177,7 @@ async def test_a_record_that_is_refused_at_any_place_is_named_and_nothing_is_sav
     backend: TransactionalBackend, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Who is to blame is found by saving the records that are written together one by one.
-    monkeypatch.setattr("synthorg.persistence.sql.repository.ROWS_AT_ONCE", SMALL_CHUNK)
+    monkeypatch.setattr("synthorg.persistence.sql.repositories.base.ROWS_AT_ONCE", SMALL_CHUNK)
     kind = fault.kind
     records = [kind.keyed(f"good {number}") for number in range(SMALL_CHUNK + 20)]
     await prepare(backend, kind, [kind.example])

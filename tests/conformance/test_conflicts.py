@@ -9,7 +9,7 @@ import pytest
 
 from synthorg.persistence import PersistenceConnectionError, QueryError
 from synthorg.persistence.errors import TransactionConflictError
-from synthorg.persistence.sql import retrying
+from synthorg.persistence.sql.execution import retrying
 from synthorg.persistence.transactions import TransactionalBackend, UnitOfWork
 from tests.conformance.kinds import ARTIFACTS, TASKS, USERS
 from tests.conformance.units import Mishap, neighbour_of

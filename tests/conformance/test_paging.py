@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from synthorg.entities import TaskStatus
 from synthorg.persistence import QueryError
-from synthorg.persistence.sql.cursors import write_cursor
+from synthorg.persistence.sql.statements.cursors import write_cursor
 from synthorg.persistence.transactions import TransactionalBackend
 from tests.conformance.awkward import TIMES
 from tests.conformance.kinds import TASKS

@@ -12,7 +12,7 @@ from synthorg.persistence import (
     PersistenceConnectionError,
     TransactionalBackend,
 )
-from synthorg.persistence.sql.dialects.asyncmy_express import AsyncmyDriver
+from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
 from tests.conformance.kinds import COST_RECORDS
 from tests.dialects.places import Place, connected, task
 from tests.dialects.test_silence import ROUTES

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from synthorg.persistence import DuplicateRecordError
-from synthorg.persistence.sql.dialects import silence
+from synthorg.persistence.sql.drivers import silence
 from tests.conformance.kinds import COST_RECORDS, MESSAGES
 from tests.dialects.places import Place, by_fast_drivers, connected
 from tests.dialects.relay import relayed

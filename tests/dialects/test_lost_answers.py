@@ -19,9 +19,9 @@ from synthorg.persistence import (
     TransactionalBackend,
     VersionConflictError,
 )
-from synthorg.persistence.sql.dialects.base import Diagnosis, Fault
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.failures import redacted, transaction_failure
+from synthorg.persistence.sql.drivers.faults import Diagnosis, Fault
+from synthorg.persistence.sql.execution.failures import redacted, transaction_failure
 from tests.conformance.kinds import (
     COST_RECORDS,
     DEFINITIONS,

@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.entities import Message
 from synthorg.persistence import MariaDBConfig, TransactionalBackend
-from synthorg.persistence.sql.dialects.asyncmy_express import AsyncmyDriver
 from synthorg.persistence.sql.dialects.mysql import MariaDBDialect
-from synthorg.persistence.sql.lanes import Call, Outcome
-from synthorg.persistence.sql.queries import LIMIT
+from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
+from synthorg.persistence.sql.drivers.batching import Call, Outcome
 from synthorg.persistence.sql.repositories.messages import SQLMessageRepository
+from synthorg.persistence.sql.statements.queries import LIMIT
 from tests.conformance.kinds import COST_RECORDS, MESSAGES, MOMENT
 from tests.conftest import ServerPool
 from tests.dialects.places import connected

@@ -9,7 +9,7 @@ from sqlalchemy.schema import CreateTable
 from synthorg.persistence import MySQLConfig
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.dialects.mysql import MySQLDialect
-from synthorg.persistence.sql.statements import (
+from synthorg.persistence.sql.statements.statement import (
     Statement,
     deletion,
     insertion,

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from synthorg.persistence import TransactionalBackend
-from synthorg.persistence.sql.dialects import idle_connections
+from synthorg.persistence.sql.drivers import idle_connections
 from tests.conftest import ServerPool
 from tests.dialects.places import connected, task
 from tests.dialects.relay import Relay, relayed

@@ -10,7 +10,7 @@ from sqlalchemy import make_url, text
 from synthorg.persistence import PersistenceConfig, PersistenceConnectionError, create_backend
 from synthorg.persistence.sql.dialects.postgresql_session import SETTINGS
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.schema_check import find_drift
+from synthorg.persistence.sql.migrations.drift import find_drift
 from tests.conformance.kinds import COST_RECORDS, KINDS
 from tests.conftest import ServerPool
 from tests.dialects.places import connected, task

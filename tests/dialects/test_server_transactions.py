@@ -20,10 +20,10 @@ from synthorg.persistence import (
     QueryError,
     TransactionalBackend,
 )
-from synthorg.persistence.sql.database import COMMIT_UNKNOWN
-from synthorg.persistence.sql.dialects import idle_connections
-from synthorg.persistence.sql.dialects.base import Fault
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.drivers import idle_connections
+from synthorg.persistence.sql.drivers.faults import Fault
+from synthorg.persistence.sql.execution.database import COMMIT_UNKNOWN
 from synthorg.persistence.transactions import UnitOfWork
 from tests.conformance.cancelling import cancelled_at_each_wait
 from tests.conformance.kinds import COST_RECORDS, MESSAGES, TASKS

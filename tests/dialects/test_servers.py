@@ -22,8 +22,8 @@ from synthorg.persistence import (
     TransactionConflictError,
     create_backend,
 )
-from synthorg.persistence.sql.dialects.base import Fault
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.drivers.faults import Fault
 from tests.dialects.places import Place, connected, on, task
 from tests.servers.mariadb import MariaDB
 

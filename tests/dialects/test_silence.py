@@ -15,8 +15,8 @@ from synthorg.persistence import (
     TransactionalBackend,
     create_backend,
 )
-from synthorg.persistence.sql.dialects import idle_connections, silence
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.drivers import idle_connections, silence
 from synthorg.persistence.transactions import UnitOfWork
 from tests.conformance.kinds import COST_RECORDS
 from tests.conftest import checked_out_connections

@@ -27,7 +27,7 @@ from synthorg.persistence import (
     VersionConflictError,
 )
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.statements import from_expression
+from synthorg.persistence.sql.statements.statement import from_expression
 from synthorg.persistence.sql.types import UtcDateTime
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from tests.conformance.concurrency import outcomes, together

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import pytest
 
-from synthorg.persistence.sql import prepared
-from synthorg.persistence.sql.dialects.sqlite_express import ThreadConnection
-from synthorg.persistence.sql.lanes import CALLS_AT_ONCE
+from synthorg.persistence.sql.drivers.batching import CALLS_AT_ONCE
+from synthorg.persistence.sql.drivers.sqlite import ThreadConnection
+from synthorg.persistence.sql.statements import prepared
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from tests.conformance.kinds import COST_RECORDS, HEARTBEATS, MESSAGES, MOMENT, SETTINGS, TASKS
 from tests.dialects.test_sqlite import connections, opened
@@ -197,7 +197,7 @@ async def test_a_statement_is_compiled_once(
         compiled.append(statement)
         return prepare(statement, *arguments)
 
-    monkeypatch.setattr("synthorg.persistence.sql.preparation.prepare", noting)
+    monkeypatch.setattr("synthorg.persistence.sql.execution.preparation.prepare", noting)
     for call in SINGLE_CALLS.values():
         await call(observed.backend)
     once = len(compiled)

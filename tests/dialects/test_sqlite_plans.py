@@ -19,11 +19,11 @@ from sqlalchemy.dialects import sqlite
 
 from synthorg.persistence import SQLiteConfig
 from synthorg.persistence.sql.dialects.sqlite import SQLiteDialect
-from synthorg.persistence.sql.queries import LIMIT, SINCE, UNTIL, ListQuery
+from synthorg.persistence.sql.repositories.base import Repository
 from synthorg.persistence.sql.repositories.costs import SQLCostRecordRepository
 from synthorg.persistence.sql.repositories.execution import SQLCheckpointRepository
-from synthorg.persistence.sql.repository import Repository
-from synthorg.persistence.sql.statements import Statement
+from synthorg.persistence.sql.statements.queries import LIMIT, SINCE, UNTIL, ListQuery
+from synthorg.persistence.sql.statements.statement import Statement
 from synthorg.persistence.sql.tables import metadata
 from tests.conformance.kinds import KINDS, MOMENT
 

@@ -7,7 +7,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from synthorg.persistence.sql import migration
+from synthorg.persistence.sql.migrations import runner as migration
 from tests.conftest import SERVERS, ServerPool
 from tests.migrations.support import Site, migrated_site, site_at
 from tests.servers.base import Server
@@ -26,7 +26,8 @@ Revises: {after}
 import sqlalchemy as sa
 from alembic import op
 
-from synthorg.persistence.sql import operations, types
+from synthorg.persistence.sql import types
+from synthorg.persistence.sql.migrations import operations
 
 revision = {name!r}
 down_revision = {after!r}

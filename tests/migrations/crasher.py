@@ -15,9 +15,9 @@ from typing import Any, Final
 from sqlalchemy import event
 
 from synthorg.persistence import PersistenceConfig
-from synthorg.persistence.sql import migration
-from synthorg.persistence.sql.database import Database
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.execution.database import Database
+from synthorg.persistence.sql.migrations import runner as migration
 
 HARMLESS: Final = ("SELECT", "SHOW", "PRAGMA", "SET", "DO", "BEGIN", "DESCRIBE")
 """How statements begin that change nothing that outlives their session."""

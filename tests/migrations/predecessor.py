@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from synthorg.entities import EvaluationConfidence
-from synthorg.persistence.sql.adoption import adopt, explain_mismatch, is_predecessor
+from synthorg.persistence.sql.migrations.adoption import adopt, explain_mismatch, is_predecessor
 from synthorg.persistence.sql.tables import metadata
 from tests.conformance.kind import Kind
 from tests.conformance.kinds import KINDS

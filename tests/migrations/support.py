@@ -19,8 +19,8 @@ from synthorg.persistence.config import DATABASE_URL_VARIABLE
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.migration import CONNECTION, alembic_config, known_revisions
-from synthorg.persistence.sql.operations import DIALECT
+from synthorg.persistence.sql.migrations.operations import DIALECT
+from synthorg.persistence.sql.migrations.runner import CONNECTION, alembic_config, known_revisions
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from tests.servers.base import Server
 

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Connection, create_engine
 
 from synthorg.persistence import MigrationError
-from synthorg.persistence.sql.adoption import adopt, back_up
+from synthorg.persistence.sql.migrations.adoption import adopt, back_up
 from synthorg.persistence.sql.tables import metadata
 from tests.conformance.kinds import KINDS, MESSAGES, TASKS
 from tests.migrations.predecessor import (

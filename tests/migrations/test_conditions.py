@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthorg.persistence.sql.conditions import meaning
+from synthorg.persistence.sql.migrations.conditions import meaning
 
 
 @pytest.mark.parametrize(

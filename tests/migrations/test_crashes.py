@@ -10,8 +10,8 @@ from pathlib import Path
 
 from synthorg.persistence import PersistenceConfig
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.migration import find_schema_state
-from synthorg.persistence.sql.schema_state import Condition
+from synthorg.persistence.sql.migrations.runner import find_schema_state
+from synthorg.persistence.sql.migrations.state import Condition
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from tests.migrations.support import CHECKOUT, Site, contents, program, site_at
 from tests.servers.base import Server

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from synthorg.persistence import MigrationError
-from synthorg.persistence.sql.dialects.base import LOCKED
-from synthorg.persistence.sql.migration import find_schema_state
-from synthorg.persistence.sql.schema_state import Condition, SchemaState
+from synthorg.persistence.sql.drivers.faults import LOCKED
+from synthorg.persistence.sql.migrations.runner import find_schema_state
+from synthorg.persistence.sql.migrations.state import Condition, SchemaState
 from tests.conftest import ServerPool
 from tests.migrations.predecessor import example
 from tests.migrations.support import BUSY_SECONDS, CHECKOUT, Site, alembic, program, site_at

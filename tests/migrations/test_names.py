@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from synthorg.persistence import MigrationError
-from synthorg.persistence.sql.migration import find_schema_state
-from synthorg.persistence.sql.schema_state import Condition
+from synthorg.persistence.sql.migrations.runner import find_schema_state
+from synthorg.persistence.sql.migrations.state import Condition
 from tests.conftest import ServerPool
 from tests.migrations.support import site_at
 from tests.servers.base import Server

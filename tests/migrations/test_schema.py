@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from synthorg.persistence.sql.comparison import COMPARISON
+from synthorg.persistence.sql.migrations.comparison import COMPARISON
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from tests.migrations.support import Schema, Site, site_at
 from tests.servers.base import Server

@@ -9,10 +9,10 @@ from alembic import command
 from sqlalchemy import Connection, text
 
 from synthorg.persistence import MigrationError
-from synthorg.persistence.sql.migration import find_schema_state
-from synthorg.persistence.sql.schema_state import Condition, SchemaState
+from synthorg.persistence.sql.migrations.runner import find_schema_state
+from synthorg.persistence.sql.migrations.state import Condition, SchemaState
+from synthorg.persistence.sql.migrations.unfinished import Unfinished, marked
 from synthorg.persistence.sql.tables import VERSION_TABLE
-from synthorg.persistence.sql.unfinished import Unfinished, marked
 from tests.migrations.conftest import Revisions
 from tests.migrations.predecessor import example
 from tests.migrations.support import HEAD, Site, contents, site_at

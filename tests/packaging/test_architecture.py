@@ -18,25 +18,29 @@ DRIVERS = re.compile(
     r"\b(aiosqlite|asyncpg|psycopg2?|asyncmy|aiomysql|pymysql|sqlite3)\b", re.IGNORECASE
 )
 MAY_NAME_A_DRIVER = (
+    f"{SQL}.drivers",
     DIALECTS,
     "synthorg.persistence.config",  # where one is chosen
     "synthorg.persistence.urls",  # likewise
-    f"{SQL}.adoption",  # the predecessor is a SQLite file, whatever comes after it
+    f"{SQL}.migrations.adoption",  # the predecessor is a SQLite file, whatever comes after it
 )
 
-LAYERS = (
+FLOORS = (
     ("synthorg.persistence.cli",),
     ("synthorg.persistence.factory",),
+    ("synthorg.persistence.sqlite",),
     (f"{SQL}.backend",),
+    (f"{SQL}.unit_of_work",),
+    (f"{SQL}.migrations",),
     (f"{SQL}.repositories",),
-    (f"{SQL}.repository",),
-    (f"{SQL}.database", f"{SQL}.statements"),
-    KINDS,
-    (f"{DIALECTS}.base",),
+    (f"{SQL}.execution",),
+    (f"{SQL}.statements",),
+    (DIALECTS,),
+    (f"{SQL}.drivers", f"{SQL}.tables"),
     (f"{SQL}.types",),
     ("synthorg.entities",),
 )
-"""From the top to the bottom: each may import only from those below it."""
+"""From the top to the bottom: each may import only from those below it, and from its own."""
 
 CONTRACT = tuple(
     f"synthorg.persistence.{name}" for name in ("config", "errors", "protocol", "repositories")
@@ -119,14 +123,24 @@ def test_the_contract_knows_nothing_of_sql() -> None:
     assert arrows(CONTRACT, SQL) == set()
 
 
+def test_every_module_of_sql_is_on_a_floor() -> None:
+    floors = [name for floor in FLOORS for name in floor]
+
+    assert [name for name in modules() if belongs(name, SQL) and not belongs(name, *floors)] == [
+        SQL
+    ]
+
+
 def test_arrows_point_down_only() -> None:
-    for level, layer in enumerate(LAYERS):
-        members = [module for module in modules() if belongs(module, *layer)]
-        above = [name for names in LAYERS[:level] for name in names]
-        assert arrows(members, *above) == set()
+    for level, floor in enumerate(FLOORS):
+        for room in floor:
+            members = [module for module in modules() if belongs(module, room)]
+            beside = [other for other in floor if other != room]
+            above = [name for names in FLOORS[:level] for name in names]
+            assert arrows(members, *above, *beside) == set()
 
 
-def test_only_dialects_know_a_driver() -> None:
+def test_only_dialects_and_drivers_know_a_driver() -> None:
     others = [module for module in modules() if not belongs(module, *MAY_NAME_A_DRIVER)]
 
     assert {module for module in others if DRIVERS.search(source_of(module))} == set()

@@ -11,10 +11,10 @@ from synthorg.persistence.cli.failures import ExitCode, fail, reported
 from synthorg.persistence.cli.session import ask, dialect_of, with_database
 from synthorg.persistence.cli.status import find_status
 from synthorg.persistence.config import DATABASE_URL_VARIABLE
-from synthorg.persistence.sql import migration
 from synthorg.persistence.sql.dialects.base import Dialect
-from synthorg.persistence.sql.schema_check import find_drift
-from synthorg.persistence.sql.schema_state import NOT_OURS, Condition
+from synthorg.persistence.sql.migrations import runner as migration
+from synthorg.persistence.sql.migrations.drift import find_drift
+from synthorg.persistence.sql.migrations.state import NOT_OURS, Condition
 
 EXIT_CODES = """
 Exit codes: 0 done; 1 the schema is not as it should be, or a migration was refused or failed;

@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.errors import PersistenceConnectionError, QueryError
-from synthorg.persistence.sql.database import Database
-from synthorg.persistence.sql.dialects.base import Dialect, Fault
+from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.failures import redacted
-from synthorg.persistence.sql.migration import find_schema_problem
+from synthorg.persistence.sql.drivers.faults import Fault
+from synthorg.persistence.sql.execution.database import Database
+from synthorg.persistence.sql.execution.failures import redacted
+from synthorg.persistence.sql.migrations.runner import find_schema_problem
 
 Result = TypeVar("Result")
 

@@ -9,8 +9,8 @@ from rich.text import Text
 from sqlalchemy import Connection, func, select
 
 from synthorg.persistence.sql.dialects.base import Dialect
-from synthorg.persistence.sql.migration import find_schema_state
-from synthorg.persistence.sql.schema_state import SchemaState
+from synthorg.persistence.sql.migrations.runner import find_schema_state
+from synthorg.persistence.sql.migrations.state import SchemaState
 from synthorg.persistence.sql.tables import metadata
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")

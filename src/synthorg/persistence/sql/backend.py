@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import NotConnectedError, UsageError
-from synthorg.persistence.sql import migration
-from synthorg.persistence.sql.database import Database
 from synthorg.persistence.sql.dialects.base import Dialect
-from synthorg.persistence.sql.executor import Executor, Result, Rows
-from synthorg.persistence.sql.home import LocalLock
+from synthorg.persistence.sql.execution.database import Database
+from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
+from synthorg.persistence.sql.execution.home import LocalLock
+from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
+from synthorg.persistence.sql.migrations import runner as migration
 from synthorg.persistence.sql.repositories import Repositories
-from synthorg.persistence.sql.retrying import run_again_on_conflict
-from synthorg.persistence.sql.statements import Parameters, Statement
+from synthorg.persistence.sql.statements.statement import Parameters, Statement
 from synthorg.persistence.sql.unit_of_work import SQLUnitOfWork
 
 logger = logging.getLogger(__name__)

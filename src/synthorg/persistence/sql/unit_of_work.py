@@ -6,9 +6,9 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from synthorg.persistence.sql.executor import Executor
+from synthorg.persistence.sql.execution.executor import Executor
+from synthorg.persistence.sql.execution.transaction import Transaction
 from synthorg.persistence.sql.repositories import Repositories
-from synthorg.persistence.sql.transaction import Transaction
 
 
 class SQLUnitOfWork(Repositories):

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from synthorg.persistence.config import MySQLConfig
-from synthorg.persistence.sql.dialects.base import UnusableError
+from synthorg.persistence.sql.drivers.faults import UnusableError
 
 SOCKETS: Final = ("mysqld.sock", "mysql.sock", "mariadb.sock", "mariadbd.sock")
 """What the socket is called in the folders of the usual distributions."""

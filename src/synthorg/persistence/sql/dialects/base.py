@@ -19,82 +19,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.config import ServerConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
-from synthorg.persistence.sql.completion import Result
 from synthorg.persistence.sql.dialects.inspection import Inspection
-from synthorg.persistence.sql.dialects.silence import Patience, driver_connection, hang_up
-from synthorg.persistence.sql.express import DriverTransaction, Express, NotWritten
-from synthorg.persistence.sql.turns import Turns
-
-
-class Fault(enum.Enum):
-    """What went wrong, as far as a caller or a retry has to tell apart."""
-
-    DUPLICATE = enum.auto()
-    """Another row owns a unique key."""
-
-    APPEND_ONLY = enum.auto()
-    """The database refuses to change or replace a row that exists."""
-
-    MISSING = enum.auto()
-    """A value that every row needs is NULL."""
-
-    REFUSED = enum.auto()
-    """The statement or its values are at fault; it will fail again."""
-
-    SCHEMA = enum.auto()
-    """A table or a column is missing, as in a database that was not migrated."""
-
-    TRANSIENT = enum.auto()
-    """The whole transaction may succeed when it is run again."""
-
-    CONNECTION = enum.auto()
-    """The database could not be reached, or not be used at all."""
-
-
-FATAL: Final = (Fault.TRANSIENT, Fault.CONNECTION, Fault.SCHEMA)
-"""The faults after which a database may have rolled back all of a transaction."""
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """A fault and the reason to give to people, free of any value."""
-
-    fault: Fault
-    reason: str
-    answer_is_lost: bool = False
-    """Whether the database may have done what was sent to it, although this is what came of it."""
-    is_silence: bool = False
-    """Whether it had long to answer, so that asking again at once makes little sense."""
-    is_demotion: bool = False
-    """Whether other connections lead to the same server, which takes no writes any more."""
-
-
-class UnusableError(OSError):
-    """A connection that was opened is of no use, or could not be opened, for a reason to tell.
-
-    It is an OSError, which all layers take for a connection that failed.
-
-    Args:
-        reason: What to tell people, free of any value.
-        is_silence: Whether there was no answer for as long as one may take.
-    """
-
-    def __init__(self, reason: str, *, is_silence: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.is_silence = is_silence
-
-
-DUPLICATE: Final = Diagnosis(Fault.DUPLICATE, "another record has the same unique value")
-APPEND_ONLY: Final = Diagnosis(Fault.APPEND_ONLY, "the database protects existing rows from change")
-BROKEN_REFERENCE: Final = Diagnosis(
-    Fault.REFUSED, "it refers to a record that does not exist, or one that exists refers to it"
+from synthorg.persistence.sql.drivers.base import DriverTransaction, Express, NotWritten
+from synthorg.persistence.sql.drivers.cancellation import Result
+from synthorg.persistence.sql.drivers.faults import (
+    SILENT,
+    Diagnosis,
+    Fault,
+    UnusableError,
+    lost,
+    unusable,
 )
-BROKEN_CHECK: Final = Diagnosis(Fault.REFUSED, "it would break a CHECK constraint")
-MISSING_VALUE: Final = Diagnosis(Fault.MISSING, "a value that every row needs is missing")
-SCHEMA_MISFIT: Final = Diagnosis(Fault.SCHEMA, "the schema does not fit the statement")
-OUT_OF_RANGE: Final = Diagnosis(Fault.REFUSED, "a number or a sum is out of range")
-LOCKED: Final = Diagnosis(Fault.TRANSIENT, "others kept the data locked for too long")
+from synthorg.persistence.sql.drivers.silence import Patience, driver_connection, hang_up
+from synthorg.persistence.sql.drivers.write_lock import Turns
 
 ISOLATION_LEVEL: Final = "READ COMMITTED"
 """That of transactions on servers that ask for no other."""
@@ -104,26 +41,6 @@ READ_ONLY_OPTION: Final = "synthorg_read_only"
 
 SOMEBODY: Final = "another process"
 """The holder of a lock when the database does not tell."""
-
-
-def unusable(reason: str) -> Diagnosis:
-    """Make the diagnosis of a database that cannot be reached or used."""
-    return Diagnosis(Fault.CONNECTION, reason)
-
-
-def lost(reason: str) -> Diagnosis:
-    """Make the diagnosis of a connection that ended before the answer had come."""
-    return Diagnosis(Fault.CONNECTION, reason, answer_is_lost=True)
-
-
-def demoted(reason: str) -> Diagnosis:
-    """Make the diagnosis of a server that takes no writes any more."""
-    return Diagnosis(Fault.CONNECTION, reason, is_demotion=True)
-
-
-SILENT: Final = Diagnosis(
-    Fault.CONNECTION, "no answer came in time", answer_is_lost=True, is_silence=True
-)
 
 
 _OF_ANY_DIALECT: Final = {

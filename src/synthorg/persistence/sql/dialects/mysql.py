@@ -32,31 +32,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from synthorg.persistence.config import MySQLConfig
 from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.sql.dialects.asyncmy_connector import AsyncmyConnector, is_socket
-from synthorg.persistence.sql.dialects.asyncmy_express import AsyncmyDriver
 from synthorg.persistence.sql.dialects.base import (
-    APPEND_ONLY,
-    BROKEN_CHECK,
-    BROKEN_REFERENCE,
-    DUPLICATE,
     ISOLATION_LEVEL,
-    LOCKED,
-    MISSING_VALUE,
-    OUT_OF_RANGE,
     READ_ONLY_OPTION,
-    SCHEMA_MISFIT,
     SOMEBODY,
-    Diagnosis,
     Dialect,
-    Fault,
-    demoted,
     held_too_long,
     import_driver,
     insert_values,
-    lost,
     pool_options,
-    unusable,
 )
-from synthorg.persistence.sql.dialects.idle_connections import look_after
 from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.mysql_fitness import (
     BY_STATEMENT,
@@ -67,18 +52,35 @@ from synthorg.persistence.sql.dialects.mysql_fitness import (
 from synthorg.persistence.sql.dialects.mysql_inspection import MySQLInspection
 from synthorg.persistence.sql.dialects.mysql_session import SETTINGS, assignments
 from synthorg.persistence.sql.dialects.mysql_triggers import guards_of
-from synthorg.persistence.sql.dialects.server_express import (
+from synthorg.persistence.sql.dialects.tls import client_context
+from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
+from synthorg.persistence.sql.drivers.base import DriverTransaction, Express
+from synthorg.persistence.sql.drivers.faults import (
+    APPEND_ONLY,
+    BROKEN_CHECK,
+    BROKEN_REFERENCE,
+    DUPLICATE,
+    LOCKED,
+    MISSING_VALUE,
+    OUT_OF_RANGE,
+    SCHEMA_MISFIT,
+    Diagnosis,
+    Fault,
+    demoted,
+    lost,
+    unusable,
+)
+from synthorg.persistence.sql.drivers.forks import guard
+from synthorg.persistence.sql.drivers.idle_connections import look_after
+from synthorg.persistence.sql.drivers.server import (
     ServerExpress,
     ServerLane,
     lanes_of,
 )
-from synthorg.persistence.sql.dialects.server_transaction import ServerTransaction
-from synthorg.persistence.sql.dialects.silence import longest_answer
-from synthorg.persistence.sql.dialects.sockets import sever
-from synthorg.persistence.sql.dialects.tls import client_context
-from synthorg.persistence.sql.express import DriverTransaction, Express
-from synthorg.persistence.sql.forks import guard
-from synthorg.persistence.sql.turns import Turns
+from synthorg.persistence.sql.drivers.server_transaction import ServerTransaction
+from synthorg.persistence.sql.drivers.silence import longest_answer
+from synthorg.persistence.sql.drivers.sockets import sever
+from synthorg.persistence.sql.drivers.write_lock import Turns
 
 LEVEL_OPTION: Final = "synthorg_isolation_level"
 """The execution option of one transaction's isolation level, and where a session's is remembered.

@@ -27,16 +27,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.errors import MigrationError
-from synthorg.persistence.sql.completion import Result, to_the_end
 from synthorg.persistence.sql.dialects.asyncpg_connector import AsyncpgConnector
-from synthorg.persistence.sql.dialects.asyncpg_express import AsyncpgDriver
 from synthorg.persistence.sql.dialects.base import (
     ISOLATION_LEVEL,
-    LOCKED,
     READ_ONLY_OPTION,
-    Diagnosis,
     Dialect,
-    Fault,
     held_too_long,
     import_driver,
     insert_values,
@@ -44,7 +39,6 @@ from synthorg.persistence.sql.dialects.base import (
     pool_options,
     replacing_on_conflict,
 )
-from synthorg.persistence.sql.dialects.idle_connections import look_after
 from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.postgresql_counting import (
     TO_IDENTITY,
@@ -56,19 +50,23 @@ from synthorg.persistence.sql.dialects.postgresql_inspection import PostgreSQLIn
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
 from synthorg.persistence.sql.dialects.postgresql_triggers import body_of, guards_of
 from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
-from synthorg.persistence.sql.dialects.psycopg_interruption import Interruption
-from synthorg.persistence.sql.dialects.server_express import (
+from synthorg.persistence.sql.drivers.asyncpg import AsyncpgDriver
+from synthorg.persistence.sql.drivers.base import DriverTransaction, Express
+from synthorg.persistence.sql.drivers.cancellation import Result, to_the_end
+from synthorg.persistence.sql.drivers.faults import LOCKED, Diagnosis, Fault
+from synthorg.persistence.sql.drivers.forks import guard
+from synthorg.persistence.sql.drivers.idle_connections import look_after
+from synthorg.persistence.sql.drivers.psycopg_interruption import Interruption
+from synthorg.persistence.sql.drivers.server import (
     LOCK_PATIENCE_MILLISECONDS,
     ServerExpress,
     ServerLane,
     lanes_of,
 )
-from synthorg.persistence.sql.dialects.server_transaction import ServerTransaction
-from synthorg.persistence.sql.dialects.silence import longest_answer
-from synthorg.persistence.sql.dialects.sockets import sever
-from synthorg.persistence.sql.express import DriverTransaction, Express
-from synthorg.persistence.sql.forks import guard
-from synthorg.persistence.sql.turns import Turns
+from synthorg.persistence.sql.drivers.server_transaction import ServerTransaction
+from synthorg.persistence.sql.drivers.silence import longest_answer
+from synthorg.persistence.sql.drivers.sockets import sever
+from synthorg.persistence.sql.drivers.write_lock import Turns
 
 
 class PostgreSQLDialect(Dialect):

@@ -9,12 +9,12 @@ from math import ceil
 from typing import Any, Final
 
 from synthorg.persistence.config import PostgreSQLConfig
-from synthorg.persistence.sql.dialects.base import Diagnosis, UnusableError
 from synthorg.persistence.sql.dialects.postgresql_session import (
     QUESTION,
     assignments,
     found,
 )
+from synthorg.persistence.sql.drivers.faults import Diagnosis, UnusableError
 
 Diagnose = Callable[[BaseException], Diagnosis]
 

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from synthorg.persistence.sql.dialects.base import (
+from synthorg.persistence.sql.dialects.postgresql_connector import with_advice
+from synthorg.persistence.sql.drivers.faults import (
     BROKEN_CHECK,
     BROKEN_REFERENCE,
     DUPLICATE,
@@ -16,7 +17,6 @@ from synthorg.persistence.sql.dialects.base import (
     lost,
     unusable,
 )
-from synthorg.persistence.sql.dialects.postgresql_connector import with_advice
 
 _FOREIGN_SESSION: Final = unusable(
     "the server knows other prepared statements than this connection has made, as behind a pooler "

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from synthorg.persistence.sql.dialects.base import ISOLATION_LEVEL, UnusableError
+from synthorg.persistence.sql.dialects.base import ISOLATION_LEVEL
+from synthorg.persistence.sql.drivers.faults import UnusableError
 
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {

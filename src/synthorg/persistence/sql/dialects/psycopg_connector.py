@@ -7,14 +7,14 @@ from types import ModuleType
 from typing import Any, Final
 
 from synthorg.persistence.config import PostgreSQLConfig
-from synthorg.persistence.sql.completion import to_the_end
-from synthorg.persistence.sql.dialects.base import UnusableError
 from synthorg.persistence.sql.dialects.postgresql_connector import (
     NOTICE_SECONDS,
     Connector,
     Diagnose,
     with_advice,
 )
+from synthorg.persistence.sql.drivers.cancellation import to_the_end
+from synthorg.persistence.sql.drivers.faults import UnusableError
 
 GRACE_SECONDS: Final = 1.0
 """How long a cancelled caller waits for a connection that is about to be there."""

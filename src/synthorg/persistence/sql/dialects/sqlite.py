@@ -38,8 +38,21 @@ from sqlalchemy.pool import NullPool
 
 from synthorg.persistence.config import SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
-from synthorg.persistence.sql.completion import Result, to_the_end
 from synthorg.persistence.sql.dialects.base import (
+    Dialect,
+    Sharing,
+    View,
+    held_too_long,
+    insert_values,
+    replacing_on_conflict,
+)
+from synthorg.persistence.sql.dialects.inspection import Inspection
+from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
+from synthorg.persistence.sql.dialects.sqlite_triggers import guards_of
+from synthorg.persistence.sql.dialects.sqlite_view import view_of
+from synthorg.persistence.sql.drivers.base import DriverTransaction, Express
+from synthorg.persistence.sql.drivers.cancellation import Result, to_the_end
+from synthorg.persistence.sql.drivers.faults import (
     APPEND_ONLY,
     BROKEN_CHECK,
     BROKEN_REFERENCE,
@@ -49,18 +62,13 @@ from synthorg.persistence.sql.dialects.base import (
     OUT_OF_RANGE,
     SCHEMA_MISFIT,
     Diagnosis,
-    Dialect,
     Fault,
-    Sharing,
-    View,
-    held_too_long,
-    insert_values,
     lost,
-    replacing_on_conflict,
     unusable,
 )
-from synthorg.persistence.sql.dialects.inspection import Inspection
-from synthorg.persistence.sql.dialects.sqlite_express import (
+from synthorg.persistence.sql.drivers.forks import guard
+from synthorg.persistence.sql.drivers.single_connection import SingleConnectionPool
+from synthorg.persistence.sql.drivers.sqlite import (
     LANES,
     ConnectionClosedError,
     SQLiteExpress,
@@ -68,18 +76,12 @@ from synthorg.persistence.sql.dialects.sqlite_express import (
     ThreadTransaction,
     thread_of,
 )
-from synthorg.persistence.sql.dialects.sqlite_forks import (
+from synthorg.persistence.sql.drivers.sqlite_forks import (
     InheritedFileClosedError,
     about_to_open,
 )
-from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
-from synthorg.persistence.sql.dialects.sqlite_place import FileConnection, FileMovedError, Place
-from synthorg.persistence.sql.dialects.sqlite_triggers import guards_of
-from synthorg.persistence.sql.dialects.sqlite_view import view_of
-from synthorg.persistence.sql.express import DriverTransaction, Express
-from synthorg.persistence.sql.forks import guard
-from synthorg.persistence.sql.single_connection import SingleConnectionPool
-from synthorg.persistence.sql.turns import Turns
+from synthorg.persistence.sql.drivers.sqlite_place import FileConnection, FileMovedError, Place
+from synthorg.persistence.sql.drivers.write_lock import Turns
 
 logger = logging.getLogger(__name__)
 

@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar, overload
 
-from synthorg.persistence.sql.executor import Executor
+from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.repositories.artifacts import SQLArtifactRepository
 from synthorg.persistence.sql.repositories.audit import SQLAuditRepository
 from synthorg.persistence.sql.repositories.auth import SQLApiKeyRepository, SQLUserRepository
+from synthorg.persistence.sql.repositories.base import Repository
 from synthorg.persistence.sql.repositories.costs import SQLCostRecordRepository
 from synthorg.persistence.sql.repositories.execution import (
     SQLAgentStateRepository,
@@ -28,7 +29,6 @@ from synthorg.persistence.sql.repositories.workflows import (
     SQLWorkflowDefinitionRepository,
     SQLWorkflowExecutionRepository,
 )
-from synthorg.persistence.sql.repository import Repository
 
 AnyRepository = TypeVar("AnyRepository", bound=Repository[Any])
 

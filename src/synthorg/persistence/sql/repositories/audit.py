@@ -4,8 +4,8 @@ from pydantic import AwareDatetime
 
 from synthorg.entities import ApprovalRiskLevel, AuditEntry, AuditVerdictStr, NotBlankStr
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import ListedRepository
+from synthorg.persistence.sql.repositories.base import ListedRepository
+from synthorg.persistence.sql.statements.queries import ListQuery
 from synthorg.persistence.stores import AuditStore
 
 

@@ -8,9 +8,9 @@ from typing_extensions import override
 from synthorg.entities import SYSTEM_USER_ID, ApiKey, HumanRole, NotBlankStr, User
 from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import KeyedRepository
-from synthorg.persistence.sql.statements import (
+from synthorg.persistence.sql.repositories.base import KeyedRepository
+from synthorg.persistence.sql.statements.queries import ListQuery
+from synthorg.persistence.sql.statements.statement import (
     equal,
     field_names,
     from_expression,

@@ -11,10 +11,11 @@ from sqlalchemy import ColumnElement, Select, func, select
 from synthorg.entities import CostRecord, NotBlankStr
 from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.dialects.base import OUT_OF_RANGE, Dialect
-from synthorg.persistence.sql.queries import Conditions, ListQuery
-from synthorg.persistence.sql.records import RowReader
-from synthorg.persistence.sql.repository import ListedRepository
+from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.drivers.faults import OUT_OF_RANGE
+from synthorg.persistence.sql.repositories.base import ListedRepository
+from synthorg.persistence.sql.repositories.records import RowReader
+from synthorg.persistence.sql.statements.queries import Conditions, ListQuery
 from synthorg.persistence.stores import CostRecordStore
 from synthorg.persistence.totals import CostGroup, CostGroups, CostTotal
 

@@ -4,9 +4,9 @@ from pydantic import AwareDatetime
 
 from synthorg.entities import AgentRuntimeState, Checkpoint, Heartbeat, NotBlankStr
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import KeyedRepository, Repository
-from synthorg.persistence.sql.statements import bind, deletion
+from synthorg.persistence.sql.repositories.base import KeyedRepository, Repository
+from synthorg.persistence.sql.statements.queries import ListQuery
+from synthorg.persistence.sql.statements.statement import bind, deletion
 from synthorg.persistence.stores import AgentStateStore, CheckpointStore, HeartbeatStore
 
 

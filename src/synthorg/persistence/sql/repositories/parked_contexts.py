@@ -2,8 +2,8 @@
 
 from synthorg.entities import NotBlankStr, ParkedContext
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import KeyedRepository
+from synthorg.persistence.sql.repositories.base import KeyedRepository
+from synthorg.persistence.sql.statements.queries import ListQuery
 from synthorg.persistence.stores import ParkedContextStore
 
 

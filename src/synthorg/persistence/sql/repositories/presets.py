@@ -4,9 +4,9 @@ from sqlalchemy import func, select
 
 from synthorg.entities import NotBlankStr, PresetListRow, PresetRow
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import KeyedRepository
-from synthorg.persistence.sql.statements import from_expression
+from synthorg.persistence.sql.repositories.base import KeyedRepository
+from synthorg.persistence.sql.statements.queries import ListQuery
+from synthorg.persistence.sql.statements.statement import from_expression
 from synthorg.persistence.stores import PersonalityPresetStore
 
 

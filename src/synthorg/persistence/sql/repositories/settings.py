@@ -5,9 +5,15 @@ from sqlalchemy import update
 from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import DuplicateRecordError
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import ListedRepository
-from synthorg.persistence.sql.statements import EXISTING, bind, deletion, equal, from_expression
+from synthorg.persistence.sql.repositories.base import ListedRepository
+from synthorg.persistence.sql.statements.queries import ListQuery
+from synthorg.persistence.sql.statements.statement import (
+    EXISTING,
+    bind,
+    deletion,
+    equal,
+    from_expression,
+)
 from synthorg.persistence.stores import SettingRow, SettingsStore
 
 

@@ -7,9 +7,9 @@ from sqlalchemy import func, select
 
 from synthorg.entities import NotBlankStr, Task, TaskStatus
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.queries import Conditions, ListQuery
-from synthorg.persistence.sql.records import RowReader
-from synthorg.persistence.sql.repository import KeyedRepository
+from synthorg.persistence.sql.repositories.base import KeyedRepository
+from synthorg.persistence.sql.repositories.records import RowReader
+from synthorg.persistence.sql.statements.queries import Conditions, ListQuery
 from synthorg.persistence.stores import TaskStore
 
 

@@ -9,8 +9,8 @@ from synthorg.entities import (
 )
 from synthorg.persistence.errors import DuplicateRecordError, VersionConflictError
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.queries import ListQuery
-from synthorg.persistence.sql.repository import VersionedRepository
+from synthorg.persistence.sql.repositories.base import VersionedRepository
+from synthorg.persistence.sql.statements.queries import ListQuery
 from synthorg.persistence.stores import WorkflowDefinitionStore, WorkflowExecutionStore
 
 

@@ -1,7 +1,0 @@
-"""Adoption: a SQLite database of the system before this one becomes a database of this library."""
-
-from synthorg.persistence.sql.adoption.backup import back_up
-from synthorg.persistence.sql.adoption.procedure import adopt
-from synthorg.persistence.sql.adoption.recognition import explain_mismatch, is_predecessor
-
-__all__ = ["adopt", "back_up", "explain_mismatch", "is_predecessor"]

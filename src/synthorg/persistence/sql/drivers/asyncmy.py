@@ -1,0 +1,68 @@
+"""The fast route of MySQL and MariaDB through asyncmy, with most statements prepared there."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from synthorg.persistence.sql.drivers.base import DriverStatement, NotWritten
+from synthorg.persistence.sql.drivers.batching import Call, Outcome
+from synthorg.persistence.sql.drivers.server_driver import ServerDriver
+
+
+class AsyncmyDriver(ServerDriver):
+    """A connection of asyncmy."""
+
+    def is_lost(self) -> bool:
+        """Tell whether the connection is closed, as `ServerDriver` says."""
+        # The second notices a farewell that nobody has read yet.
+        return not self.connection.connected or self.connection._stream_broken  # noqa: SLF001
+
+    async def ping(self) -> None:
+        """Ask for a sign of life, as `ServerDriver` says."""
+        await self.connection.ping(reconnect=False)
+
+    async def run(self, *statements: str) -> None:
+        """Run statements, as `ServerDriver` says."""
+        cursor = self.connection.cursor()
+        await cursor.execute("; ".join(statements))
+        while await cursor.nextset():
+            pass
+
+    async def send(self, call: Call) -> Outcome:
+        """Run one call, as `ServerDriver` says."""
+        cursor = self.connection.cursor()
+        if call.statement.scans:
+            # Prepared on the server, it would look up each row of an index that has all it needs,
+            # once a row was added to the table by anyone.
+            await cursor.execute(cursor.mogrify(call.statement.sql, call.values))
+        else:
+            await cursor.execute(call.statement.sql, call.values)
+        if not call.statement.reads:
+            return cursor.rowcount
+        rows = await cursor.fetchall()
+        self.connection._result = None  # noqa: SLF001 (it would hold the rows until the next call)
+        return rows
+
+    async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:
+        """Run a statement many times, as `ServerDriver` says."""
+        await self.connection.cursor().executemany(statement.sql, list(values))
+
+    async def send_together(
+        self, statement: DriverStatement, values: Sequence[Sequence[Any]]
+    ) -> None:
+        """Run a statement many times in one transaction, as `ServerDriver` says."""
+        is_sent = False
+        try:
+            await self.run("BEGIN")
+            await self.send_many(statement, values)
+            is_sent = True
+            await self.commit()
+        except Exception as error:
+            if is_sent and self.is_lost():
+                raise
+            if not self.is_lost():
+                await self.run("ROLLBACK")
+            raise NotWritten(error) from None
+
+    async def commit(self) -> None:
+        """Commit, as `ServerDriver` says."""
+        await self.run("COMMIT")

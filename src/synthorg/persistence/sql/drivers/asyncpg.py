@@ -1,0 +1,93 @@
+"""The fast route of PostgreSQL through asyncpg, which takes the values of many rows as arrays."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from synthorg.persistence.errors import PersistenceConnectionError
+from synthorg.persistence.sql.drivers.base import DriverStatement
+from synthorg.persistence.sql.drivers.batching import Call, Outcome
+from synthorg.persistence.sql.drivers.server_driver import ServerDriver
+
+BYTES_AT_ONCE: Final = 1024 * 1024
+"""How many bytes of values are sent together, so that large rows do not pile up in memory."""
+
+BYTES_OF_MANY_RUNS: Final = 64 * 1024
+"""The same for many runs of a statement. From 128 KiB, asyncpg sends those in several goes, and a
+cancellation in between leaves it waiting for ever for an answer to what it has not asked."""
+
+WIDEST_CHARACTER: Final = 4  # bytes, in UTF-8
+WIDEST_NUMBER: Final = 32  # bytes, in the binary format, with what goes around a value
+
+
+class AsyncpgDriver(ServerDriver):
+    """A connection of asyncpg."""
+
+    def is_lost(self) -> bool:
+        """Tell whether the connection is closed, as `ServerDriver` says."""
+        return bool(self.connection.is_closed())
+
+    async def ping(self) -> None:
+        """Ask for a sign of life, as `ServerDriver` says."""
+        await self.connection.execute("SELECT 1")
+
+    async def run(self, *statements: str) -> None:
+        """Run statements, as `ServerDriver` says."""
+        await self.connection.execute("; ".join(statements))
+
+    async def send(self, call: Call) -> Outcome:
+        """Run one call, as `ServerDriver` says."""
+        if call.statement.reads:
+            held = await self.connection.fetch(call.statement.sql, *call.values)
+            rows = held.copy()
+            held.clear()  # the connection would hold the rows until the next call
+            return rows
+        # Such as "UPDATE 1" or "INSERT 0 1".
+        status = await self.connection.execute(call.statement.sql, *call.values)
+        return int(status.rpartition(" ")[2])
+
+    async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:
+        """Run a statement many times, as `ServerDriver` says."""
+        for rows in _portions(values, BYTES_AT_ONCE):
+            if not await self._send_arrays(statement, rows):
+                for portion in _portions(rows, BYTES_OF_MANY_RUNS):
+                    await self.connection.executemany(statement.sql, portion)
+
+    async def send_together(
+        self, statement: DriverStatement, values: Sequence[Sequence[Any]]
+    ) -> None:
+        """Run a statement many times in one transaction, as `ServerDriver` says."""
+        if not await self._send_arrays(statement, values):
+            await self.connection.executemany(statement.sql, values)
+
+    async def _send_arrays(self, statement: DriverStatement, rows: Sequence[Sequence[Any]]) -> bool:
+        """Write rows by one run of a statement for many, and tell whether there is one."""
+        at_once = statement.of_rows(rows)
+        if at_once is not None:
+            await self.send(Call(*at_once))
+        return at_once is not None
+
+    async def commit(self) -> None:
+        """Commit, as `ServerDriver` says."""
+        # After a failed statement, the server answers this with a rollback that is no error.
+        if await self.connection.execute("COMMIT") != "COMMIT":
+            raise PersistenceConnectionError("the transaction failed: it was rolled back")
+
+
+def _portions(rows: Iterable[Sequence[Any]], size: int) -> Iterator[Sequence[Sequence[Any]]]:
+    """Divide rows into what is sent together."""
+    portion: list[Sequence[Any]] = []
+    so_far = 0
+    for row in rows:
+        portion.append(row)
+        so_far += sum(map(_largest_size, row))
+        if so_far >= size:
+            yield portion
+            portion, so_far = [], 0
+    if portion:
+        yield portion
+
+
+def _largest_size(value: Any) -> int:
+    if not isinstance(value, str):
+        return WIDEST_NUMBER
+    return WIDEST_NUMBER + len(value) * (1 if value.isascii() else WIDEST_CHARACTER)

@@ -1,0 +1,165 @@
+"""Lanes: connections that are kept, each running all calls that wait for it at once.
+
+Calls that come while every lane is busy share the next one that becomes free, and with it one
+trip to the driver and, if they write, one commit.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from synthorg.persistence.errors import PersistenceConnectionError
+from synthorg.persistence.sql.drivers.base import DriverStatement
+from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED
+
+CALLS_AT_ONCE: Final = 128
+"""How many calls share a trip at most, so that the first is not kept waiting for the last."""
+
+BYTES_AT_ONCE: Final = 8 * 2**20
+"""How many bytes of large values are sent or held together, unless one row alone has more."""
+
+Outcome = Any
+"""The rows of a call that reads, the row count of one that writes, or an error."""
+
+
+class Call(NamedTuple):
+    """One execution of a prepared statement."""
+
+    statement: DriverStatement
+    values: Sequence[Any]
+
+
+Waiting = tuple[Call, asyncio.Future[Outcome]]
+
+
+class Lane(Protocol):
+    """A connection that runs calls, and is fit for the next ones whatever became of these."""
+
+    async def run_one(self, call: Call) -> Outcome:
+        """Run a call that is alone.
+
+        Args:
+            call: The call.
+
+        Returns:
+            Its rows or its row count; then it is durable.
+
+        Raises:
+            NotWritten: If nothing can be written.
+            Exception: What the driver raised; then nothing is written, unless it is a connection
+                that was lost.
+        """
+        ...
+
+    async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        """Run calls, each with an outcome of its own.
+
+        Args:
+            calls: The calls; one that fails does not affect the others.
+
+        Returns:
+            The outcome of each: rows, a row count, or the error it raised. Writes that did not
+            fail are durable.
+        """
+        ...
+
+
+class Lanes:
+    """Hands calls to whichever lane is free.
+
+    Args:
+        lanes: The lanes.
+    """
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self._lanes = lanes
+        self._idle = list(lanes)
+        self._waiting: deque[Waiting] = deque()
+        self._services: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._freed = asyncio.Event()
+
+    async def run(self, call: Call) -> Outcome:
+        """Run a call as soon as a lane is free.
+
+        Args:
+            call: The call.
+
+        Returns:
+            Its rows or its row count.
+
+        Raises:
+            PersistenceConnectionError: If the lanes are closed before it began.
+            Exception: What the driver raised.
+        """
+        if self._closing:
+            raise PersistenceConnectionError(DISCONNECTED)
+        if self._idle:
+            lane = self._idle.pop()
+            try:
+                return await lane.run_one(call)
+            finally:
+                self._free(lane)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((call, future))
+        outcome = await future
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def finish(self) -> None:
+        """Refuse the calls that have not begun, and wait for those that have."""
+        self._closing = True
+        while self._waiting:
+            _, future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(PersistenceConnectionError(DISCONNECTED))
+        while len(self._idle) < len(self._lanes):
+            self._freed.clear()
+            await self._freed.wait()
+
+    def _free(self, lane: Lane) -> None:
+        if self._waiting:
+            # A task of its own: no caller's cancellation may end a trip that others share.
+            service = asyncio.get_running_loop().create_task(self._serve(lane))
+            self._services.add(service)  # the loop itself would not keep it
+            service.add_done_callback(self._services.discard)
+        else:
+            self._idle.append(lane)
+            self._freed.set()
+
+    async def _serve(self, lane: Lane) -> None:
+        """Run whatever waits, until nothing does."""
+        try:
+            while batch := self._next_batch():
+                await _run_together(lane, batch)
+                # Whom that answered may come back at once, and shall not miss the next trip.
+                await asyncio.sleep(0)
+        finally:
+            self._free(lane)
+
+    def _next_batch(self) -> list[Waiting]:
+        batch: list[Waiting] = []
+        size = 0
+        # The drivers copy what they send together.
+        while self._waiting and len(batch) < CALLS_AT_ONCE and size < BYTES_AT_ONCE:
+            call, future = self._waiting.popleft()
+            if not future.done():  # its caller was cancelled before it began
+                batch.append((call, future))
+                size += sum([len(value) for value in call.values if isinstance(value, str)])
+        return batch
+
+
+async def _run_together(lane: Lane, batch: Sequence[Waiting]) -> None:
+    outcomes: Sequence[Outcome] = ()
+    try:
+        outcomes = await lane.run([call for call, _ in batch])
+    except Exception as error:  # noqa: BLE001 (it goes to the callers)
+        outcomes = [error] * len(batch)
+    finally:
+        for (_, future), outcome in zip(batch, outcomes, strict=False):
+            if not future.done():
+                future.set_result(outcome)
+        for _, future in batch[len(outcomes) :]:
+            future.cancel()  # no outcome, since the loop is shutting down

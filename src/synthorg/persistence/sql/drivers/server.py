@@ -1,0 +1,221 @@
+"""The fast route of servers: kept connections that send what waits in as few trips as they can."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from synthorg.persistence.sql.drivers.base import DriverStatement, Express, NotWritten
+from synthorg.persistence.sql.drivers.batching import Call, Lanes, Outcome
+from synthorg.persistence.sql.drivers.cancellation import to_the_end
+from synthorg.persistence.sql.drivers.faults import Fault
+from synthorg.persistence.sql.drivers.idle_connections import IDLE_SECONDS
+from synthorg.persistence.sql.drivers.server_driver import ServerDriver
+from synthorg.persistence.sql.drivers.server_policy import ServerPolicy
+from synthorg.persistence.sql.drivers.silence import Patience
+
+SMALLEST_POOL: Final = 4
+"""Below this, kept connections would leave too few for transactions."""
+
+LOCK_PATIENCE_MILLISECONDS: Final = 100
+"""How long a kept connection waits for a row: others wait behind it. Who fails for that is run
+again on a connection of its own, which may wait for long."""
+
+
+def lanes_of(pool_size: int) -> int:
+    """Divide a pool: how many of its connections are kept for the fast route.
+
+    Args:
+        pool_size: How many connections there are in all.
+    """
+    return pool_size // 2 + 1 if pool_size >= SMALLEST_POOL else 0
+
+
+class ServerExpress(Express):
+    """Prepared statements on a server: one connection writes, one reads rows, the rest lists.
+
+    Args:
+        lanes: The lanes, in this order.
+        engine: The engine of their connections.
+    """
+
+    def __init__(self, lanes: Sequence["ServerLane"], engine: AsyncEngine) -> None:
+        self._all = lanes
+        self._engine = engine
+        self._writes = Lanes(lanes[:1])
+        self._rows = Lanes(lanes[1:2])
+        self._lists = Lanes(lanes[2:])
+
+    async def open(self) -> None:
+        """Do nothing, since each lane connects when it is first used."""
+
+    async def close(self) -> None:
+        """Close the connections, as `Express` says."""
+        for lanes in (self._writes, self._rows, self._lists):
+            await lanes.finish()
+        await asyncio.gather(*[lane.close() for lane in self._all])
+        await self._engine.dispose()
+
+    async def fetch(
+        self, statement: DriverStatement, values: Sequence[Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Run a statement that reads, as `Express` says."""
+        lanes = self._lists if statement.scans else self._rows
+        return statement.decode(await lanes.run(Call(statement, values)))
+
+    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+        """Run a statement that writes, as `Express` says."""
+        row_count: int = await self._writes.run(Call(statement, values))
+        return row_count
+
+
+class ServerLane:
+    """One kept connection, replaced when it is lost or old.
+
+    Args:
+        engine: Where connections come from.
+        driver_of: Finds the driver of a connection.
+        longest_life_seconds: The age at which a connection is replaced.
+        policy: What the driver raises over a lost connection, and what that means.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        driver_of: Callable[[Any], ServerDriver],
+        longest_life_seconds: float,
+        policy: ServerPolicy,
+    ) -> None:
+        self._engine = engine
+        self._driver_of = driver_of
+        self._policy = policy
+        self._errors: tuple[type[Exception], ...] = (
+            *policy.driver_errors,
+            OSError,
+            SQLAlchemyError,
+        )
+        self._longest_life_seconds = longest_life_seconds
+        self._held: AsyncConnection | None = None
+        self._driver: ServerDriver | None = None
+        self._born = self._used = 0.0
+
+    async def run_one(self, call: Call) -> Outcome:
+        """Run a call, as `Lane` says."""
+        driver = await self._connected(may_be_lost=call.statement.repeatable)
+        outcome = await self._outcome(driver, call)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        """Run calls, as `Lane` says."""
+        may_be_lost = all(call.statement.repeatable for call in calls)
+        driver = await self._connected(may_be_lost=may_be_lost)
+        outcomes: list[Outcome] = [None] * len(calls)
+        for statement, places in _by_statement(calls).items():
+            together = await self._together(driver, statement, [calls[at] for at in places])
+            for place, outcome in zip(places, together, strict=True):
+                outcomes[place] = outcome
+        return outcomes
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._let_go()
+
+    async def _together(
+        self, driver: ServerDriver, statement: DriverStatement, calls: Sequence[Call]
+    ) -> Sequence[Outcome]:
+        if len(calls) > 1 and (statement.inserts or statement.key_place is not None):
+            values = [call.values for call in calls]
+            try:
+                with self._patience(driver):
+                    if statement.inserts:
+                        await driver.send_together(statement, values)
+                        return [1] * len(calls)
+                    return await self._find(driver, statement, [key for (key,) in values])
+            except Exception as error:  # noqa: BLE001 (it is the outcome)
+                if self._is_lost_by(error):
+                    return [error] * len(calls)
+        # One of them is to blame, which its own run tells.
+        return [await self._outcome(driver, call) for call in calls]
+
+    async def _find(
+        self, driver: ServerDriver, statement: DriverStatement, keys: Sequence[Any]
+    ) -> Sequence[Outcome]:
+        """Read the rows of several keys by one statement."""
+        place = statement.key_place
+        rows = await driver.send(Call(*statement.among(keys)))
+        found = {row[place]: [row] for row in rows}
+        return [found.get(key, []) for key in keys]
+
+    async def _outcome(self, driver: ServerDriver, call: Call) -> Outcome:
+        try:
+            with self._patience(driver):
+                outcome = await driver.send(call)
+        except Exception as error:  # noqa: BLE001 (it is the outcome)
+            self._is_lost_by(error)
+            return error
+        self._used = time.monotonic()
+        return outcome
+
+    def _is_lost_by(self, error: Exception) -> bool:
+        """Tell whether an error means that another connection is needed, and see to that."""
+        is_lost = self._policy.diagnose(error).fault is Fault.CONNECTION
+        if is_lost:
+            self._driver = None
+        return is_lost
+
+    async def _connected(self, *, may_be_lost: bool) -> ServerDriver:
+        """Give the connection.
+
+        Args:
+            may_be_lost: Whether what is sent can be sent again, should the connection turn out to
+                be lost. Otherwise it is asked for a sign of life first.
+
+        Raises:
+            NotWritten: If none can be had.
+        """
+        driver, now = self._driver, time.monotonic()
+        if driver is not None and self._is_fit(driver, now):
+            if may_be_lost or now - self._used < IDLE_SECONDS:
+                return driver
+            with suppress(*self._errors):  # then the connection is replaced
+                with self._patience(driver):
+                    await driver.ping()
+                return driver
+        try:
+            return await self._reconnect()
+        except self._errors as error:
+            raise NotWritten(error) from None
+
+    def _is_fit(self, driver: ServerDriver, now: float) -> bool:
+        is_young = now - self._born < self._longest_life_seconds
+        return is_young and self._born >= self._policy.fit_since and not driver.is_lost()
+
+    def _patience(self, driver: ServerDriver) -> Patience:
+        return Patience(driver.connection, self._policy.longest_answer_seconds)
+
+    async def _let_go(self) -> None:
+        held, self._held, self._driver = self._held, None, None
+        if held is not None:
+            await to_the_end(held.invalidate())
+            await to_the_end(held.close())
+
+    async def _reconnect(self) -> ServerDriver:
+        await self._let_go()
+        held = await self._engine.connect()
+        driver = self._driver_of((await held.get_raw_connection()).driver_connection)
+        self._held, self._driver = held, driver
+        self._born = self._used = time.monotonic()
+        return driver
+
+
+def _by_statement(calls: Sequence[Call]) -> dict[DriverStatement, list[int]]:
+    places: dict[DriverStatement, list[int]] = {}
+    for place, call in enumerate(calls):
+        places.setdefault(call.statement, []).append(place)
+    return places

@@ -1,0 +1,169 @@
+"""Transactions of the fast route of servers, on connections of SQLAlchemy's pool."""
+
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from synthorg.persistence.sql.drivers.base import DriverStatement, DriverTransaction
+from synthorg.persistence.sql.drivers.batching import Call
+from synthorg.persistence.sql.drivers.cancellation import Result, to_the_end
+from synthorg.persistence.sql.drivers.faults import FATAL
+from synthorg.persistence.sql.drivers.server_driver import ServerDriver
+from synthorg.persistence.sql.drivers.server_policy import ServerPolicy
+from synthorg.persistence.sql.drivers.silence import Patience
+
+SET_MARK: Final = "SAVEPOINT step"
+DROP_MARK: Final = "RELEASE SAVEPOINT step"
+BACK_TO_MARK: Final = "ROLLBACK TO SAVEPOINT step"
+
+
+class ServerTransaction(DriverTransaction):
+    """A transaction on a pooled connection, which is dropped unless it ended in good order.
+
+    A write that may have to be undone alone needs a savepoint before it, here called the mark. It
+    stays until the next such write, which then moves it in one trip, or in none if nothing was
+    written since.
+
+    Args:
+        connection: The connection, with no transaction begun.
+        driver: The driver's own behind it.
+        policy: What errors mean, and whether one ends a transaction.
+        begin: The statements that begin it.
+    """
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        driver: ServerDriver,
+        policy: ServerPolicy,
+        begin: Sequence[str],
+    ) -> None:
+        self.connection = connection
+        self._driver = driver
+        self._diagnose = policy.diagnose
+        self._longest_answer_seconds = policy.longest_answer_seconds
+        self._errors: tuple[type[Exception], ...] = (*policy.driver_errors, OSError)
+        self._marks_every_write = policy.failure_ends_transaction
+        self._begin = begin
+        self._begun = False
+        self._cut_off = False
+        """Whether a step was left half done, so that the next answer may not be to what is sent."""
+        self._marked = False
+        self._wrote = False
+        """Whether anything may have been written since the mark."""
+        self._parts = 0
+
+    async def fetch(
+        self, statement: DriverStatement, values: Sequence[Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Run a statement that reads, as `DriverTransaction` says."""
+        if not self._begun:
+            # The mark costs nothing in the same trip, and a write may follow.
+            await (self._mark() if self._marks_every_write else self._control())
+        return statement.decode(await self._step(self._driver.send(Call(statement, values))))
+
+    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+        """Run a statement that writes, as `DriverTransaction` says."""
+        call = Call(statement, values)
+        row_count: int
+        if self._marks_every_write:
+            async with self._undone_if_it_fails():
+                row_count = await self._step(self._driver.send(call))
+        else:
+            await self._control()
+            self._wrote = True
+            row_count = await self._step(self._driver.send(call))
+        return row_count
+
+    async def execute_many(
+        self, statement: DriverStatement, values: Iterable[Sequence[Any]]
+    ) -> None:
+        """Run a statement many times, as `DriverTransaction` says."""
+        async with self._undone_if_it_fails():
+            await self._step(self._driver.send_many(statement, values))
+
+    async def begin_part(self) -> None:
+        """Begin a part, as `DriverTransaction` says."""
+        await self._cross(*[DROP_MARK] * self._marked, f"SAVEPOINT part_{self._parts + 1}")
+        self._parts += 1
+
+    async def end_part(self, *, undo: bool) -> None:
+        """End the innermost part, as `DriverTransaction` says."""
+        name = f"part_{self._parts}"
+        self._parts -= 1
+        # The mark is inside, and ends with it.
+        await self._cross(*[f"ROLLBACK TO SAVEPOINT {name}"] * undo, f"RELEASE SAVEPOINT {name}")
+
+    async def commit(self) -> None:
+        """Commit, as `DriverTransaction` says."""
+        if not self._begun:
+            return
+        try:
+            await self._step(self._driver.commit())
+        except BaseException:
+            await self.rollback()
+            raise
+        self._begun = False
+
+    async def rollback(self) -> None:
+        """Undo all, as `DriverTransaction` says."""
+        if self._begun:
+            self._begun = False
+            await to_the_end(self._undo())
+
+    async def _undo(self) -> None:
+        undone = False
+        try:
+            if not self._cut_off:
+                # The server undoes what has lost its connection.
+                with suppress(*self._errors), self._patience():
+                    await self._driver.run("ROLLBACK")
+                    undone = True
+        finally:
+            if not undone:
+                await self.connection.invalidate()
+
+    @asynccontextmanager
+    async def _undone_if_it_fails(self) -> AsyncIterator[None]:
+        await self._mark()
+        self._wrote = True
+        try:
+            yield
+        except Exception as error:
+            if self._diagnose(error).fault not in FATAL:
+                await self._control(BACK_TO_MARK)
+                self._wrote = False
+            raise
+
+    async def _mark(self) -> None:
+        if self._wrote or not self._marked:
+            await self._control(*[DROP_MARK] * self._marked, SET_MARK)
+            self._marked, self._wrote = True, False
+
+    async def _cross(self, *statements: str) -> None:
+        """Begin or end a part, which the mark must not outlive."""
+        await self._control(*statements, *[SET_MARK] * self._marks_every_write)
+        self._marked, self._wrote = self._marks_every_write, False
+
+    async def _control(self, *statements: str) -> None:
+        if not self._begun:
+            self._begun = True
+            statements = (*self._begin, *statements)
+        if statements:
+            await self._step(self._driver.run(*statements))
+
+    def _patience(self) -> Patience:
+        return Patience(self._driver.connection, self._longest_answer_seconds)
+
+    async def _step(self, step: Awaitable[Result]) -> Result:
+        self._cut_off = True
+        try:
+            with self._patience():
+                result = await step
+        except self._errors:
+            self._cut_off = False
+            raise
+        self._cut_off = False
+        return result

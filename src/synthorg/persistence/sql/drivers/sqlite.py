@@ -1,0 +1,427 @@
+"""The fast route of SQLite: one trip to a connection's thread runs all calls that wait."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, TypeVar
+
+import aiosqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from synthorg.persistence.sql.drivers.base import DriverStatement, DriverTransaction, Express, ended
+from synthorg.persistence.sql.drivers.batching import Call, Lanes, Outcome
+from synthorg.persistence.sql.drivers.cancellation import SECONDS_BETWEEN_INTERRUPTS, to_the_end
+from synthorg.persistence.sql.drivers.sqlite_place import FileConnection, FileMovedError
+from synthorg.persistence.sql.drivers.write_lock import Turns
+
+SCAN_LANES: Final = 3
+LANES: Final = 2 + SCAN_LANES
+"""One connection that writes, one for single rows, and some for lists, which take longer."""
+
+Result = TypeVar("Result")
+
+
+class ConnectionClosedError(sqlite3.OperationalError):
+    """A connection was used after it was closed, or in a child that has not its thread."""
+
+    def __init__(self) -> None:
+        super().__init__("connection closed")  # by which SQLAlchemy knows it as lost
+
+
+class ThreadConnection(aiosqlite.Connection):
+    """A connection that runs a whole function on its thread, in one trip there and back."""
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector, iter_chunk_size=64)
+        # A process must be able to end without having closed its connections.
+        self._thread.daemon = True
+        self._process = os.getpid()
+        self._end: asyncio.Future[Any] | None = None
+
+    async def run(
+        self,
+        function: Callable[..., Result],
+        *arguments: Any,
+        stop: bool = False,
+    ) -> Result:
+        """Run a function on the thread; when cancelled, return only after it has ended.
+
+        Args:
+            function: What to do; it is given the connection first.
+            arguments: What else it is given.
+            stop: Whether a cancellation stops the statement that is running.
+        """
+        try:
+            result: Result = await self._execute(function, self._connection, *arguments)
+        except asyncio.CancelledError:
+            await to_the_end(self._finish(stop=stop))
+            raise
+        return result
+
+    def refuse_other_file(self) -> None:
+        """Make sure that the file is at its path, as `FileConnection` does."""
+        if isinstance(self._connection, FileConnection):
+            self._connection.refuse_other_file()
+
+    async def _finish(self, *, stop: bool) -> None:
+        """Wait until the thread, which works in order, has done what it was given."""
+        finished = asyncio.ensure_future(self._execute(_nothing))
+        while not finished.done():
+            if stop:
+                await self.interrupt()  # again, since the statement may not have begun
+            await asyncio.wait([finished], timeout=SECONDS_BETWEEN_INTERRUPTS)
+        finished.exception()  # seen: it was closed meanwhile
+
+    async def interrupt(self) -> None:
+        """Stop the statement that is running, if any."""
+        if self._connection is not None and not self._is_inherited:
+            self._connection.interrupt()
+
+    async def close(self) -> None:
+        """Close the connection after the calls under way, unless it is the parent's."""
+        end = None if self._connection is None else self.stop()
+        if end is not None:
+            await asyncio.shield(end)  # others may wait for it
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Have the thread close the connection and end, unless it is the parent's."""
+        if self._end is None and not self._is_inherited:
+            self._end = super().stop()
+        return self._end
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used."""
+        return self._connection is not None and self._running and not self._is_inherited
+
+    @property
+    def _is_inherited(self) -> bool:
+        return os.getpid() != self._process
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not self.is_open:
+            raise ConnectionClosedError
+        outcome = await super()._execute(_Discreet(fn, args, kwargs))  # type: ignore[no-untyped-call]
+        return outcome.pop()
+
+
+class _Discreet:
+    """A call whose repr does not show its values, and whose result can be taken away.
+
+    The driver logs the repr of each call at the level DEBUG, and its thread holds each result until
+    the next call, which may be a list of any size.
+    """
+
+    __slots__ = ("_arguments", "_function", "_options")
+
+    def __init__(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> None:
+        self._function = function
+        self._arguments = arguments
+        self._options = options
+
+    def __call__(self) -> list[Any]:
+        return [self._function(*self._arguments, **self._options)]
+
+
+async def thread_of(connection: AsyncConnection) -> ThreadConnection:
+    """Give the connection behind one of SQLAlchemy's."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, ThreadConnection)
+    return driver
+
+
+class SQLiteExpress(Express):
+    """Prepared statements on the threads of a file database's connections.
+
+    Args:
+        engine: An engine for these connections alone, which makes `ThreadConnection`s.
+        turns: Who may write now.
+    """
+
+    def __init__(self, engine: AsyncEngine, turns: Turns) -> None:
+        self._engine = engine
+        self._turns = turns
+        self._connections: list[AsyncConnection] = []
+        self._all_lanes: tuple[Lanes, ...] = ()
+
+    async def open(self) -> None:
+        """Connect, as `Express` says."""
+        write, row, *lists = [await self._connect() for _ in range(LANES)]
+        self._writer = write
+        self._writes = Lanes([WriteLane(write, self._turns)])
+        self._rows = Lanes([ReadLane(row)])
+        self._lists = Lanes([ReadLane(connection) for connection in lists])
+        self._all_lanes = (self._writes, self._rows, self._lists)
+
+    async def close(self) -> None:
+        """Close the connections, as `Express` says."""
+        for lanes in self._all_lanes:
+            await lanes.finish()
+        for connection in self._connections:
+            await (await thread_of(connection)).interrupt()  # of a unit that takes too long
+        for connection in self._connections:
+            await connection.close()
+        await self._engine.dispose()
+
+    async def fetch(
+        self, statement: DriverStatement, values: Sequence[Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Run a statement that reads, as `Express` says."""
+        lanes = self._lists if statement.scans else self._rows
+        return statement.decode(await lanes.run(Call(statement, values)))
+
+    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+        """Run a statement that writes, as `Express` says."""
+        await self._turns.wait_for_own()  # before others wait behind it
+        row_count: int = await self._writes.run(Call(statement, values))
+        return row_count
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[DriverTransaction]:
+        """Begin a transaction, as `Express` says."""
+        connection = self._connections[0]
+        transaction = ThreadTransaction(connection, self._writer, "IMMEDIATE")
+        async with self._turns:
+            try:
+                async with ended(transaction):
+                    yield transaction
+            finally:
+                if connection.in_transaction():  # in the eyes of SQLAlchemy, after own SQL
+                    with suppress(SQLAlchemyError):
+                        await to_the_end(connection.rollback())
+
+    async def _connect(self) -> ThreadConnection:
+        connection = await self._engine.connect()
+        self._connections.append(connection)
+        return await thread_of(connection)
+
+
+class ThreadTransaction(DriverTransaction):
+    """A transaction on the thread of a connection, one trip for each step.
+
+    Args:
+        connection: The connection, which this alone uses.
+        driver: The driver's own behind it.
+        mode: The kind of BEGIN.
+    """
+
+    def __init__(self, connection: AsyncConnection, driver: ThreadConnection, mode: str) -> None:
+        self.connection = connection
+        self._connection = driver
+        self._begin = f"BEGIN {mode}"
+        self._begun = False
+        self._parts = 0
+
+    async def fetch(
+        self, statement: DriverStatement, values: Sequence[Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Run a statement that reads, as `DriverTransaction` says."""
+        return statement.decode(await self._step(_read, Call(statement, values)))
+
+    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+        """Run a statement that writes, as `DriverTransaction` says."""
+        return await self._step(_write, Call(statement, values))
+
+    async def execute_many(
+        self, statement: DriverStatement, values: Iterable[Sequence[Any]]
+    ) -> None:
+        """Run a statement many times, as `DriverTransaction` says."""
+        await self._step(_write_many, statement, values)
+
+    async def begin_part(self) -> None:
+        """Begin a part, as `DriverTransaction` says."""
+        await self._step(_run, f"SAVEPOINT part_{self._parts + 1}")
+        self._parts += 1
+
+    async def end_part(self, *, undo: bool) -> None:
+        """End the innermost part, as `DriverTransaction` says."""
+        name = f"part_{self._parts}"
+        self._parts -= 1
+        await self._step(_run, *[f"ROLLBACK TO {name}"] * undo, f"RELEASE {name}")
+
+    async def commit(self) -> None:
+        """Commit, as `DriverTransaction` says."""
+        if self._begun:
+            await self._connection.run(_commit)
+
+    async def rollback(self) -> None:
+        """Undo all, as `DriverTransaction` says."""
+        if self._begun:
+            with suppress(ConnectionClosedError):  # which has rolled back
+                await self._connection.run(_roll_back)
+
+    async def _step(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        if self._begun:
+            return await self._connection.run(_next, function, *arguments, stop=True)
+        self._begun = True
+        return await self._connection.run(_first, self._begin, function, *arguments, stop=True)
+
+
+class ReadLane:
+    """Runs queries one after the other in one trip.
+
+    Args:
+        connection: The connection, which this alone uses.
+    """
+
+    def __init__(self, connection: ThreadConnection) -> None:
+        self._connection = connection
+
+    async def run_one(self, call: Call) -> Outcome:
+        """Run a query, as `Lane` says."""
+        return await self._connection.run(_read_there, _read, call, stop=True)
+
+    async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        """Run queries, as `Lane` says."""
+        return await self._connection.run(_read_there, _each, _read, calls, stop=True)
+
+
+class WriteLane:
+    """Runs writes in one transaction and one commit; each still fails alone.
+
+    Args:
+        connection: The connection, which this alone uses.
+        turns: Who may write now.
+    """
+
+    def __init__(self, connection: ThreadConnection, turns: Turns) -> None:
+        self._connection = connection
+        self._turns = turns
+
+    async def run_one(self, call: Call) -> Outcome:
+        """Run a write, as `Lane` says."""
+        async with self._turns:
+            return await self._connection.run(_write_durably, call)
+
+    async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        """Run writes, as `Lane` says."""
+        async with self._turns:
+            if len(calls) > 1:
+                with suppress(sqlite3.Error):
+                    return await self._connection.run(_write_together, calls)
+            # The whole transaction is gone, for which one of them may be to blame.
+            return await self._connection.run(_each, _write_durably, calls)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _run(connection: FileConnection, *statements: str) -> None:
+    for statement in statements:
+        connection.execute(statement)
+
+
+def _commit(connection: FileConnection) -> None:
+    try:
+        connection.refuse_other_file()
+        connection.execute("COMMIT")
+    except BaseException:
+        _roll_back(connection)  # such as for a full disk, where the transaction would stay open
+        raise
+    connection.refuse_lost_writes()
+
+
+def _roll_back(connection: FileConnection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _first(
+    connection: FileConnection,
+    begin: str,
+    function: Callable[..., Result],
+    *arguments: Any,
+) -> Result:
+    """Begin a transaction with its first step, in the same trip."""
+    connection.refuse_other_file()
+    connection.execute(begin)
+    return function(connection, *arguments)
+
+
+def _next(connection: FileConnection, function: Callable[..., Result], *arguments: Any) -> Result:
+    """Go on in a transaction, unless it is gone: then each statement would commit by itself."""
+    if not connection.in_transaction:  # https://www.sqlite.org/lang_transaction.html
+        raise sqlite3.OperationalError("the transaction was rolled back")
+    return function(connection, *arguments)
+
+
+def _read(connection: FileConnection, call: Call) -> list[Any]:
+    return connection.execute(call.statement.sql, call.values).fetchall()
+
+
+def _write(connection: FileConnection, call: Call) -> int:
+    return connection.execute(call.statement.sql, call.values).rowcount
+
+
+def _read_there(
+    connection: FileConnection, function: Callable[..., Result], *arguments: Any
+) -> Result:
+    """Read what is in the file at its path, and in no other."""
+    connection.refuse_other_file()
+    return function(connection, *arguments)
+
+
+def _write_durably(connection: FileConnection, call: Call) -> int:
+    """Write what whoever opens the file finds."""
+    connection.refuse_other_file()
+    row_count = _write(connection, call)
+    connection.refuse_lost_writes()
+    return row_count
+
+
+def _write_many(
+    connection: FileConnection, statement: DriverStatement, values: Iterable[Sequence[Any]]
+) -> None:
+    connection.execute("SAVEPOINT many")
+    try:
+        connection.executemany(statement.sql, values)
+    except BaseException:
+        if connection.in_transaction:  # https://www.sqlite.org/lang_transaction.html
+            _run(connection, "ROLLBACK TO many", "RELEASE many")
+        raise
+    connection.execute("RELEASE many")
+
+
+def _each(
+    connection: FileConnection,
+    function: Callable[[sqlite3.Connection, Call], Outcome],
+    calls: Sequence[Call],
+) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for call in calls:
+        try:
+            outcomes.append(function(connection, call))
+        except Exception as error:  # noqa: BLE001 (it is the outcome)
+            outcomes.append(error)
+    return outcomes
+
+
+def _write_together(connection: FileConnection, calls: Sequence[Call]) -> list[Outcome]:
+    try:
+        connection.refuse_other_file()
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        return [error] * len(calls)
+    outcomes: list[Outcome] = []
+    try:
+        for call in calls:
+            try:
+                outcomes.append(_write(connection, call))
+            except Exception as error:  # (it is the outcome)
+                if not connection.in_transaction:
+                    raise  # https://www.sqlite.org/lang_transaction.html: some errors roll back
+                outcomes.append(error)
+    except BaseException:
+        _roll_back(connection)
+        raise
+    try:
+        _commit(connection)
+    except FileMovedError as error:
+        return [error] * len(calls)  # to write them again would be twice
+    return outcomes

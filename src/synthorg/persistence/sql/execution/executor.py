@@ -1,0 +1,87 @@
+"""What repositories run their statements on: a database, or one transaction on it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from synthorg.persistence.sql.statements.statement import Parameters, Statement
+
+Result = TypeVar("Result")
+
+Rows = Sequence[Sequence[Any]]
+"""Rows, each with the values of the selected columns in their order."""
+
+
+class Executor(Protocol):
+    """Runs statements, each durable or rolled back as a whole."""
+
+    @property
+    def skips_unreadable(self) -> bool:
+        """Whether lists leave out stored records that cannot be read."""
+        ...
+
+    async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
+        """Run a statement that reads.
+
+        Args:
+            statement: The statement.
+            parameters: A value for each of its parameters.
+
+        Returns:
+            All rows, in the statement's order.
+
+        Raises:
+            PersistenceError: If it did not succeed.
+        """
+        ...
+
+    async def execute(self, statement: Statement, parameters: Parameters) -> int:
+        """Run a statement that writes.
+
+        Args:
+            statement: The statement.
+            parameters: A value for each of its parameters.
+
+        Returns:
+            How many rows an UPDATE or a DELETE matched; meaningless for others.
+
+        Raises:
+            OutcomeUnknownError: If it was sent, and the answer was lost.
+            PersistenceError: If it did not succeed otherwise; then nothing is written.
+        """
+        ...
+
+    async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
+        """Run a statement that writes once for each set of parameters, all or none of them.
+
+        Args:
+            statement: The statement.
+            parameters: The values of each execution.
+
+        Raises:
+            PersistenceError: If one did not succeed, which the text names; then nothing is
+                written.
+        """
+        ...
+
+    async def atomically(
+        self,
+        work: Callable[["Executor"], Awaitable[Result]],
+        *,
+        repeatable: bool,
+        idempotent: bool = False,
+    ) -> Result:
+        """Do several things together or not at all.
+
+        Args:
+            work: What to do, on the executor that it is given.
+            repeatable: Whether it may be called again after a conflict with other transactions.
+            idempotent: Whether doing it twice comes to the same as doing it once.
+
+        Returns:
+            What the work returns.
+
+        Raises:
+            OutcomeUnknownError: If the answer to the commit was lost.
+            PersistenceError: If a statement, or the commit, did not succeed.
+        """
+        ...

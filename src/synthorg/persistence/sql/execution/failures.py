@@ -1,0 +1,105 @@
+"""From what a database raised to what the library raises, with no value in any text."""
+
+from typing import Final
+
+from sqlalchemy.exc import StatementError
+
+from synthorg.persistence.errors import (
+    DuplicateRecordError,
+    OutcomeUnknownError,
+    PersistenceConnectionError,
+    PersistenceError,
+    QueryError,
+    TransactionConflictError,
+)
+from synthorg.persistence.sql.drivers.base import NotWritten
+from synthorg.persistence.sql.drivers.faults import DUPLICATE, Diagnosis, Fault
+from synthorg.persistence.sql.statements.statement import Parameters, Statement
+
+_ERRORS: Final[dict[Fault, type[PersistenceError]]] = {
+    Fault.DUPLICATE: DuplicateRecordError,
+    Fault.APPEND_ONLY: QueryError,
+    Fault.MISSING: QueryError,
+    Fault.REFUSED: QueryError,
+    Fault.SCHEMA: QueryError,
+    Fault.TRANSIENT: TransactionConflictError,
+    Fault.CONNECTION: PersistenceConnectionError,
+}
+
+
+def failure_of(
+    diagnosis: Diagnosis, statement: Statement, parameters: Parameters
+) -> PersistenceError:
+    """Make the error for a statement that did not succeed.
+
+    Args:
+        diagnosis: What the dialect found.
+        statement: What was run.
+        parameters: Its parameters, of which the text names the primary key alone.
+    """
+    fault, reason = diagnosis.fault, diagnosis.reason
+    if fault is Fault.APPEND_ONLY and statement.inserts:
+        fault, reason = Fault.DUPLICATE, "a record with this key exists"
+    if fault is Fault.MISSING and statement.replaces and statement.is_complete(parameters):
+        # No value is missing, so it was the upsert's guard of a row with another key.
+        fault, reason = Fault.DUPLICATE, DUPLICATE.reason
+    return _ERRORS[fault](f"cannot {statement.action} {statement.subject(parameters)}: {reason}")
+
+
+def unknown_outcome(
+    statement: Statement, parameters: Parameters, reason: str
+) -> OutcomeUnknownError:
+    """Make the error for a statement that may have been carried out.
+
+    Args:
+        statement: What was run.
+        parameters: Its parameters, of which the text names the primary key alone.
+        reason: Why that is not known.
+    """
+    return OutcomeUnknownError(
+        f"the attempt to {statement.action} {statement.subject(parameters)} may or may not have "
+        f"succeeded: {reason}; read what is stored before writing again"
+    )
+
+
+def transaction_failure(diagnosis: Diagnosis) -> PersistenceError:
+    """Make the error for a transaction of which nothing is stored.
+
+    Args:
+        diagnosis: What the dialect found when it, or a part of it, should begin or end.
+    """
+    end = "failed" if diagnosis.fault is Fault.CONNECTION else "was rolled back"
+    return _ERRORS[diagnosis.fault](f"the transaction {end}: {diagnosis.reason}")
+
+
+def redacted(error: BaseException) -> BaseException:
+    """Make a bare copy of an error, with no values in it, that can be chained and printed.
+
+    Drivers quote values in their messages ("Key (name)=(alice) already exists"), SQLAlchemy keeps
+    the parameters, and the frames of a traceback hold them as locals. The error itself stays as it
+    is, for others may have met it too.
+    """
+    if isinstance(error, NotWritten):
+        return redacted(error.reason)
+    kind = type(error)
+    bare: BaseException = kind.__new__(kind)
+    if isinstance(error, StatementError):
+        driver_error = error.orig
+        vars(bare).update(vars(error) | {"params": None, "orig": None}, detail=[])
+        bare.args = (f"({_qualified_name(driver_error)}) {_code(driver_error)}".rstrip(),)
+    else:
+        code = _code(error)
+        bare.args = (code,) if code else ()
+    return bare
+
+
+def _qualified_name(error: BaseException | None) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"
+
+
+def _code(error: BaseException | None) -> str:
+    number = error.args[0] if error is not None and error.args else None
+    if isinstance(number, int):
+        return str(number)
+    names = (getattr(error, attribute, None) for attribute in ("sqlite_errorname", "sqlstate"))
+    return next((str(name) for name in names if name is not None), "")

@@ -1,0 +1,284 @@
+"""One transaction on one connection, as an executor for repositories."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from synthorg.persistence.errors import (
+    DuplicateRecordError,
+    PersistenceError,
+    QueryError,
+    TransactionConflictError,
+)
+from synthorg.persistence.sql.drivers.faults import FATAL, Diagnosis, Fault
+from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
+from synthorg.persistence.sql.execution.failures import failure_of, redacted, transaction_failure
+from synthorg.persistence.sql.execution.own_sql import may_write
+from synthorg.persistence.sql.execution.preparation import Preparation
+from synthorg.persistence.sql.execution.session import Session
+from synthorg.persistence.sql.execution.unit_connection import UnitConnection
+from synthorg.persistence.sql.statements.statement import Parameters, Statement
+
+NO_ROW: Final[Parameters] = {}
+
+READ_ONLY: Final = "this unit of work is read-only"
+
+TWO_TASKS: Final = "two tasks use the same unit of work at once; give each task its own"
+
+Explain = Callable[[PersistenceError], Awaitable[PersistenceError]]
+"""Finds out whether an error is due to a schema that is not this version's."""
+
+
+class Transaction:
+    """Statements that are committed together.
+
+    A statement that fails has written nothing, and the transaction goes on; only after a
+    conflict, a cancelled call or a lost connection nothing but its rollback is left.
+
+    Args:
+        session: The connection, which this alone uses.
+        preparation: How errors are diagnosed.
+        explain: Asked about an error that the schema may have caused.
+        refuse_strangers: Raises where its connection cannot be used, such as after a fork.
+        read_only: Whether writes are refused.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        preparation: Preparation,
+        explain: Explain,
+        refuse_strangers: Callable[[], None],
+        *,
+        read_only: bool,
+    ) -> None:
+        self._session = session
+        self._refuse_strangers = refuse_strangers
+        self._preparation = preparation
+        self._explain = explain
+        self._read_only = read_only
+        self._busy = False
+        self._ended = False
+        self._parts: list[object] = []
+        self.step: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Shows whoever waits for the end of the transaction that something is done in it."""
+        self.doom: PersistenceError | None = None
+        """The error after which nothing but a rollback is left."""
+
+    @property
+    def skips_unreadable(self) -> bool:
+        """Whether lists leave out what cannot be read, as `Executor` says."""
+        return self._preparation.dialect.skips_unreadable
+
+    def end(self) -> None:
+        """Refuse any further use."""
+        self._ended = True
+
+    def cut_off(self, error: PersistenceError) -> None:
+        """Have everything fail that is still done in it.
+
+        Args:
+            error: Why.
+        """
+        self.doom = error
+
+    async def connection(self) -> UnitConnection:
+        """Give the connection, for statements of the application's own."""
+        with self._use():
+            connection = await self._session.own_connection()
+            if self._read_only:
+                event.listen(connection.sync_connection, "before_cursor_execute", _refuse_writes)
+            return UnitConnection(connection, self._run_own)
+
+    async def _run_own(self, step: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        """Run a step of the application's own, as a part that is undone when it fails.
+
+        Raises:
+            TransactionConflictError: If the transaction met another one.
+            PersistenceConnectionError: If the connection was lost.
+            Exception: What else SQLAlchemy raised; the transaction is left as it was.
+        """
+        with self._use():
+            await self._controlled(self._session.begin_part())
+            connection = await self._session.own_connection()
+            try:
+                result = await self._preparation.dialect.step(connection, step(connection))
+            except asyncio.CancelledError:
+                self._doom_by_cancellation()
+                raise
+            except Exception as error:
+                diagnosis = self._preparation.diagnose(error)
+                if diagnosis.fault not in (Fault.TRANSIENT, Fault.CONNECTION):
+                    await self._controlled(self._session.end_part(undo=True))
+                    raise
+                cause = redacted(error)
+            else:
+                await self._controlled(self._session.end_part(undo=False))
+                return result
+        self.doom = transaction_failure(diagnosis)
+        raise self.doom from cause
+
+    async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
+        """Run a statement that reads, as `Executor` says."""
+        with self._use():
+            return await self._guarded(self._session.fetch, statement, parameters)
+
+    async def execute(self, statement: Statement, parameters: Parameters) -> int:
+        """Run a statement that writes, as `Executor` says."""
+        with self._use(write=True):
+            try:
+                return await self._guarded(self._session.execute, statement, parameters)
+            except DuplicateRecordError:
+                may_pass = statement.replaces and self._preparation.dialect.duplicate_may_pass
+                if self.doom is not None or not may_pass:
+                    raise
+            # If it is the same record, inserted by another, that is a conflict the next time.
+            return await self._guarded(self._session.execute, statement, parameters)
+
+    async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
+        """Run a statement that writes many times, as `Executor` says."""
+        if not parameters:
+            return
+        with self._use(write=True):
+            try:
+                await self._guarded(self._session.execute_many, statement, parameters)
+            except PersistenceError:
+                if self.doom is not None:
+                    raise
+                await self._write_singly(statement, parameters)
+
+    async def atomically(
+        self,
+        work: Callable[[Executor], Awaitable[Result]],
+        *,
+        repeatable: bool,  # noqa: ARG002 (the whole transaction is what is run again)
+        idempotent: bool = False,  # noqa: ARG002 (likewise)
+    ) -> Result:
+        """Do several things in a savepoint, as `Executor` says."""
+        async with self.savepoint():
+            return await work(self)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what is done inside when it raises, and nothing else."""
+        part = object()
+        with self._use():
+            await self._controlled(self._session.begin_part())
+            self._parts.append(part)
+        try:
+            yield
+        except BaseException:
+            self._close(part)
+            if self.doom is None and not self._ended:
+                with suppress(PersistenceError):  # the whole is doomed then, and the error goes on
+                    await self._controlled(self._session.end_part(undo=True))
+            raise
+        self._close(part)
+        with self._use():
+            await self._controlled(self._session.end_part(undo=False))
+
+    def _close(self, part: object) -> None:
+        """Take a part off the open ones, of which it has to be the innermost."""
+        if self.doom is None and (self._busy or self._parts.pop() is not part):
+            self.doom = QueryError(TWO_TASKS)
+
+    async def _write_singly(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
+        """Find the record at fault, as drivers do not say which: the first that fails alone."""
+        await self._controlled(self._session.begin_part())
+        try:
+            for each in parameters:
+                await self._guarded(self._session.execute, statement, each)
+        except PersistenceError:
+            if self.doom is None:
+                await self._controlled(self._session.end_part(undo=True))
+            raise
+        await self._controlled(self._session.end_part(undo=False))
+
+    async def _controlled(self, step: Awaitable[Result]) -> Result:
+        """Begin or end a part; when that fails, nothing but a rollback of the whole is left."""
+        try:
+            return await step
+        except asyncio.CancelledError:
+            self._doom_by_cancellation()
+            raise
+        except self._preparation.foreign_errors as error:
+            diagnosis = self._preparation.diagnose(error)
+            cause = redacted(error)
+        self.doom = transaction_failure(diagnosis)
+        raise self.doom from cause
+
+    async def _guarded(
+        self,
+        run: Callable[[Statement, Any], Awaitable[Result]],
+        statement: Statement,
+        parameters: Parameters | Sequence[Parameters],
+    ) -> Result:
+        try:
+            return await run(statement, parameters)
+        except asyncio.CancelledError:
+            self._doom_by_cancellation()
+            raise
+        except self._preparation.foreign_errors as error:
+            diagnosis = self._preparation.diagnose(error)
+            cause = redacted(error)
+        # Of many rows it is not known which failed.
+        row = parameters if isinstance(parameters, Mapping) else NO_ROW
+        raise await self._failure(diagnosis, statement, row) from cause
+
+    def _doom_by_cancellation(self) -> None:
+        # Whether the statement, nothing or everything is undone differs.
+        self.doom = QueryError("a call in it was cancelled")
+
+    async def _failure(
+        self, diagnosis: Diagnosis, statement: Statement, values: Parameters
+    ) -> PersistenceError:
+        error = failure_of(diagnosis, statement, values)
+        if diagnosis.fault in FATAL or self._has_no_way_back(statement):
+            if diagnosis.fault is Fault.SCHEMA:
+                await self._session.rollback()
+                error = await self._explain(error)
+            self.doom = error
+        return error
+
+    def _has_no_way_back(self, statement: Statement) -> bool:
+        """Tell whether the failure of a statement ended the transaction; reads have no part."""
+        reads = self._preparation.expression(statement).is_select
+        return reads and self._preparation.dialect.failure_ends_transaction
+
+    @contextmanager
+    def _use(self, *, write: bool = False) -> Iterator[None]:
+        self._refuse_strangers()
+        if self._ended:
+            raise QueryError("this unit of work has ended; begin a new one")
+        if self.doom is not None:
+            is_conflict = isinstance(self.doom, TransactionConflictError)  # so run it again
+            raise (TransactionConflictError if is_conflict else QueryError)(
+                f"this unit of work failed and can only be left: {self.doom}"
+            ) from self.doom
+        if self._busy:
+            raise QueryError(TWO_TASKS)
+        if write and self._read_only:
+            raise QueryError(READ_ONLY)
+        self._busy = True
+        try:
+            with self.step():
+                yield
+        finally:
+            self._busy = False
+
+
+def _refuse_writes(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+    # Some databases would carry it out, for the unit to undo it without a word. The first step may
+    # begin the transaction.
+    if may_write(statement) and not statement.startswith("BEGIN"):
+        raise QueryError(READ_ONLY)

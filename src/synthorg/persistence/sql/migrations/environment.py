@@ -1,0 +1,161 @@
+"""What Alembic's environment does on a database: state, lock, and then the revisions.
+
+It is here, and not in `env.py`, so that `migrate()`, `synthorg-db` and `alembic` do the same.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any, Final
+
+from alembic import context
+from alembic.runtime.migration import RevisionStep
+from sqlalchemy import Connection
+
+from synthorg.persistence.errors import MigrationError
+from synthorg.persistence.sql.dialects.base import Dialect, Sharing
+from synthorg.persistence.sql.migrations import adoption
+from synthorg.persistence.sql.migrations.revisions import PROGRESS, REVISION
+from synthorg.persistence.sql.migrations.state import NOT_OURS, Condition, SchemaState, read_state
+from synthorg.persistence.sql.migrations.unfinished import Unfinished, marked, remove_mark
+
+logger = logging.getLogger(__name__)
+
+Settings = Mapping[str, Any]
+
+DESTINATION: Final = "destination_rev"
+"""The option that Alembic gives to the commands that change a database, and to no others."""
+
+PURGE: Final = "purge"
+"""The option that Alembic gives to `stamp` alone."""
+
+
+def only_looks(dialect: Dialect, settings: Settings) -> bool:
+    """Tell whether the command that Alembic was given changes nothing in a database.
+
+    Args:
+        dialect: The kind of database.
+        settings: The arguments for Alembic's `context.configure`.
+    """
+    context.configure(dialect_name=dialect.backend_name, **settings)
+    return context.get_context().opts.get(DESTINATION) is None
+
+
+def run(connection: Connection, dialect: Dialect, settings: Settings) -> None:
+    """Run the command that Alembic was given; one that changes the database holds the lock.
+
+    Args:
+        connection: A connection with no transaction begun.
+        dialect: The kind of database.
+        settings: The arguments for Alembic's `context.configure`.
+
+    Raises:
+        MigrationError: If the state of the schema is against it, or the lock is not to be had.
+    """
+    context.configure(connection=connection, **settings)
+    options = context.get_context().opts
+    if options.get(DESTINATION) is None:
+        # Without `dont_mutate`, `alembic check` would create the version table.
+        _run(connection, {**settings, "dont_mutate": True})
+        return
+    stamps = PURGE in options  # the operator's own word on the state, so that it is not judged
+    work = _Work(connection, dialect, judge=not stamps)
+    connection.rollback()
+    if not work.is_needed:
+        logger.info("there is nothing to migrate")
+        return
+    with dialect.migration_transaction(connection):
+        # Another process may have done it in the meantime.
+        work = _Work(connection, dialect, judge=not stamps)
+        if stamps:
+            _run(connection, settings)
+        elif work.state.condition is Condition.PREDECESSOR and work.is_upgrade:
+            _adopt(connection, dialect, work, settings)
+        elif work.is_needed:
+            _migrate(connection, dialect, work, settings)
+
+
+class _Work:
+    """What there is to do: the steps from the state of the schema to the destination."""
+
+    def __init__(self, connection: Connection, dialect: Dialect, *, judge: bool) -> None:
+        migration = context.get_context()
+        self.state: SchemaState = read_state(connection, context.script, dialect)
+        applied = () if migration.opts.get(PURGE) else self.state.applied
+        if judge and self.state.condition in NOT_OURS:
+            raise _refusal(self.state)  # Alembic could not even plan
+        self.steps: list[RevisionStep] = list(migration.opts["fn"](applied, migration))
+        if judge and not self.state.admits(upgrade=self.is_upgrade if self.steps else None):
+            raise _refusal(self.state)
+
+    @property
+    def is_upgrade(self) -> bool:
+        return bool(self.steps) and self.steps[0].is_upgrade
+
+    @property
+    def is_needed(self) -> bool:
+        return bool(self.steps) or self.has_stale_mark
+
+    @property
+    def has_stale_mark(self) -> bool:
+        """Whether a migration was stopped between its last step and the removal of its mark."""
+        return self.state.unfinished is not None and (
+            self.state.condition is not Condition.INTERRUPTED
+        )
+
+    @property
+    def as_unfinished(self) -> Unfinished:
+        return Unfinished(self.is_upgrade, tuple(self.steps[-1].to_revisions))
+
+
+def _refusal(state: SchemaState) -> MigrationError:
+    return MigrationError(f"cannot migrate: {state.description}; nothing was touched")
+
+
+def _migrate(connection: Connection, dialect: Dialect, work: _Work, settings: Settings) -> None:
+    if not work.steps:
+        remove_mark(connection)
+        return
+    if work.is_upgrade and not work.state.applied:
+        dialect.refuse_half_a_migration(connection)
+    mark = nullcontext() if dialect.transactional_ddl else marked(connection, work.as_unfinished)
+    with mark, _reporting(work.steps) as report:
+        _run(connection, {**settings, "on_version_apply": report})
+
+
+def _adopt(connection: Connection, dialect: Dialect, work: _Work, settings: Settings) -> None:
+    if dialect.sharing is not Sharing.ONE:
+        # Beside the transaction, which a backup cannot be part of, yet under its lock: of many
+        # processes that migrate at once, one makes a backup, and of the old state.
+        with connection.engine.connect() as beside:
+            adoption.back_up(beside)
+
+    def create_schema(connection: Connection) -> None:
+        with _reporting(work.steps) as report:
+            _run(connection, {**settings, "on_version_apply": report})
+
+    adoption.adopt(connection, create_schema, context.config.attributes.get(PROGRESS))
+
+
+@contextmanager
+def _reporting(steps: list[RevisionStep]) -> Iterator[Any]:
+    """Keep track of the revision that runs, and tell about each that is finished."""
+    attributes = context.config.attributes
+    names = [str(step.info.up_revision_id) for step in steps]
+    finished = iter(range(1, len(names) + 1))
+    attributes[REVISION] = names[0]
+
+    def report(**_: object) -> None:
+        number = next(finished)
+        attributes[REVISION] = names[min(number, len(names) - 1)]
+        progress = attributes.get(PROGRESS)
+        if progress is not None:
+            progress(names[number - 1], number, len(names))
+
+    yield report
+
+
+def _run(connection: Connection, settings: Settings) -> None:
+    context.configure(connection=connection, **settings)
+    with context.begin_transaction():
+        context.run_migrations()

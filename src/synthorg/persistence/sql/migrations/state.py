@@ -1,0 +1,258 @@
+"""In which state a database's schema is, and what its operator has to do about it."""
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Column, Connection, MetaData, String, Table, select
+
+from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.dialects.inspection import Names
+from synthorg.persistence.sql.migrations.adoption.recognition import (
+    explain_mismatch,
+    is_predecessor,
+)
+from synthorg.persistence.sql.migrations.unfinished import Unfinished, read_mark
+from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
+
+HOW_TO_MIGRATE: Final = (
+    "await backend.migrate(), or run `synthorg-db migrate` or `alembic upgrade head`"
+)
+
+_versions: Final = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32)))
+
+
+class Condition(enum.Enum):
+    """What a schema is, compared with the revisions that this version knows."""
+
+    EMPTY = "empty"
+    """Neither a version nor a table of ours."""
+
+    CURRENT = "current"
+    """At the head revision, complete."""
+
+    BEHIND = "behind"
+    """At an earlier revision."""
+
+    AHEAD = "ahead"
+    """At a revision that only a newer release knows."""
+
+    AMBIGUOUS = "ambiguous"
+    """With several version rows, of which one at most can be right."""
+
+    INCOMPLETE = "incomplete"
+    """At the head revision by its version, but not all tables are there."""
+
+    TAKEN = "taken"
+    """Something that is no table of ours has one of our names."""
+
+    HIDDEN = "hidden"
+    """Statements find other tables than ours under our names."""
+
+    UNSEEN = "unseen"
+    """This user may not know whether our tables are there."""
+
+    FOREIGN = "foreign"
+    """Tables of our names that no migration of ours has made."""
+
+    PREDECESSOR = "predecessor"
+    """Exactly the tables of the system before this one, which an upgrade adopts."""
+
+    INTERRUPTED = "interrupted"
+    """Left by a migration of ours that was stopped, where DDL cannot be rolled back."""
+
+
+NOT_OURS: Final = (
+    Condition.AHEAD,
+    Condition.AMBIGUOUS,
+    Condition.TAKEN,
+    Condition.HIDDEN,
+    Condition.UNSEEN,
+    Condition.FOREIGN,
+)
+"""What this version must not touch, whichever way."""
+
+
+@dataclass(frozen=True)
+class SchemaState:
+    """The state of a schema.
+
+    Attributes:
+        condition: What it is.
+        applied: The revisions in its version table.
+        head: The revision that this version of the library needs.
+        tables: The tables that are the matter: those found, or for INCOMPLETE those missing.
+        unfinished: The migration that left it INTERRUPTED.
+        remark: What else there is to say, such as what keeps FOREIGN tables from being the
+            predecessor's, if they look like it.
+        schema: The schema where the tables are or would be, where a database has several.
+    """
+
+    condition: Condition
+    applied: tuple[str, ...]
+    head: str
+    tables: tuple[str, ...] = ()
+    unfinished: Unfinished | None = None
+    remark: str | None = None
+    schema: str | None = None
+
+    def admits(self, *, upgrade: bool | None) -> bool:
+        """Tell whether it may be migrated.
+
+        Args:
+            upgrade: Whether to upgrade or to downgrade; None when there is no step to take.
+        """
+        if self.condition is Condition.INTERRUPTED:
+            assert self.unfinished is not None
+            return upgrade is self.unfinished.is_upgrade
+        if self.condition is Condition.INCOMPLETE:
+            return upgrade is False
+        return self.condition not in NOT_OURS
+
+    @property
+    def description(self) -> str:
+        """The state in a sentence that ends with what to do, if there is anything to do."""
+        description = _DESCRIPTIONS[self.condition].format(
+            version=", ".join(self.applied),
+            rows=len(self.applied),
+            head=self.head,
+            tables=", ".join(self.tables),
+            schema=self.schema,
+            unfinished="" if self.unfinished is None else self.unfinished.mark,
+            how_to_finish="" if self.unfinished is None else _how_to_finish(self.unfinished),
+        )
+        return description if self.remark is None else f"{description}; {self.remark}"
+
+
+_DESCRIPTIONS: Final = {
+    Condition.EMPTY: f"the database has no schema yet; {HOW_TO_MIGRATE}",
+    Condition.CURRENT: "the schema is at revision {version}, which is this version's",
+    Condition.BEHIND: (
+        "the schema is at revision {version}, behind this version, which needs {head}; "
+        + HOW_TO_MIGRATE
+    ),
+    Condition.AHEAD: (
+        "the schema is at revision {version}, written by a newer release; upgrade "
+        "synthorg-persistence"
+    ),
+    Condition.AMBIGUOUS: (
+        f"the table {VERSION_TABLE} has {{rows}} rows ({{version}}) where one belongs; restore a "
+        "backup, or find out which is right and run `alembic stamp --purge REVISION`"
+    ),
+    Condition.INCOMPLETE: (
+        "the schema says that it is at revision {version}, but has no {tables}; restore a backup"
+    ),
+    Condition.TAKEN: (
+        "names that this library uses are taken by something else ({tables}); rename that, or use "
+        "another database or schema"
+    ),
+    Condition.HIDDEN: (
+        "statements do not find the tables of this library in the schema {schema}, since something "
+        "of the same name comes first ({tables}); set search_path for this user or database so "
+        "that {schema} comes first"
+    ),
+    Condition.UNSEEN: (
+        "this user may not see {tables}, so that nothing can be said of the schema; grant it "
+        "SELECT on all tables of this library, or ask as a user who has it"
+    ),
+    Condition.FOREIGN: (
+        "the database has tables with names that this library uses ({tables}), but no version in "
+        f"{VERSION_TABLE}, so that somebody else must have made them; use another database, or "
+        "rename these tables"
+    ),
+    Condition.PREDECESSOR: f"the database is the predecessor's, to be adopted; {HOW_TO_MIGRATE}",
+    Condition.INTERRUPTED: (
+        "a migration was interrupted, which left an {unfinished}; run it again to finish it: "
+        "{how_to_finish}"
+    ),
+}
+
+
+def _how_to_finish(unfinished: Unfinished) -> str:
+    if unfinished.is_upgrade:
+        return HOW_TO_MIGRATE
+    destination = ", ".join(unfinished.destination) or "base"
+    return f"`synthorg-db downgrade {destination}` or `alembic downgrade {destination}`"
+
+
+def read_state(connection: Connection, known: ScriptDirectory, dialect: Dialect) -> SchemaState:
+    """Find out in which state a schema is.
+
+    Args:
+        connection: A connection to the database in question.
+        known: The revisions that this version knows.
+        dialect: The kind of database.
+    """
+    names = dialect.inspection.find_names(connection)
+    ours = names.tables & metadata.tables.keys()
+    applied = _applied(connection, names)
+    has_mark = not dialect.transactional_ddl and VERSION_TABLE in names.tables
+    unfinished = read_mark(connection) if has_mark else None
+    head = known.get_current_head()
+    assert head is not None
+
+    remark = _remark(names)
+    tables: Iterable[str] = ours
+    if (obstacle := _obstacle(names, applied, known)) is not None:
+        condition, tables = obstacle
+    elif unfinished is not None and applied != unfinished.destination:
+        condition = Condition.INTERRUPTED
+    elif not applied and ours and dialect.adopts_predecessors and is_predecessor(connection):
+        condition = Condition.PREDECESSOR
+    elif names.taken:
+        condition = Condition.TAKEN
+        tables = [*_described(names.taken), *([] if applied else ours)]
+    elif applied == (head,):
+        tables = metadata.tables.keys() - ours
+        condition = Condition.INCOMPLETE if tables else Condition.CURRENT
+    elif applied:
+        condition = Condition.BEHIND
+    elif not ours:
+        condition = Condition.EMPTY
+    else:
+        condition = Condition.FOREIGN
+        remark = explain_mismatch(connection) if dialect.adopts_predecessors else remark
+    return SchemaState(
+        condition, applied, head, tuple(sorted(tables)), unfinished, remark, names.schema
+    )
+
+
+def _obstacle(
+    names: Names, applied: tuple[str, ...], known: ScriptDirectory
+) -> tuple[Condition, Iterable[str]] | None:
+    """Find what keeps anything else from being said, and the tables that it concerns."""
+    if any(_is_unknown(known, revision) for revision in applied):
+        return Condition.AHEAD, ()
+    if len(applied) > 1:
+        return Condition.AMBIGUOUS, ()
+    if names.hidden:
+        return Condition.HIDDEN, _described(names.hidden)
+    if VERSION_TABLE in names.unseen or (applied and names.unseen):
+        return Condition.UNSEEN, names.unseen
+    return None
+
+
+def _applied(connection: Connection, names: Names) -> tuple[str, ...]:
+    if VERSION_TABLE not in names.tables:
+        return ()
+    return tuple(sorted(connection.scalars(select(_versions.c.version_num))))
+
+
+def _described(objects: Mapping[str, str]) -> Iterable[str]:
+    return [f"{name}: {description}" for name, description in objects.items()]
+
+
+def _remark(names: Names) -> str | None:
+    if names.schema == names.first:
+        return None
+    return f"the tables are in the schema {names.schema}, although {names.first} comes first"
+
+
+def _is_unknown(known: ScriptDirectory, revision: str) -> bool:
+    try:
+        return known.get_revision(revision) is None
+    except CommandError:
+        return True

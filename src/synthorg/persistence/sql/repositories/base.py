@@ -1,0 +1,446 @@
+"""The base of every repository: records to rows and back, and the verbs they share."""
+
+import logging
+from abc import abstractmethod
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from itertools import count
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy import Table, delete, select, update
+
+from synthorg.entities import NotBlankStr
+from synthorg.persistence.errors import (
+    DuplicateRecordError,
+    QueryError,
+    UnreadableRecordError,
+    VersionConflictError,
+)
+from synthorg.persistence.paging import Page
+from synthorg.persistence.sql.execution.executor import Executor, Rows
+from synthorg.persistence.sql.execution.retrying import run_again_if_unknown
+from synthorg.persistence.sql.repositories.chunks import ROWS_AT_ONCE, bytes_of, chunks
+from synthorg.persistence.sql.repositories.declaration import declared
+from synthorg.persistence.sql.repositories.large_rows import LargeRows
+from synthorg.persistence.sql.repositories.records import Records
+from synthorg.persistence.sql.statements.cursors import Position
+from synthorg.persistence.sql.statements.queries import LIMIT, ListQuery
+from synthorg.persistence.sql.statements.statement import (
+    EXISTING,
+    AmongKeys,
+    Statement,
+    bind,
+    deletion,
+    equal,
+    field_names,
+    field_values,
+    from_expression,
+    insertion,
+    long_columns,
+    pick,
+    replacement,
+    selection,
+)
+
+Record = TypeVar("Record")
+
+logger = logging.getLogger(__name__)
+
+
+class Repository(Generic[Record]):
+    """Records of one kind in one table, whose columns are named after the record's fields.
+
+    Args:
+        executor: Where the statements run: a database, or a transaction on one.
+    """
+
+    table: ClassVar[Table]
+    record: type[Record]
+    """An entity, or a named tuple of a row's values."""
+
+    kept: ClassVar[frozenset[str]] = frozenset()
+    """Columns that saving again does not change."""
+
+    append_only: ClassVar[bool] = False
+    """Whether a record is saved once and for all, rather than inserted or replaced."""
+
+    idempotent: ClassVar[bool] = True
+    """Whether saving a record twice comes to the same as saving it once."""
+
+    _fields: ClassVar[tuple[str, ...]]
+    _long_fields: ClassVar[tuple[str, ...]]
+    _values_in: Callable[[Any], Mapping[str, Any]]
+    _key: ClassVar[tuple[str, ...]]
+    _tells_its_key: ClassVar[bool]
+    _records: ClassVar[Records[Any]]
+    _insertion: ClassVar[Statement]
+    _saving: ClassVar[Statement]
+    _by_key: ClassVar[Statement]
+    _deletion: ClassVar[Statement]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "table" in vars(cls):
+            cls._build_statements()
+
+    @classmethod
+    def _build_statements(cls) -> None:
+        cls._fields = field_names(cls.record)
+        cls._long_fields = long_columns(cls.table, cls._fields)
+        cls._values_in = staticmethod(field_values(cls.record))
+        cls._key = tuple(column.name for column in cls.table.primary_key)
+        cls._tells_its_key = set(cls._key) <= set(cls._fields)
+        cls.idempotent = cls.idempotent and not cls.append_only
+        cls._insertion = insertion(cls.table)
+        cls._saving = cls._insertion if cls.append_only else replacement(cls.table, cls.kept)
+        cls._records = Records(cls.table, cls.record, cls._saving)
+        cls._by_key = selection(cls.table, cls._fields, cls._key)
+        cls._deletion = deletion(cls.table, cls._key)
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    async def save_many(self, records: Iterable[Record] | AsyncIterable[Record]) -> None:
+        if isinstance(records, self.record) or not isinstance(records, Iterable | AsyncIterable):
+            raise QueryError(
+                f"cannot save {self.table.name}: records must be an iterable of "
+                f"{self.record.__name__}, not {_kind(records)}"
+            )
+
+        async def save(executor: Executor) -> None:
+            repository = type(self)(executor)
+            async for chunk in chunks(records, ROWS_AT_ONCE, self._weigh):
+                await repository._save_chunk(chunk)  # noqa: SLF001 (of this class)
+
+        # What can be read only once would be missing from a second attempt.
+        repeatable = isinstance(records, Collection)
+        await self._executor.atomically(
+            save, repeatable=repeatable, idempotent=repeatable and self.idempotent
+        )
+
+    async def _save(self, record: Record) -> None:
+        if self.append_only and self._tells_its_key:
+            await self._append(record)
+        else:
+            await self._executor.execute(self._saving, self._values_of(record))
+
+    async def _append(self, record: Record) -> None:
+        """Add a record, or find out by its key that it was added although the answer was lost."""
+        values = self._values_of(record)
+        attempts = count(1)
+
+        async def attempt() -> None:
+            is_first = next(attempts) == 1
+            try:
+                await self._executor.execute(self._insertion, values)
+            except DuplicateRecordError:
+                if is_first or not await self._holds(values):
+                    raise
+
+        await run_again_if_unknown(attempt)
+
+    async def _holds(self, values: Mapping[str, Any]) -> bool:
+        """Tell whether exactly these values are stored under their key."""
+        stored = await self._get(*[values[name] for name in self._key])
+        return stored is not None and self._records.values(stored) == values
+
+    async def _insert(self, record: Record) -> None:
+        await self._executor.execute(self._insertion, self._values_of(record))
+
+    async def _save_chunk(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._check_kind(record)
+        values: list[Mapping[str, Any]] = []
+        try:
+            for record in records:
+                values.append(self._records.values(record))  # noqa: PERF401 (some stay on a fault)
+        except QueryError:
+            # Those before it come first, for one of them may be the first at fault.
+            await self._executor.execute_many(self._saving, values)
+            raise
+        await self._executor.execute_many(self._saving, values)
+
+    def _values_of(self, record: Record) -> Mapping[str, Any]:
+        self._check_kind(record)
+        return self._records.values(record)
+
+    def _weigh(self, record: Record) -> int:
+        """Tell about how many bytes a record has in the fields that may have many."""
+        if not isinstance(record, self.record):
+            return 0  # it is refused when it is its turn
+        value_of = self._values_in(record).get
+        return sum([bytes_of(value) for name in self._long_fields if (value := value_of(name))])
+
+    def _check_kind(self, record: object) -> None:
+        if not isinstance(record, self.record):
+            raise QueryError(
+                f"cannot save {self.table.name}: a record must be a {self.record.__name__}, "
+                f"not {_kind(record)}"
+            )
+
+    async def _get(self, *key: object) -> Record | None:
+        return await self._first(self._by_key, dict(zip(self._key, key, strict=True)))
+
+    async def _first(self, statement: Statement, parameters: Mapping[str, object]) -> Record | None:
+        rows = await self._executor.fetch(statement, parameters)
+        return self._records.read(rows[0]) if rows else None
+
+    async def _first_of(self, query: ListQuery, **filters: object) -> Record | None:
+        return await self._first(*query.narrowed({**filters, LIMIT: 1}))
+
+    async def _list(self, query: ListQuery, **filters: object) -> tuple[Record, ...]:
+        listed: list[Record] = []
+        while True:
+            statement, parameters = query.narrowed(filters)
+            rows = await self._executor.fetch(statement, parameters)
+            found = [record for _, record in self._readable(rows)]
+            listed += found
+            if len(found) == len(rows) or len(rows) != filters.get(LIMIT):
+                return tuple(listed)
+            # Others take the places of those that were passed over.
+            onward = query.after(query.position(rows[-1]))
+            filters = {**filters, **onward, LIMIT: len(rows) - len(found)}
+
+    def _readable(
+        self, rows: Rows, read: Callable[[Sequence[Any]], Any] | None = None
+    ) -> Iterator[tuple[Sequence[Any], Any]]:
+        """Pair rows with what they hold; those that hold nothing known are told or left out."""
+        read = self._records.read if read is None else read
+        for row in rows:
+            record = self._read_or_pass_over(row, read)
+            if record is not None:
+                yield row, record
+
+    def _read_or_pass_over(
+        self, row: Sequence[Any], read: Callable[[Sequence[Any]], Any]
+    ) -> Any | None:
+        try:
+            return read(row)
+        except UnreadableRecordError as error:
+            if not self._executor.skips_unreadable:
+                raise
+            context = {"table": error.table, "key": error.key}
+            logger.warning("passed over a stored record: %s", error, extra=context)
+            return None
+
+    async def _delete(self, *key: object) -> bool:
+        deleted = await self._executor.execute(
+            self._deletion, dict(zip(self._key, key, strict=True))
+        )
+        return deleted > 0
+
+    async def _scalar(self, statement: Statement, **parameters: object) -> Any:
+        rows = await self._executor.fetch(statement, parameters)
+        return rows[0][0]
+
+
+class ListedRepository(Repository[Record]):
+    """Records in a list that is walked through by pages or as a stream."""
+
+    listing: ClassVar[ListQuery]
+    """The list, in its order."""
+
+    _may_be_large: ClassVar[bool]
+    """Whether rows have values of any length, and a key in the record to read them by."""
+
+    _among_keys: ClassVar[AmongKeys | None]
+
+    @classmethod
+    def _build_statements(cls) -> None:
+        super()._build_statements()
+        for name in ("page", "stream"):
+            setattr(cls, name, declared(getattr(ListedRepository, name), cls, name))
+        cls._may_be_large = bool(cls._long_fields) and cls._tells_its_key
+        cls._among_keys = None
+        if len(cls._key) == 1:
+            every = select(*pick(cls.table, cls._fields))
+            cls._among_keys = AmongKeys("get", cls.table, every.where)
+
+    async def page(
+        self, *required: object, limit: int = 100, after: str | None = None, **filters: object
+    ) -> Page[Record]:
+        filters = self._named(required, filters)
+        self.listing.check_limit(limit)
+        position = None if after is None else self.listing.read_cursor(filters, after)
+        items: list[Record] = []
+        while True:
+            rows, last = await self._rows_after(position, limit - len(items), filters)
+            items += (record for _, record in self._readable(rows))
+            if last is None:
+                return Page(tuple(items), None)
+            if len(items) == limit:
+                return Page(tuple(items), self.listing.write_cursor(filters, last))
+            position = self.listing.position(last)  # past those that were left out
+
+    async def stream(self, *required: object, **filters: object) -> AsyncIterator[Record]:
+        filters = self._named(required, filters)
+        query = self.listing.lean if self._may_be_large else self.listing.narrowed
+        beginning: Mapping[str, object] = {}
+        while True:
+            # Some rows at a time, so that no connection is held while the caller works.
+            statement, parameters = query({**filters, **beginning, LIMIT: ROWS_AT_ONCE})
+            rows = await self._executor.fetch(statement, parameters)
+            large: LargeRows | None = None
+            for row in rows:
+                whole: Sequence[Any] | None = row
+                if self._may_be_large and row[-1]:
+                    if large is None:
+                        large = LargeRows(rows, self._key_in, self._fetch_whole)
+                    whole = await large.take(row)
+                if whole is not None:
+                    record = self._read_or_pass_over(whole, self._records.read)
+                    if record is not None:
+                        yield record
+            if len(rows) < ROWS_AT_ONCE:
+                return
+            beginning = self.listing.after(self.listing.position(rows[-1]))
+
+    def _named(
+        self, required: tuple[object, ...], filters: Mapping[str, object]
+    ) -> dict[str, object]:
+        named = {**self.listing.name_required(required), **filters}
+        self.listing.refuse_unknown(named)
+        return named
+
+    async def _rows_after(
+        self, position: Position | None, limit: int, filters: Mapping[str, object]
+    ) -> tuple[Rows, Sequence[Any] | None]:
+        """Fetch a page, and its last row where another page follows."""
+        beginning = {} if position is None else self.listing.after(position)
+        # One more than asked for tells whether there is more.
+        statement, parameters = self.listing.narrowed(
+            {**filters, **beginning, LIMIT: limit}, extra_rows=1
+        )
+        rows = await self._executor.fetch(statement, parameters)
+        return (rows[:limit], rows[limit - 1]) if len(rows) > limit else (rows, None)
+
+    def _key_in(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(row[self._fields.index(name)] for name in self._key)
+
+    async def _fetch_whole(self, keys: Sequence[tuple[Any, ...]]) -> Rows:
+        if self._among_keys is not None:
+            return await self._executor.fetch(*self._among_keys.of([key for (key,) in keys]))
+        return [
+            row
+            for key in keys
+            for row in await self._executor.fetch(
+                self._by_key, dict(zip(self._key, key, strict=True))
+            )
+        ]
+
+
+class KeyedRepository(ListedRepository[Record]):
+    """Listed records that are read and deleted by a key of one column."""
+
+    _among_keys: ClassVar[AmongKeys]  # their key has one column
+    _deletion_among_keys: ClassVar[AmongKeys]
+
+    @classmethod
+    def _build_statements(cls) -> None:
+        super()._build_statements()
+        cls._by_key = selection(cls.table, cls._fields, cls._key, cls._among_keys)
+        cls._deletion_among_keys = AmongKeys("delete", cls.table, delete(cls.table).where)
+
+    async def get_many(self, keys: Iterable[NotBlankStr]) -> dict[NotBlankStr, Record]:
+        wanted = self._as_stored("get", keys)
+        found: dict[str, Record] = {}
+        async for chunk in chunks(dict.fromkeys(wanted.values()), ROWS_AT_ONCE):
+            rows = await self._executor.fetch(*self._among_keys.of(chunk))
+            place = self._fields.index(self._key[0])
+            found.update((row[place], record) for row, record in self._readable(rows))
+        return {key: found[stored] for key, stored in wanted.items() if stored in found}
+
+    async def delete_many(self, keys: Iterable[NotBlankStr]) -> int:
+        wanted = list(dict.fromkeys(self._as_stored("delete", keys).values()))
+        self._check_deletable(wanted)
+
+        async def delete_all(executor: Executor) -> int:
+            return sum(
+                [
+                    await executor.execute(*self._deletion_among_keys.of(chunk))
+                    async for chunk in chunks(wanted, ROWS_AT_ONCE)
+                ]
+            )
+
+        return await self._executor.atomically(delete_all, repeatable=True)
+
+    def _check_deletable(self, keys: Collection[str]) -> None:
+        """Refuse keys whose records must stay; by default there are none."""
+
+    def _as_stored(self, action: str, keys: Iterable[NotBlankStr]) -> dict[NotBlankStr, str]:
+        """Give, for each key as the caller wrote it, the text that is stored for it."""
+        if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
+            raise QueryError(
+                f"cannot {action} {self.table.name}: keys must be an iterable of keys, "
+                f"not {_kind(keys)}"
+            )
+        stored = {}
+        for key in keys:
+            try:
+                stored[key] = self._among_keys.admit(key)
+            except ValueError as error:
+                raise QueryError(
+                    f"cannot {action} {self.table.name}: {self._key[0]} {error}"
+                ) from None
+        return stored
+
+
+class VersionedRepository(KeyedRepository[Record]):
+    """Records under optimistic concurrency: version N is saved over version N - 1 alone."""
+
+    idempotent = False
+
+    _advancement: ClassVar[Statement]
+
+    @abstractmethod
+    async def save(self, record: Record, /) -> None: ...
+
+    async def _save_chunk(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._check_kind(record)
+        for record in records:
+            await self.save(record)
+
+    @classmethod
+    def _build_statements(cls) -> None:
+        super()._build_statements()
+        changed = {
+            name: bind(cls.table, name)
+            for name in cls._fields
+            if name not in cls._key and name not in cls.kept
+        }
+        matching = [equal(cls.table, name, EXISTING + name) for name in (*cls._key, "version")]
+        cls._advancement = from_expression(
+            "save", cls.table, update(cls.table).where(*matching).values(changed)
+        )
+
+    async def _save_version(self, record: Record) -> None:
+        """Insert version 1, or put a later one in place of the one before it."""
+        values = self._values_of(record)
+        if values["version"] == 1:
+            await self._executor.execute(self._insertion, values)
+        else:
+            await self._advance(values)
+
+    async def _advance(self, values: Mapping[str, Any]) -> None:
+        version = values["version"]
+        before = version - 1
+        existing = {EXISTING + name: values[name] for name in self._key}
+        existing[EXISTING + "version"] = before
+        if not await self._executor.execute(self._advancement, {**values, **existing}):
+            raise VersionConflictError(
+                f"cannot save {self._advancement.subject(values)}: version {version} replaces "
+                f"version {before} alone, and that is not the stored one; read it again"
+            )
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"one {type(value).__name__}"

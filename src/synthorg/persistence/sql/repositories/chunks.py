@@ -1,0 +1,90 @@
+"""Cutting a long input, or a long list, into pieces of few rows and few bytes."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from typing import Final, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from synthorg.persistence.sql.drivers.batching import BYTES_AT_ONCE
+
+ROWS_AT_ONCE: Final = 500
+"""How many rows bulk writes and streams hold; more were not faster, and take more memory."""
+
+BYTES_OF_NODE: Final = 64  # about what an object of Python takes
+
+Item = TypeVar("Item")
+
+
+async def chunks(
+    items: Iterable[Item] | AsyncIterable[Item],
+    rows: int,
+    weigh: Callable[[Item], int] | None = None,
+) -> AsyncIterator[list[Item]]:
+    """Cut an input into lists.
+
+    Args:
+        items: The input, of any length.
+        rows: How many items a list has at most.
+        weigh: Tells how many bytes an item has, where a list is to have no more than
+            `BYTES_AT_ONCE`, or what the last item of it has beyond that.
+
+    Yields:
+        The lists, none of them empty.
+    """
+    filling: _Filling[Item] = _Filling(rows, weigh)
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            if filling.add(item):
+                yield filling.take()
+    else:
+        for item in items:
+            if filling.add(item):
+                yield filling.take()
+    if last := filling.take():
+        yield last
+
+
+class _Filling(Generic[Item]):
+    """A list that is filled until it has enough."""
+
+    def __init__(self, rows: int, weigh: Callable[[Item], int] | None) -> None:
+        self._rows = rows
+        self._weigh = weigh
+        self._items: list[Item] = []
+        self._bytes = 0
+
+    def add(self, item: Item) -> bool:
+        """Add an item, and tell whether the list is full."""
+        self._items.append(item)
+        if self._weigh is not None:
+            self._bytes += self._weigh(item)
+        return len(self._items) >= self._rows or self._bytes >= BYTES_AT_ONCE
+
+    def take(self) -> list[Item]:
+        """Give the list, and begin a new one."""
+        items, self._items, self._bytes = self._items, [], 0
+        return items
+
+
+def bytes_of(value: object) -> int:
+    """Tell about how many bytes of memory a value takes, up to `BYTES_AT_ONCE`.
+
+    Args:
+        value: Text, or a document of any depth, whether anybody has validated it or not.
+    """
+    if isinstance(value, str):
+        return value.__sizeof__()
+    total = 0
+    # Not by recursion, since what nobody validated may be nested as deeply as it likes.
+    rest = [value]
+    while rest and total < BYTES_AT_ONCE:
+        node = rest.pop()
+        total += node.__sizeof__() if isinstance(node, str) else BYTES_OF_NODE
+        if isinstance(node, BaseModel):
+            rest.extend(vars(node).values())
+        elif isinstance(node, Mapping):
+            rest.extend(node)
+            rest.extend(node.values())
+        elif isinstance(node, list | tuple):
+            rest.extend(node)
+    return total

@@ -1,0 +1,221 @@
+"""Statements compiled once to what a driver takes: SQL, values by position, decoded rows."""
+
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any, overload
+
+from sqlalchemy import Boolean, Dialect, Executable, TypeDecorator
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+from synthorg.persistence.sql.statements.statement import Parameters, Statement
+
+Convert = Callable[[Any], Any]
+
+
+class Prepared:
+    """A statement in the words of one driver.
+
+    The SQL, the conversion of values and of columns are SQLAlchemy's own; what is left out is
+    all that it does around each execution.
+
+    Args:
+        statement: The statement.
+        compiled: Its expression, compiled for the driver.
+        reads: Whether it returns rows.
+        prepared: Prepares other statements for the same driver.
+    """
+
+    __slots__ = (
+        "_columns",
+        "_key_of",
+        "_parameters",
+        "_prepared",
+        "inserts",
+        "key_place",
+        "reads",
+        "repeatable",
+        "scans",
+        "sql",
+        "statement",
+    )
+
+    def __init__(
+        self,
+        statement: Statement,
+        compiled: SQLCompiler,
+        prepared: Callable[[Statement], "Prepared"],
+        *,
+        reads: bool,
+    ) -> None:
+        self.sql = compiled.string
+        self.reads = reads
+        self.repeatable = statement.repeatable
+        self._prepared = prepared
+        self.scans = reads and statement.action != "get"
+        self.inserts = statement.inserts or statement.replaces
+        self.statement = statement
+        constants = compiled.construct_params(_check=False)
+        admissions = statement.admissions
+        self._parameters = tuple(
+            (
+                name,
+                constants[name],
+                name in statement.needed,
+                _to_driver(compiled, name, admissions.get(name)),
+            )
+            for name in compiled.positiontup or ()
+        )
+        self._key_of = _key_of(statement, [name for name, *_ in self._parameters])
+        columns = list(getattr(compiled.statement, "selected_columns", ()))
+        self.key_place = None
+        if statement.among is not None:
+            self.key_place = [column.name for column in columns].index(statement.among.key.name)
+        self._columns = tuple(
+            (place, conversion)
+            for place, column in enumerate(columns)
+            if (conversion := _result_conversion(column.type, compiled.dialect)) is not None
+        )
+
+    def bind(self, parameters: Parameters) -> list[Any]:
+        """Check and convert the values of one execution.
+
+        Args:
+            parameters: A value for each parameter of the statement.
+
+        Returns:
+            The values in the order in which the SQL takes them.
+
+        Raises:
+            QueryError: If a value is one that some database could not hold exactly.
+        """
+        value_of = parameters.get
+        try:
+            # None where it must not be is admitted by no type.
+            return [
+                to_driver(value)
+                if (value := value_of(name, constant)) is not None or is_needed
+                else None
+                for name, constant, is_needed, to_driver in self._parameters
+            ]
+        except ValueError:
+            self.statement.admit(parameters)  # says which one
+            raise
+
+    def among(self, keys: Sequence[Any]) -> tuple["Prepared", Sequence[Any]]:
+        """Find the statement for several keys, as `DriverStatement` says.
+
+        Args:
+            keys: The keys.
+        """
+        assert self.statement.among is not None
+        statement, parameters = self.statement.among.of(keys)
+        prepared = self._prepared(statement)
+        return prepared, prepared.bind(parameters)
+
+    def of_rows(
+        self, rows: Sequence[Sequence[Any]]
+    ) -> tuple["Prepared", Sequence[Sequence[Any]]] | None:
+        """Find the statement that writes several rows, as `DriverStatement` says.
+
+        Args:
+            rows: The values of each row by position.
+        """
+        of_rows = self.statement.of_rows
+        if of_rows is None or self._repeat_a_key(rows):
+            return None
+        return self._prepared(of_rows), list(zip(*rows, strict=True))
+
+    def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Convert the columns of rows, as `DriverStatement` says.
+
+        Args:
+            rows: The rows as the driver returned them.
+        """
+        return DecodedRows(rows, self._columns) if self._columns else rows
+
+    def _repeat_a_key(self, rows: Sequence[Sequence[Any]]) -> bool:
+        return self._key_of is not None and len(set(map(self._key_of, rows))) < len(rows)
+
+
+class DecodedRows(Sequence[Sequence[Any]]):
+    """Rows whose columns are converted when they are looked at, so that few lie around at a time.
+
+    Args:
+        rows: The rows as the driver returned them.
+        columns: The columns to convert, and how.
+    """
+
+    __slots__ = ("_columns", "_rows")
+
+    def __init__(self, rows: Sequence[Any], columns: Sequence[tuple[int, Convert]]) -> None:
+        self._rows = rows
+        self._columns = columns
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Sequence[Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Sequence[Any]]: ...
+    def __getitem__(self, place: int | slice) -> Sequence[Any]:
+        if isinstance(place, slice):
+            return DecodedRows(self._rows[place], self._columns)
+        return self._decoded(self._rows[place])
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        return map(self._decoded, self._rows)
+
+    def _decoded(self, row: Sequence[Any]) -> Sequence[Any]:
+        values = list(row)
+        for place, convert in self._columns:
+            values[place] = convert(values[place])
+        return values
+
+
+def prepare(
+    statement: Statement,
+    expression: Executable,
+    dialect: Dialect,
+    prepared: Callable[[Statement], Prepared],
+) -> Prepared:
+    """Compile a statement for a driver.
+
+    Args:
+        statement: The statement.
+        expression: Its expression for the database.
+        dialect: SQLAlchemy's dialect for the driver.
+        prepared: Prepares other statements for the same driver.
+    """
+    compiled = expression.compile(dialect=dialect)  # type: ignore[attr-defined]
+    assert isinstance(compiled, SQLCompiler)
+    assert not compiled.post_compile_params  # for these the SQL would depend on the values
+    return Prepared(statement, compiled, prepared, reads=expression.is_select)
+
+
+def _key_of(statement: Statement, names: Sequence[str]) -> Callable[[Sequence[Any]], object] | None:
+    """Find what gives the key of the row that a statement replaces, from its values."""
+    if not statement.replaces:
+        return None
+    return itemgetter(*[names.index(column.name) for column in statement.table.primary_key])
+
+
+def _to_driver(compiled: SQLCompiler, name: str, admit: Convert | None) -> Convert:
+    """Find what makes of a value, which is not NULL, what the driver takes for a parameter."""
+    type_ = compiled.binds[name].type
+    convert = type_.dialect_impl(compiled.dialect).bind_processor(compiled.dialect)
+    if admit is None or convert is None:
+        return admit or convert or _unchanged
+    return lambda value: convert(admit(value))
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _result_conversion(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    implementation = type_.dialect_impl(dialect)
+    if not isinstance(implementation, TypeDecorator | Boolean):
+        return None  # text and numbers come out of the driver as what they are
+    return implementation.result_processor(dialect, None)

@@ -1,0 +1,367 @@
+"""Lists: rows in a total order, narrowed by filters that a call may leave out."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Executable,
+    Select,
+    Table,
+    bindparam,
+    case,
+    literal_column,
+    select,
+)
+
+from synthorg.entities.base import LARGEST_INTEGER, reason_time_is_unstorable
+from synthorg.persistence.errors import QueryError
+from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.statements.cursors import Position, read_cursor, write_cursor
+from synthorg.persistence.sql.statements.statement import (
+    Parameters,
+    Statement,
+    bind,
+    equal,
+    field_names,
+    long_columns,
+    pick,
+    required_parameters,
+)
+
+LARGE: Final = 8 * 2**10
+"""From how many bytes on a value is left out of a stream's lists, and read on its own."""
+
+LIMIT: Final = "limit"
+SINCE: Final = "since"
+UNTIL: Final = "until"
+AFTER: Final = "after_"
+"""The prefix of the parameters that say after which position to go on."""
+
+
+class Conditions:
+    """The filters of one table that a call may leave out, as conditions.
+
+    Args:
+        table: The table.
+        record: The kind of record, whose fields say what a filter may be.
+        filters: The columns that a call may compare with a value, by the name of its parameter
+            where that differs.
+        time: The column that `since` and `until` limit, both inclusive.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        record: type[Any],
+        *,
+        filters: Sequence[str] | Mapping[str, str] = (),
+        time: str | None = None,
+    ) -> None:
+        self._table = table
+        named = filters if isinstance(filters, Mapping) else {name: name for name in filters}
+        self._conditions = {
+            name: equal(table, column, name, record=record) for name, column in named.items()
+        }
+        if time is not None:
+            moment = table.columns[time]
+            self._conditions[SINCE] = moment >= bind(table, time, SINCE)
+            self._conditions[UNTIL] = moment <= bind(table, time, UNTIL)
+        self._statements: dict[object, Statement] = {}
+
+    @property
+    def names(self) -> Collection[str]:
+        """The filters."""
+        return self._conditions.keys()
+
+    def among(self, names: Collection[str]) -> list[ColumnElement[bool]]:
+        """Pick the conditions of these filters.
+
+        Args:
+            names: Names of filters, and others that are passed over.
+        """
+        return [condition for name, condition in self._conditions.items() if name in names]
+
+    def present(self, given: Parameters, action: str) -> dict[str, Any]:
+        """Drop the filters that are None.
+
+        Args:
+            given: A value or None for each filter, among others.
+            action: What is done with the rows, as a verb for error messages.
+
+        Raises:
+            QueryError: If the range ends before it begins.
+        """
+        present = {name: value for name, value in given.items() if value is not None}
+        if _ends_before_it_begins(present.get(SINCE), present.get(UNTIL)):
+            raise QueryError(f"cannot {action} {self._table.name}: until must not be before since")
+        return present
+
+    def applied(
+        self,
+        action: str,
+        given: Parameters,
+        build: Callable[[Dialect], Select[Any]],
+        *,
+        variant: object = None,
+    ) -> tuple[Statement, Parameters]:
+        """Find the statement that applies the filters that are not None to an expression.
+
+        Args:
+            action: What the statement does, as a verb for error messages.
+            given: A value or None for each filter.
+            build: Makes the expression, for a dialect.
+            variant: What tells the expression from others with the same filters.
+
+        Returns:
+            The statement and its parameters.
+
+        Raises:
+            QueryError: If the range ends before it begins.
+        """
+        present = self.present(given, action)
+        key = (frozenset(present), variant)
+        if key not in self._statements:
+            conditions = self.among(present)
+            self._statements[key] = Statement(
+                action,
+                self._table,
+                lambda dialect: build(dialect).where(*conditions),
+                [each for condition in conditions for each in required_parameters(condition)],
+            )
+        return self._statements[key], present
+
+
+class ListQuery:
+    """The statements of one list: one for each set of filters, built when first asked for.
+
+    Each reads the fields of the record, then those columns of the order that are not among them.
+
+    Args:
+        table: The table.
+        record: The kind of record, which names the columns to read.
+        order_by: The columns that order the list; the last makes the order total.
+        descending: Whether the order is from last to first, in all of them.
+        filters: The columns that a call may compare with a value, by the name of its parameter
+            where that differs.
+        required: The columns that every call compares with a value.
+        time: The column that `since` and `until` limit, both inclusive.
+        where: Conditions that always hold; a call gives a value for each parameter in them.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        record: type[Any],
+        *,
+        order_by: Sequence[str],
+        descending: bool = False,
+        filters: Sequence[str] | Mapping[str, str] = (),
+        required: Sequence[str] = (),
+        time: str | None = None,
+        where: Sequence[ColumnElement[bool]] = (),
+    ) -> None:
+        self._table = table
+        self._order_by = tuple(order_by)
+        self._descending = descending
+        fields = field_names(record)
+        self._columns = (*fields, *(name for name in order_by if name not in fields))
+        self._conditions = Conditions(table, record, filters=filters, time=time)
+        always = (*where, *(equal(table, name, record=record) for name in required))
+        order = pick(table, order_by)
+        self._everything = (
+            select(*pick(table, self._columns))
+            .where(*always)
+            .order_by(*[column.desc() for column in order] if descending else order)
+        )
+        self._required = tuple(parameter.key for parameter in required_parameters(self._everything))
+        self._statements: dict[frozenset[str], Statement] = {}
+        self._lean: dict[frozenset[str], Statement] = {}
+        self._long_columns = long_columns(table, self._columns)
+
+    def narrowed(self, given: Parameters, *, extra_rows: int = 0) -> tuple[Statement, Parameters]:
+        """Find the statement for the filters that are not None.
+
+        Args:
+            given: A value or None for each filter, for `limit`, and for the position to go on
+                after.
+            extra_rows: How many rows more than the limit to read.
+
+        Returns:
+            The statement and its parameters.
+
+        Raises:
+            QueryError: If the limit is not positive, or the range ends before it begins.
+        """
+        present = self._conditions.present(given, "list")
+        limit = present.get(LIMIT)
+        if limit is not None:
+            self.check_limit(limit)
+        names = frozenset(present)
+        statement = self._statements.get(names)
+        if statement is None:
+            statement = self._statements[names] = self._build(names)
+        if limit is not None and limit < LARGEST_INTEGER:
+            present[LIMIT] = limit + extra_rows
+        return statement, present
+
+    def lean(self, given: Parameters) -> tuple[Statement, Parameters]:
+        """Find the statement that reads the same rows, but for their large values.
+
+        Its rows end with one more column: how many bytes the large values have that are missing
+        in the row, which is 0 where it is whole.
+
+        Args:
+            given: As for `narrowed`.
+
+        Returns:
+            The statement and its parameters.
+        """
+        statement, present = self.narrowed(given)
+        names = frozenset(present)
+        lean = self._lean.get(names)
+        if lean is None:
+            build = statement.build
+            lean = self._lean[names] = Statement(
+                "list", self._table, lambda to: self._leave_out(build(to), to), statement.parameters
+            )
+        return lean, present
+
+    def _leave_out(self, expression: Executable, dialect: Dialect) -> Select[Any]:
+        assert isinstance(expression, Select)
+        limit: ColumnElement[int] = literal_column(str(LARGE))
+        nothing: ColumnElement[int] = literal_column("0")
+        columns: list[ColumnElement[Any]] = []
+        missing: ColumnElement[int] = nothing
+        for column in pick(self._table, self._columns):
+            if column.name not in self._long_columns:
+                columns.append(column)
+                continue
+            size = dialect.bytes_of(column)
+            columns.append(case((size < limit, column)).label(column.name))
+            missing += case((size >= limit, size), else_=nothing)
+        return expression.with_only_columns(*columns, missing.label("missing"))
+
+    def check_limit(self, limit: object) -> None:
+        """Refuse what is not a number of rows to read.
+
+        Args:
+            limit: What was given.
+
+        Raises:
+            QueryError: If it is no whole number, or below 1.
+        """
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            raise QueryError(
+                f"cannot list {self._table.name}: limit must be a whole number and at least 1"
+            )
+
+    def name_required(self, values: Sequence[object]) -> Parameters:
+        """Give the names to the filters that a caller gave by their place.
+
+        Args:
+            values: What was given.
+
+        Raises:
+            TypeError: If there are more than the list requires.
+        """
+        if len(values) > len(self._required):
+            raise TypeError(f"{self._table.name} is listed by {len(self._required)} values alone")
+        return dict(zip(self._required, values, strict=False))
+
+    def refuse_unknown(self, filters: Parameters) -> None:
+        """Refuse what is no filter of this list, as a misspelt one would list too much.
+
+        Args:
+            filters: What a caller gave.
+
+        Raises:
+            TypeError: If one is unknown, or a required one is missing.
+        """
+        known = {*self._required, *self._conditions.names}
+        unknown = ", ".join(sorted(filters.keys() - known))
+        missing = ", ".join(sorted({*self._required} - filters.keys()))
+        if unknown:
+            raise TypeError(f"{self._table.name} cannot be listed by {unknown}")
+        if missing:
+            raise TypeError(f"{self._table.name} cannot be listed without {missing}")
+
+    def position(self, row: Sequence[object]) -> Position:
+        """Tell where in the order a row stands.
+
+        Args:
+            row: A row that a statement of this list returned.
+
+        Raises:
+            QueryError: If that cannot be read, so that the list cannot go on after it.
+        """
+        position = tuple(row[self._columns.index(name)] for name in self._order_by)
+        if not all(isinstance(value, str | int | datetime) for value in position):
+            raise QueryError(
+                f"cannot list {self._table.name}: a row has nothing in "
+                f"{' or '.join(self._order_by)} after which the list could go on; mend it"
+            )
+        return position
+
+    def after(self, position: Position) -> Parameters:
+        """Give the parameters that make a list go on after a position.
+
+        Args:
+            position: The position.
+        """
+        return {AFTER + name: value for name, value in zip(self._order_by, position, strict=True)}
+
+    def write_cursor(self, filters: Parameters, row: Sequence[object]) -> str:
+        """Write down the position of a row as a cursor for this list with these filters.
+
+        Args:
+            filters: What the list was narrowed by.
+            row: The row.
+        """
+        return write_cursor(self._table.name, self._identity(filters), self.position(row))
+
+    def read_cursor(self, filters: Parameters, cursor: str) -> Position:
+        """Read back the position in a cursor of this list with these filters.
+
+        Args:
+            filters: What the list is narrowed by.
+            cursor: The cursor.
+
+        Raises:
+            QueryError: If it is not one.
+        """
+        return read_cursor(
+            self._table.name, self._identity(filters), cursor, columns=len(self._order_by)
+        )
+
+    def _identity(self, filters: Parameters) -> Parameters:
+        statement, present = self.narrowed(filters)
+        return {**statement.admit(present), "order": [*self._order_by, self._descending]}
+
+    def _build(self, names: frozenset[str]) -> Statement:
+        expression = self._everything.where(*self._conditions.among(names))
+        if LIMIT in names:
+            expression = expression.limit(bindparam(LIMIT, type_=BigInteger(), required=True))
+        parameters = required_parameters(expression)
+        if AFTER + self._order_by[0] not in names:
+            return Statement("list", self._table, lambda _: expression, parameters)
+        position = [bind(self._table, name, AFTER + name) for name in self._order_by]
+        columns = pick(self._table, self._order_by)
+
+        def go_on(dialect: Dialect) -> Select[Any]:
+            beyond = dialect.beyond(columns, position, descending=self._descending)
+            return dialect.in_order(expression.where(beyond), self._table, self._order_by)
+
+        return Statement("list", self._table, go_on, [*parameters, *position])
+
+
+def _ends_before_it_begins(since: object, until: object) -> bool:
+    """Compare two times, as far as they are times that are not refused later."""
+    if not isinstance(since, datetime) or not isinstance(until, datetime):
+        return False
+    if reason_time_is_unstorable(since) or reason_time_is_unstorable(until):
+        return False
+    # In UTC, for Python compares two times of one zone by the clock, which may have been set back.
+    return until.astimezone(UTC) < since.astimezone(UTC)
