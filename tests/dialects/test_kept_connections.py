@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from synthorg.persistence import DuplicateRecordError
-from synthorg.persistence.sql.drivers import silence
+from synthorg.persistence.sql.drivers import answer_timeout
 from tests.conformance.kinds import COST_RECORDS, MESSAGES
 from tests.dialects.places import Place, by_fast_drivers, connected
 from tests.dialects.relay import relayed
@@ -34,7 +34,7 @@ async def test_what_cannot_be_sent_twice_is_not_sent_on_a_connection_that_was_fo
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by a firewall, which drops what is sent on connections that were idle for long."""
-    monkeypatch.setattr(silence, "MARGIN_SECONDS", 0.2)
+    monkeypatch.setattr(answer_timeout, "MARGIN_SECONDS", 0.2)
     limits = {"statement_timeout_seconds": 0.5, "connect_timeout_seconds": 2}
     async with relayed(place.url) as (url, relay), connected(url, **limits) as backend:
         await backend.cost_records.save(COST_RECORDS.example)

@@ -47,7 +47,7 @@ async def rows_read(connection: AsyncConnection, seconds: int) -> int:
     position = listing.after((MOMENT + timedelta(seconds=seconds), "x"))
     statement, parameters = listing.narrowed({"channel": "all", LIMIT: PAGE, **position})
     await connection.execute(text("FLUSH STATUS"))  # of this session
-    rows = (await connection.execute(statement.build(DIALECT), statement.admit(parameters))).all()
+    rows = (await connection.execute(statement.build(DIALECT), statement.coerce(parameters))).all()
     assert len(rows) == PAGE
     status = await connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read_%'"))
     return sum(int(value) for _, value in status)

@@ -65,7 +65,7 @@ def test_every_table_states_its_engine_row_format_character_set_and_exact_collat
 
 def test_a_page_goes_on_by_comparisons_that_the_optimizer_reads_a_range_from() -> None:
     table = tables.messages
-    condition = DIALECT.beyond(
+    condition = DIALECT.after_position(
         [table.c.timestamp, table.c.id], [table.c.timestamp, table.c.id], descending=True
     )
     sql = str(condition.compile(dialect=mysql.dialect()))

@@ -224,7 +224,7 @@ class RandomUnit:
                 self._refused,
                 self._refused_among_many,
                 self._refused_by_the_database,
-                *[partial(self._part, depth=depth - 1)] * (3 if depth else 0),
+                *[partial(self._savepoint, depth=depth - 1)] * (3 if depth else 0),
             ]
             await self._random.choice(things)(unit)
 
@@ -255,7 +255,7 @@ class RandomUnit:
         with pytest.raises(QueryError):
             await unit.tasks.save_many([task(next(self._names)), below_zero])
 
-    async def _part(self, unit: UnitOfWork, depth: int) -> None:
+    async def _savepoint(self, unit: UnitOfWork, depth: int) -> None:
         before = self.stored
         with suppress(Mishap):
             async with unit.transaction() as part:
@@ -396,7 +396,7 @@ async def test_a_commit_that_the_server_turned_into_a_rollback_is_an_error(place
     async with engine.connect() as connection:
         transaction = await dialect.direct(connection, dialect.unit_options())
         assert transaction is not None
-        await transaction.begin_part()
+        await transaction.begin_savepoint()
         driver: Any = (await connection.get_raw_connection()).driver_connection
         with pytest.raises(dialect.driver_errors):
             await driver.execute("SELEKT 1")

@@ -16,7 +16,7 @@ from synthorg.persistence import (
     create_backend,
 )
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.drivers import idle_connections, silence
+from synthorg.persistence.sql.drivers import answer_timeout, idle_connections
 from synthorg.persistence.transactions import UnitOfWork
 from tests.conformance.kinds import COST_RECORDS
 from tests.conftest import checked_out_connections
@@ -62,7 +62,7 @@ def options(request: pytest.FixtureRequest) -> dict[str, object]:
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(silence, "MARGIN_SECONDS", 0.2)
+    monkeypatch.setattr(answer_timeout, "MARGIN_SECONDS", 0.2)
     monkeypatch.setattr(idle_connections, "FAREWELL_SECONDS", 0.2)
 
 
@@ -193,7 +193,7 @@ async def test_without_a_limit_of_statements_an_answer_is_waited_for(place: Plac
 def test_where_the_server_limits_reads_alone_writes_may_wait_for_locks_too() -> None:
     url = "root@localhost/d?statement_timeout_seconds=2"
     limits = {
-        kind: create_dialect(PersistenceConfig.from_url(f"{kind}://{url}")).longest_answer_seconds
+        kind: create_dialect(PersistenceConfig.from_url(f"{kind}://{url}")).answer_timeout_seconds
         for kind in ("mysql", "mariadb")
     }
     assert limits == {"mysql": 2.2 + 50, "mariadb": 2.2}

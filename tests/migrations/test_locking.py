@@ -98,7 +98,7 @@ async def assert_is_migrated(url: str) -> None:
 
 async def assert_gives_up(url: str, holder: str) -> None:
     async with site_at(url) as waiting:
-        waiting.dialect.migration_patience_seconds = IMPATIENCE_SECONDS
+        waiting.dialect.migration_lock_timeout_seconds = IMPATIENCE_SECONDS
         with pytest.raises(MigrationError, match=f"waited 0.3 s for {holder}, which is migrating"):
             await waiting.backend.migrate()
 

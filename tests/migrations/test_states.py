@@ -9,9 +9,9 @@ from alembic import command
 from sqlalchemy import Connection, text
 
 from synthorg.persistence import MigrationError
+from synthorg.persistence.sql.migrations.crash_marker import CrashMarker, marked
 from synthorg.persistence.sql.migrations.runner import find_schema_state
 from synthorg.persistence.sql.migrations.state import Condition, SchemaState
-from synthorg.persistence.sql.migrations.unfinished import Unfinished, marked
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from tests.migrations.conftest import Revisions
 from tests.migrations.predecessor import example
@@ -153,7 +153,7 @@ async def test_other_tables_in_the_database_are_nobodys_business(site: Site) -> 
     await site.alembic(command.check)
 
 
-def mark(connection: Connection, work: Unfinished) -> None:
+def mark(connection: Connection, work: CrashMarker) -> None:
     """Leave the mark that a killed migration leaves."""
 
     def stop() -> None:
@@ -180,7 +180,7 @@ async def test_tables_without_a_version_are_ours_when_an_upgrade_was_interrupted
     await final_site.backend.migrate()
     schema = await final_site.schema()
     await execute(final_site, f"DELETE FROM {VERSION_TABLE}", "DROP TABLE heartbeats")
-    upgrade = Unfinished(is_upgrade=True, destination=(HEAD,))
+    upgrade = CrashMarker(is_upgrade=True, destination=(HEAD,))
     await final_site.run(lambda connection: mark(connection, upgrade))
 
     assert (await state_of(final_site)).condition is Condition.INTERRUPTED
@@ -195,7 +195,7 @@ async def test_an_interrupted_downgrade_must_be_finished_before_an_upgrade(
 ) -> None:
     await final_site.backend.migrate()
     await execute(final_site, "DROP TABLE heartbeats")
-    downgrade = Unfinished(is_upgrade=False, destination=())
+    downgrade = CrashMarker(is_upgrade=False, destination=())
     await final_site.run(lambda connection: mark(connection, downgrade))
 
     await assert_refuses(final_site, "unfinished downgrade to base", "alembic downgrade base")
@@ -210,7 +210,7 @@ async def test_an_interrupted_upgrade_must_be_finished_before_a_downgrade(
 ) -> None:
     await final_site.backend.migrate()
     revisions.add("9999_added", "pass")
-    upgrade = Unfinished(is_upgrade=True, destination=("9999_added",))
+    upgrade = CrashMarker(is_upgrade=True, destination=("9999_added",))
     await final_site.run(lambda connection: mark(connection, upgrade))
 
     with pytest.raises(MigrationError, match="unfinished upgrade to 9999_added"):
@@ -219,7 +219,7 @@ async def test_an_interrupted_upgrade_must_be_finished_before_a_downgrade(
 
 async def test_a_mark_that_outlived_its_migration_is_removed(final_site: Site) -> None:
     await final_site.backend.migrate()
-    upgrade = Unfinished(is_upgrade=True, destination=(HEAD,))
+    upgrade = CrashMarker(is_upgrade=True, destination=(HEAD,))
     await final_site.run(lambda connection: mark(connection, upgrade))
 
     await final_site.backend.migrate()

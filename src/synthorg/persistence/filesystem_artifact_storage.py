@@ -88,7 +88,7 @@ class FileSystemArtifactStorage(ArtifactStorageBackend):
         self._max_total_bytes = max_total_bytes
         self._usage: Usage | None = None
         self._mutex = threading.Lock()
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
             WeakKeyDictionary()
         )
 
@@ -141,9 +141,9 @@ class FileSystemArtifactStorage(ArtifactStorageBackend):
 
     async def _write(self, action: str, work: Callable[[], Result]) -> Result:
         # Waiting here rather than at the file's lock leaves the loop's threads to others.
-        turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        async with turn:
-            return await _to_the_end(_attempt(action, work))
+        lock = self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with lock:
+            return await _run_to_completion(_attempt(action, work))
 
     def _store(self, artifact_id: str, path: Path, content: bytes) -> None:
         _make_folder(self._folder)
@@ -239,7 +239,7 @@ async def _attempt(action: str, work: Callable[[], Result]) -> Result:
         raise kind(f"cannot {action}: {reason}") from error
 
 
-async def _to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
+async def _run_to_completion(work: Coroutine[Any, Any, Result]) -> Result:
     """Await work that goes on when the caller is cancelled, and only then let the caller go."""
     task = asyncio.ensure_future(work)
     cancellation: asyncio.CancelledError | None = None

@@ -135,7 +135,7 @@ def downgrade(
 
 def _patient(dialect: Dialect, seconds: float | None) -> Dialect:
     if seconds is not None:
-        dialect.migration_patience_seconds = seconds
+        dialect.migration_lock_timeout_seconds = seconds
     return dialect
 
 

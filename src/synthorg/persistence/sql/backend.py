@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import NotConnectedError, UsageError
 from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.execution.affinity import LocalLock
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
-from synthorg.persistence.sql.execution.home import LocalLock
 from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
 from synthorg.persistence.sql.migrations import runner as migration
 from synthorg.persistence.sql.repositories import Repositories
@@ -71,7 +71,7 @@ class SQLPersistenceBackend(Repositories):
         async with self._lifecycle.here():
             if self._database is not None:
                 if not self._database.has_ended:
-                    self._database.refuse_strangers()
+                    self._database.check_affinity()
                     return
                 await self._leave()
             database = Database(self._dialect, migration.find_schema_problem)
@@ -175,7 +175,7 @@ class SQLPersistenceBackend(Repositories):
         """
         if self._database is None:
             raise NotConnectedError(f"not connected: await connect() before using {asked_for}")
-        self._database.refuse_when_over()
+        self._database.check_not_over()
         return self._database
 
 

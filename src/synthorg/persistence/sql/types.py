@@ -52,9 +52,9 @@ class ShortText(TypeDecorator[str]):
             String(self.length).with_variant(by_code_point, "postgresql")
         )
 
-    def admit(self, value: object) -> str:
+    def coerce(self, value: object) -> str:
         """Return the text to store, or raise ValueError with the reason against it."""
-        # As in `_admit_text`, without the call: this runs for most values of each row.
+        # As in `_coerce_text`, without the call: this runs for most values of each row.
         text = value if type(value) is str else _characters(value)
         if not text.isascii() or "\x00" in text:
             _refuse_unstorable_text(text)
@@ -66,7 +66,7 @@ class ShortText(TypeDecorator[str]):
 class Choice(ShortText):
     """Short text to compare with, which is one of a few.
 
-    The columns themselves admit others, since a newer release may have stored them.
+    The columns themselves accept others, since a newer release may have stored them.
     """
 
     cache_ok = True
@@ -75,7 +75,7 @@ class Choice(ShortText):
         super().__init__(length)
         self.members = members
 
-    def admit(self, value: object) -> str:
+    def coerce(self, value: object) -> str:
         """Return the text to compare with, or raise ValueError with the reason against it."""
         if not isinstance(value, str) or value not in self.members:
             raise ValueError(f"must be one of {', '.join(self.members)}")
@@ -95,7 +95,7 @@ class JsonDocument(TypeDecorator[object]):
     impl = LongText
     cache_ok = True
 
-    def admit(self, value: object) -> str:
+    def coerce(self, value: object) -> str:
         """Return the document to store, or raise ValueError with the reason against it."""
         if value is None:
             raise ValueError("must not be None")
@@ -138,7 +138,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl: Any = DateTime(timezone=True)
     cache_ok = True
 
-    def admit(self, value: object) -> datetime:
+    def coerce(self, value: object) -> datetime:
         """Return the moment to store, or raise ValueError with the reason against it."""
         if not isinstance(value, datetime):
             raise ValueError("must be a time")  # noqa: TRY004 (one error for every refusal)
@@ -202,7 +202,7 @@ def flag(name: str) -> Boolean:
     return Boolean(create_constraint=True, name=name)
 
 
-def admission(type_: TypeEngine[Any]) -> Callable[[Any], Any]:
+def coercion(type_: TypeEngine[Any]) -> Callable[[Any], Any]:
     """Find what a value has to pass before it is bound to a parameter of this type.
 
     Args:
@@ -213,14 +213,14 @@ def admission(type_: TypeEngine[Any]) -> Callable[[Any], Any]:
         database could not hold the value exactly.
     """
     if isinstance(type_, ShortText | JsonDocument | UtcDateTime):
-        return type_.admit
-    for kind, admit in _ADMISSIONS:
+        return type_.coerce
+    for kind, coerce in _COERCIONS:
         if isinstance(type_, kind):
-            return admit
-    raise TypeError(f"no rule says which values {type_!r} admits")
+            return coerce
+    raise TypeError(f"no rule says which values {type_!r} takes")
 
 
-def _admit_text(value: object) -> str:
+def _coerce_text(value: object) -> str:
     text = value if type(value) is str else _characters(value)
     # Nearly all text is plain ASCII, and this runs for each of every row.
     if not text.isascii() or "\x00" in text:
@@ -241,7 +241,7 @@ def _refuse_unstorable_text(text: str) -> None:
         raise ValueError(reason)
 
 
-def _admit_integer(value: object) -> int:
+def _coerce_integer(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError("must be a whole number")  # noqa: TRY004 (one error for every refusal)
     if abs(value) > LARGEST_INTEGER:
@@ -249,7 +249,7 @@ def _admit_integer(value: object) -> int:
     return value
 
 
-def _admit_float(value: object) -> float:
+def _coerce_float(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError("must be a number")  # noqa: TRY004 (one error for every refusal)
     try:
@@ -261,7 +261,7 @@ def _admit_float(value: object) -> float:
     return number
 
 
-def _admit_flag(value: object) -> bool:
+def _coerce_flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")  # noqa: TRY004 (one error for every refusal)
     return value
@@ -276,14 +276,14 @@ def _refuse_unstorable_json(document: object) -> None:
         elif isinstance(value, list):
             waiting += value
         elif isinstance(value, str):
-            _admit_text(value)
+            _coerce_text(value)
         elif isinstance(value, float):
-            _admit_float(value)
+            _coerce_float(value)
 
 
-_ADMISSIONS: Final[tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...]] = (
-    (LongText, _admit_text),
-    (Boolean, _admit_flag),
-    (Double, _admit_float),
-    (Integer, _admit_integer),
+_COERCIONS: Final[tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...]] = (
+    (LongText, _coerce_text),
+    (Boolean, _coerce_flag),
+    (Double, _coerce_float),
+    (Integer, _coerce_integer),
 )

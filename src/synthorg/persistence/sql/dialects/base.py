@@ -20,7 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from synthorg.persistence.config import ServerConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.sql.dialects.inspection import Inspection
-from synthorg.persistence.sql.drivers.base import DriverTransaction, Express, NotWritten
+from synthorg.persistence.sql.drivers.answer_timeout import (
+    AnswerTimeout,
+    driver_connection,
+    hang_up,
+)
+from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction, NotWritten
 from synthorg.persistence.sql.drivers.cancellation import Result
 from synthorg.persistence.sql.drivers.faults import (
     SILENT,
@@ -30,8 +35,7 @@ from synthorg.persistence.sql.drivers.faults import (
     lost,
     unusable,
 )
-from synthorg.persistence.sql.drivers.silence import Patience, driver_connection, hang_up
-from synthorg.persistence.sql.drivers.write_lock import Turns
+from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 ISOLATION_LEVEL: Final = "READ COMMITTED"
 """That of transactions on servers that ask for no other."""
@@ -104,7 +108,7 @@ class Dialect(ABC):
 
     @property
     @abstractmethod
-    def patience_seconds(self) -> float:
+    def lock_timeout_seconds(self) -> float:
         """How long a call waits for a lock or a connection that others hold."""
 
     @property
@@ -130,11 +134,11 @@ class Dialect(ABC):
         for connection in self.connections:
             hang_up(connection)
 
-    def express(self, turns: Turns) -> Express | None:  # noqa: ARG002 (used where there is one)
+    def driver_pool(self, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (used where there is one)
         """Make the fast route, unless it is switched off or does not pay for this driver.
 
         Args:
-            turns: Who may run a transaction now.
+            write_lock: The lock of those that write.
         """
         return None
 
@@ -152,7 +156,7 @@ class Dialect(ABC):
         return None
 
     async def ask_in_between(self) -> None:
-        """Ask for a sign of life on the only connection, whoever has the turn.
+        """Ask for a sign of life on the only connection, whoever has the write lock.
 
         Raises:
             Exception: If there is no answer.
@@ -199,7 +203,7 @@ class Dialect(ABC):
         """
         raise NotImplementedError(f"{self.backend_name} has no arrays to send")
 
-    def beyond(
+    def after_position(
         self,
         columns: Sequence[ColumnElement[Any]],
         position: Sequence[ColumnElement[Any]],
@@ -300,7 +304,7 @@ class Dialect(ABC):
         """Give the execution options of a transaction that sees one state and writes nothing."""
         return {"isolation_level": "REPEATABLE READ", READ_ONLY_OPTION: True}
 
-    longest_answer_seconds: float | None = None
+    answer_timeout_seconds: float | None = None
     """How long to wait for the answer to one statement; None for any time."""
 
     fit_since: float = 0.0
@@ -310,18 +314,18 @@ class Dialect(ABC):
         """Have all connections replaced before they are used again."""
         self.fit_since = time.monotonic()
 
-    def patience(self, connection: AsyncConnection) -> Patience:
+    def answer_timeout(self, connection: AsyncConnection) -> AnswerTimeout:
         """Limit how long a step on a connection is waited for.
 
         Args:
             connection: The connection.
         """
-        return Patience(driver_connection(connection), self.longest_answer_seconds)
+        return AnswerTimeout(driver_connection(connection), self.answer_timeout_seconds)
 
     @final
     async def step(self, connection: AsyncConnection, step: Awaitable[Result]) -> Result:
         """Await a step on a connection as `carry_out` does, for as long as an answer may take."""
-        with self.patience(connection):
+        with self.answer_timeout(connection):
             return await self.carry_out(connection, step)
 
     async def carry_out(
@@ -332,7 +336,7 @@ class Dialect(ABC):
         """Await a step on a connection; a cancelled caller no longer waits for what runs there."""
         return await step
 
-    migration_patience_seconds: float = 300
+    migration_lock_timeout_seconds: float = 300
     """How long a migration waits for another one to end."""
 
     transactional_ddl: ClassVar[bool] = True
@@ -390,7 +394,7 @@ class Dialect(ABC):
             connection: The connection on which Alembic runs, with no transaction begun.
 
         Raises:
-            MigrationError: If somebody else has held the lock for `migration_patience_seconds`.
+            MigrationError: If somebody else has held the lock for `migration_lock_timeout_seconds`.
         """
 
     def refuse_half_a_migration(self, connection: Connection) -> None:  # noqa: B027 (where DDL is transactional, nothing is left halfway)

@@ -53,8 +53,9 @@ from synthorg.persistence.sql.dialects.mysql_inspection import MySQLInspection
 from synthorg.persistence.sql.dialects.mysql_session import SETTINGS, assignments
 from synthorg.persistence.sql.dialects.mysql_triggers import guards_of
 from synthorg.persistence.sql.dialects.tls import client_context
+from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
-from synthorg.persistence.sql.drivers.base import DriverTransaction, Express
+from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
 from synthorg.persistence.sql.drivers.faults import (
     APPEND_ONLY,
     BROKEN_CHECK,
@@ -73,14 +74,13 @@ from synthorg.persistence.sql.drivers.faults import (
 from synthorg.persistence.sql.drivers.forks import guard
 from synthorg.persistence.sql.drivers.idle_connections import look_after
 from synthorg.persistence.sql.drivers.server import (
-    ServerExpress,
-    ServerLane,
-    lanes_of,
+    ServerConnection,
+    ServerPool,
+    kept_connections,
 )
 from synthorg.persistence.sql.drivers.server_transaction import ServerTransaction
-from synthorg.persistence.sql.drivers.silence import longest_answer
 from synthorg.persistence.sql.drivers.sockets import sever
-from synthorg.persistence.sql.drivers.write_lock import Turns
+from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 LEVEL_OPTION: Final = "synthorg_isolation_level"
 """The execution option of one transaction's isolation level, and where a session's is remembered.
@@ -202,16 +202,16 @@ class MySQLDialect(Dialect):
 
     def __init__(self, config: MySQLConfig) -> None:
         self._config = config
-        self.longest_answer_seconds = longest_answer(config.statement_timeout_seconds)
-        if self.longest_answer_seconds is not None:
-            self.longest_answer_seconds += self.unlimited_wait_seconds
+        self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
+        if self.answer_timeout_seconds is not None:
+            self.answer_timeout_seconds += self.unlimited_wait_seconds
 
     @property
     def description(self) -> str:
         return self._config.description
 
     @property
-    def patience_seconds(self) -> float:
+    def lock_timeout_seconds(self) -> float:
         return self._config.pool_timeout_seconds
 
     @property
@@ -219,13 +219,13 @@ class MySQLDialect(Dialect):
         return self._config.unreadable_records == "skip"
 
     def create_engine(self) -> AsyncEngine:
-        return self._engine_with(self._config.pool_size - self._lanes)
+        return self._engine_with(self._config.pool_size - self._kept_connections)
 
-    def express(self, turns: Turns) -> Express | None:  # noqa: ARG002 (the server takes turns)
-        if not self._lanes:
+    def driver_pool(self, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (the server sorts writers out)
+        if not self._kept_connections:
             return None
         engine = self._engine_with(
-            self._lanes,
+            self._kept_connections,
             {
                 "init_command": f"{self._init_command}, {self.read_committed}, {SHORT_LOCK_WAIT}",
                 "stmt_cache_size": CACHED_STATEMENTS,
@@ -234,8 +234,11 @@ class MySQLDialect(Dialect):
             isolation_level="AUTOCOMMIT",
         )
         age = self._config.pool_recycle_seconds
-        lanes = [ServerLane(engine, AsyncmyDriver, age, self) for _ in range(self._lanes)]
-        return ServerExpress(lanes, engine)
+        connections = [
+            ServerConnection(engine, AsyncmyDriver, age, self)
+            for _ in range(self._kept_connections)
+        ]
+        return ServerPool(connections, engine)
 
     async def direct(
         self, connection: AsyncConnection, options: Mapping[str, Any]
@@ -250,8 +253,8 @@ class MySQLDialect(Dialect):
         return ServerTransaction(connection, driver, self, begin)
 
     @property
-    def _lanes(self) -> int:
-        return lanes_of(self._config.pool_size) if self._config.prepared_statements else 0
+    def _kept_connections(self) -> int:
+        return kept_connections(self._config.pool_size) if self._config.prepared_statements else 0
 
     def _engine_with(
         self,
@@ -313,7 +316,7 @@ class MySQLDialect(Dialect):
         replaced = [(name, new[name]) for name in values if name not in key and name not in kept]
         return statement.on_duplicate_key_update([guard, *replaced])
 
-    def beyond(
+    def after_position(
         self,
         columns: Sequence[ColumnElement[Any]],
         position: Sequence[ColumnElement[Any]],
@@ -327,7 +330,9 @@ class MySQLDialect(Dialect):
         if len(columns) == 1:
             return past
         level = first <= last if descending else first >= last
-        return and_(level, or_(past, self.beyond(columns[1:], position[1:], descending=descending)))
+        return and_(
+            level, or_(past, self.after_position(columns[1:], position[1:], descending=descending))
+        )
 
     def in_order(
         self, expression: Select[Any], table: Table, order_by: Sequence[str]
@@ -369,7 +374,7 @@ class MySQLDialect(Dialect):
             connection.execute(
                 text(
                     f"SET SESSION {self._statement_timeout(0)}, "
-                    f"lock_wait_timeout = {max(1, round(self.patience_seconds))}"
+                    f"lock_wait_timeout = {max(1, round(self.lock_timeout_seconds))}"
                 )
             )
             self._take_lock(connection)
@@ -422,7 +427,7 @@ class MySQLDialect(Dialect):
         return f"synthorg_migration:{sha256(self._config.database.encode()).hexdigest()[:40]}"
 
     def _take_lock(self, connection: Connection) -> None:
-        seconds = self.migration_patience_seconds
+        seconds = self.migration_lock_timeout_seconds
         lock = {"name": self._lock_name, "seconds": seconds}
         if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), lock) != 1:
             raise held_too_long(seconds, self._find_lock_holder(connection))

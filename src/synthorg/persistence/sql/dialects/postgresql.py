@@ -50,23 +50,23 @@ from synthorg.persistence.sql.dialects.postgresql_inspection import PostgreSQLIn
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
 from synthorg.persistence.sql.dialects.postgresql_triggers import body_of, guards_of
 from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
+from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncpg import AsyncpgDriver
-from synthorg.persistence.sql.drivers.base import DriverTransaction, Express
-from synthorg.persistence.sql.drivers.cancellation import Result, to_the_end
+from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
+from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
 from synthorg.persistence.sql.drivers.faults import LOCKED, Diagnosis, Fault
 from synthorg.persistence.sql.drivers.forks import guard
 from synthorg.persistence.sql.drivers.idle_connections import look_after
 from synthorg.persistence.sql.drivers.psycopg_interruption import Interruption
 from synthorg.persistence.sql.drivers.server import (
-    LOCK_PATIENCE_MILLISECONDS,
-    ServerExpress,
-    ServerLane,
-    lanes_of,
+    LOCK_TIMEOUT_MILLISECONDS,
+    ServerConnection,
+    ServerPool,
+    kept_connections,
 )
 from synthorg.persistence.sql.drivers.server_transaction import ServerTransaction
-from synthorg.persistence.sql.drivers.silence import longest_answer
 from synthorg.persistence.sql.drivers.sockets import sever
-from synthorg.persistence.sql.drivers.write_lock import Turns
+from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 
 class PostgreSQLDialect(Dialect):
@@ -79,14 +79,14 @@ class PostgreSQLDialect(Dialect):
 
     def __init__(self, config: PostgreSQLConfig) -> None:
         self._config = config
-        self.longest_answer_seconds = longest_answer(config.statement_timeout_seconds)
+        self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
 
     @property
     def description(self) -> str:
         return self._config.description
 
     @property
-    def patience_seconds(self) -> float:
+    def lock_timeout_seconds(self) -> float:
         return self._config.pool_timeout_seconds
 
     @property
@@ -94,16 +94,19 @@ class PostgreSQLDialect(Dialect):
         return self._config.unreadable_records == "skip"
 
     def create_engine(self) -> AsyncEngine:
-        return self._engine_with(self._config.pool_size - self._lanes)
+        return self._engine_with(self._config.pool_size - self._kept_connections)
 
-    def express(self, turns: Turns) -> Express | None:  # noqa: ARG002 (the server takes turns)
-        if not self._lanes:
+    def driver_pool(self, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (the server sorts writers out)
+        if not self._kept_connections:
             return None
-        patience = {"lock_timeout": str(LOCK_PATIENCE_MILLISECONDS)}
-        engine = self._engine_with(self._lanes, patience, max_overflow=0)
+        answer_timeout = {"lock_timeout": str(LOCK_TIMEOUT_MILLISECONDS)}
+        engine = self._engine_with(self._kept_connections, answer_timeout, max_overflow=0)
         age = self._config.pool_recycle_seconds
-        lanes = [ServerLane(engine, AsyncpgDriver, age, self) for _ in range(self._lanes)]
-        return ServerExpress(lanes, engine)
+        connections = [
+            ServerConnection(engine, AsyncpgDriver, age, self)
+            for _ in range(self._kept_connections)
+        ]
+        return ServerPool(connections, engine)
 
     async def direct(
         self, connection: AsyncConnection, options: Mapping[str, Any]
@@ -123,8 +126,8 @@ class PostgreSQLDialect(Dialect):
         return self._config.prepared_statements and self._config.driver == "asyncpg"
 
     @property
-    def _lanes(self) -> int:
-        return lanes_of(self._config.pool_size) if self._is_fast else 0
+    def _kept_connections(self) -> int:
+        return kept_connections(self._config.pool_size) if self._is_fast else 0
 
     def _engine_with(
         self,
@@ -189,7 +192,7 @@ class PostgreSQLDialect(Dialect):
     async def carry_out(self, connection: AsyncConnection, step: Awaitable[Result]) -> Result:
         if self._config.driver == "asyncpg":
             return await step
-        return await to_the_end(step, interrupt=Interruption(connection))
+        return await run_to_completion(step, interrupt=Interruption(connection))
 
     @contextmanager
     def migration_transaction(self, connection: Connection) -> Iterator[None]:
@@ -200,18 +203,18 @@ class PostgreSQLDialect(Dialect):
             with connection.begin():
                 # For this transaction only: the pool must never see a changed session.
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
-                limit_waiting(connection, self.migration_patience_seconds)
+                limit_waiting(connection, self.migration_lock_timeout_seconds)
                 lock.acquire(connection)
                 held = True
                 _keep_to_one_schema(connection)
                 # Whoever waits for a table keeps all others waiting behind.
-                limit_waiting(connection, self.patience_seconds)
+                limit_waiting(connection, self.lock_timeout_seconds)
                 yield
                 return
         except DBAPIError as error:
             if held or self.diagnose(error) is not LOCKED:
                 raise
-        raise held_too_long(self.migration_patience_seconds, lock.find_holder(connection))
+        raise held_too_long(self.migration_lock_timeout_seconds, lock.find_holder(connection))
 
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
         function = (

@@ -13,7 +13,7 @@ from synthorg.persistence.sql.dialects.postgresql_connector import (
     Diagnose,
     with_advice,
 )
-from synthorg.persistence.sql.drivers.cancellation import to_the_end
+from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import UnusableError
 
 GRACE_SECONDS: Final = 1.0
@@ -58,7 +58,7 @@ class PsycopgConnector(Connector):
             await asyncio.wait([connecting])
         except asyncio.CancelledError:
             # The driver leaves a half open connection to the garbage collector.
-            await to_the_end(self._given_up(connecting))
+            await run_to_completion(self._given_up(connecting))
             raise
         try:
             return connecting.result()

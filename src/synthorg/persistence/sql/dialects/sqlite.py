@@ -50,8 +50,8 @@ from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
 from synthorg.persistence.sql.dialects.sqlite_triggers import guards_of
 from synthorg.persistence.sql.dialects.sqlite_view import view_of
-from synthorg.persistence.sql.drivers.base import DriverTransaction, Express
-from synthorg.persistence.sql.drivers.cancellation import Result, to_the_end
+from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
+from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
 from synthorg.persistence.sql.drivers.faults import (
     APPEND_ONLY,
     BROKEN_CHECK,
@@ -69,9 +69,9 @@ from synthorg.persistence.sql.drivers.faults import (
 from synthorg.persistence.sql.drivers.forks import guard
 from synthorg.persistence.sql.drivers.single_connection import SingleConnectionPool
 from synthorg.persistence.sql.drivers.sqlite import (
-    LANES,
+    KEPT_CONNECTIONS,
     ConnectionClosedError,
-    SQLiteExpress,
+    SQLitePool,
     ThreadConnection,
     ThreadTransaction,
     thread_of,
@@ -81,7 +81,7 @@ from synthorg.persistence.sql.drivers.sqlite_forks import (
     about_to_open,
 )
 from synthorg.persistence.sql.drivers.sqlite_place import FileConnection, FileMovedError, Place
-from synthorg.persistence.sql.drivers.write_lock import Turns
+from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ class SQLiteDialect(Dialect):
         return f"SQLite database {self._config.path}"
 
     @property
-    def patience_seconds(self) -> float:
+    def lock_timeout_seconds(self) -> float:
         return self._config.busy_timeout_seconds
 
     @property
@@ -202,18 +202,18 @@ class SQLiteDialect(Dialect):
             pool = self._file_pool(READERS + 1)
         return self._engine_with(**pool)
 
-    def express(self, turns: Turns) -> Express | None:
+    def driver_pool(self, write_lock: WriteLock) -> DriverPool | None:
         # In memory there is one connection, whose transactions must not mix.
         if self._in_memory or not self._config.prepared_statements:
             return None
-        return SQLiteExpress(self._engine_with(**self._file_pool(LANES)), turns)
+        return SQLitePool(self._engine_with(**self._file_pool(KEPT_CONNECTIONS)), write_lock)
 
     async def abandon(self) -> None:
         # Their threads go on without the event loop.
         stopped = [each.stop() for each in self.connections if each.is_open]
         ends = [end for end in stopped if end is not None]
         if ends:
-            await asyncio.wait(ends, timeout=self.patience_seconds)
+            await asyncio.wait(ends, timeout=self.lock_timeout_seconds)
 
     async def direct(
         self, connection: AsyncConnection, options: Mapping[str, Any]
@@ -251,7 +251,7 @@ class SQLiteDialect(Dialect):
             # The driver's own transaction control would leave DDL outside, so BEGIN is sent below.
             connection = sqlite3.connect(
                 path,
-                timeout=self.patience_seconds,
+                timeout=self.lock_timeout_seconds,
                 isolation_level=None,
                 cached_statements=CACHED_STATEMENTS,
                 factory=FileConnection,
@@ -276,7 +276,7 @@ class SQLiteDialect(Dialect):
         return {
             "pool_size": size,
             "max_overflow": 0,
-            "pool_timeout": self.patience_seconds,
+            "pool_timeout": self.lock_timeout_seconds,
             # Who calls one after the other gets the same connection, which has parsed its queries.
             "pool_use_lifo": True,
         }
@@ -335,14 +335,14 @@ class SQLiteDialect(Dialect):
     async def carry_out(self, connection: AsyncConnection, step: Awaitable[Result]) -> Result:
         # SQLAlchemy drops a connection in the midst of which it is cancelled, and with it the whole
         # database in memory; and the statement's thread knows nothing of asyncio's cancellation.
-        return await to_the_end(step, interrupt=partial(_interrupt, connection))
+        return await run_to_completion(step, interrupt=partial(_interrupt, connection))
 
     @contextmanager
     def migration_transaction(self, connection: Connection) -> Iterator[None]:
         # Rebuilding a table drops it, which would cascade to the rows that refer to it; and the
         # pragma is ignored inside a transaction. https://www.sqlite.org/lang_altertable.html
         _outside_transaction(connection, "PRAGMA foreign_keys=OFF")
-        _wait_for_others(connection, self.migration_patience_seconds)
+        _wait_for_others(connection, self.migration_lock_timeout_seconds)
         held = False
         try:
             connection.execution_options(**{BEGIN_OPTION: "IMMEDIATE"})
@@ -359,9 +359,9 @@ class SQLiteDialect(Dialect):
         except DBAPIError as error:
             if held or self.diagnose(error) is not LOCKED:
                 raise
-            raise held_too_long(self.migration_patience_seconds) from None
+            raise held_too_long(self.migration_lock_timeout_seconds) from None
         finally:
-            _wait_for_others(connection, self.patience_seconds)
+            _wait_for_others(connection, self.lock_timeout_seconds)
             _outside_transaction(connection, "PRAGMA foreign_keys=ON")
 
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
@@ -421,14 +421,16 @@ class SQLiteDialect(Dialect):
                 raise
             mode = WAL
         finally:
-            await connection.execute(f"PRAGMA busy_timeout={round(self.patience_seconds * 1000)}")
+            await connection.execute(
+                f"PRAGMA busy_timeout={round(self.lock_timeout_seconds * 1000)}"
+            )
         if mode == WAL:
             logger.warning("the file stays in WAL mode, since another connection has it open")
 
     async def _enter_wal_mode(self, connection: ThreadConnection) -> None:
         """Switch the file to WAL, waiting for others, as the busy timeout does not apply to it."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.patience_seconds
+        deadline = loop.time() + self.lock_timeout_seconds
         while True:
             try:
                 mode = await _journal_mode(connection, "=WAL")

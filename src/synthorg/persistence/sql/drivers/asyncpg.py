@@ -61,7 +61,7 @@ class AsyncpgDriver(ServerDriver):
 
     async def _send_arrays(self, statement: DriverStatement, rows: Sequence[Sequence[Any]]) -> bool:
         """Write rows by one run of a statement for many, and tell whether there is one."""
-        at_once = statement.of_rows(rows)
+        at_once = statement.batched(rows)
         if at_once is not None:
             await self.send(Call(*at_once))
         return at_once is not None

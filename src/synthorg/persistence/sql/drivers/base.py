@@ -34,8 +34,8 @@ class DriverStatement(Protocol):
         ...
 
     @property
-    def key_place(self) -> int | None:
-        """The place in its row of the key that is its only value, for `among`.
+    def key_index(self) -> int | None:
+        """The place in its row of the key that is its only value, for `by_keys`.
 
         None unless it reads at most one row by a key of one column.
         """
@@ -56,18 +56,18 @@ class DriverStatement(Protocol):
         """Whether it writes one new or replaced row, so that its row count says nothing."""
         ...
 
-    def among(self, keys: Sequence[Any]) -> tuple["DriverStatement", Sequence[Any]]:
+    def by_keys(self, keys: Sequence[Any]) -> tuple["DriverStatement", Sequence[Any]]:
         """Find the statement that reads the rows with any of these keys, in any order.
 
         Args:
-            keys: The keys, where `key_place` is not None.
+            keys: The keys, where `key_index` is not None.
 
         Returns:
             The statement and its values by position.
         """
         ...
 
-    def of_rows(
+    def batched(
         self, rows: Sequence[Sequence[Any]]
     ) -> "tuple[DriverStatement, Sequence[Sequence[Any]]] | None":
         """Find the statement that does the same with several rows, in their order.
@@ -90,7 +90,7 @@ class DriverStatement(Protocol):
         ...
 
 
-class Express(ABC):
+class DriverPool(ABC):
     """Runs statements past SQLAlchemy, on connections of an engine of its own."""
 
     @abstractmethod
@@ -154,11 +154,11 @@ class DriverTransaction(ABC):
     async def fetch(
         self, statement: DriverStatement, values: Sequence[Any]
     ) -> Sequence[Sequence[Any]]:
-        """Run a statement that reads, as `Express` does."""
+        """Run a statement that reads, as `DriverPool` does."""
 
     @abstractmethod
     async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
-        """Run a statement that writes, as `Express` does; a failure leaves the transaction."""
+        """Run a statement that writes, as `DriverPool` does; a failure leaves the transaction."""
 
     @abstractmethod
     async def execute_many(
@@ -168,7 +168,7 @@ class DriverTransaction(ABC):
 
         Args:
             statement: The statement.
-            values: The values of each execution by position, taken when it is their turn.
+            values: The values of each execution by position, taken one after the other.
 
         Raises:
             Exception: What the driver, or making the values, raised; the transaction is left as it
@@ -176,15 +176,15 @@ class DriverTransaction(ABC):
         """
 
     @abstractmethod
-    async def begin_part(self) -> None:
-        """Begin a part (a savepoint), inside the innermost one that is open."""
+    async def begin_savepoint(self) -> None:
+        """Set a savepoint, inside the innermost one that is open."""
 
     @abstractmethod
-    async def end_part(self, *, undo: bool) -> None:
-        """End the innermost part.
+    async def end_savepoint(self, *, undo: bool) -> None:
+        """Release the innermost savepoint.
 
         Args:
-            undo: Whether what was done in it is undone.
+            undo: Whether to roll back to it first.
         """
 
     @abstractmethod

@@ -1,7 +1,6 @@
-"""Lanes: connections that are kept, each running all calls that wait for it at once.
+"""Batching: calls that wait for a connection share a trip to the driver and, to write, a commit.
 
-Calls that come while every lane is busy share the next one that becomes free, and with it one
-trip to the driver and, if they write, one commit.
+The latter is known as group commit.
 """
 
 import asyncio
@@ -33,7 +32,7 @@ class Call(NamedTuple):
 Waiting = tuple[Call, asyncio.Future[Outcome]]
 
 
-class Lane(Protocol):
+class BatchingConnection(Protocol):
     """A connection that runs calls, and is fit for the next ones whatever became of these."""
 
     async def run_one(self, call: Call) -> Outcome:
@@ -65,23 +64,23 @@ class Lane(Protocol):
         ...
 
 
-class Lanes:
-    """Hands calls to whichever lane is free.
+class Batcher:
+    """Hands calls to whichever connection is free, in batches when none was.
 
     Args:
-        lanes: The lanes.
+        connections: The connections, which this alone uses.
     """
 
-    def __init__(self, lanes: Sequence[Lane]) -> None:
-        self._lanes = lanes
-        self._idle = list(lanes)
+    def __init__(self, connections: Sequence[BatchingConnection]) -> None:
+        self._connections = connections
+        self._idle = list(connections)
         self._waiting: deque[Waiting] = deque()
         self._services: set[asyncio.Task[None]] = set()
         self._closing = False
         self._freed = asyncio.Event()
 
     async def run(self, call: Call) -> Outcome:
-        """Run a call as soon as a lane is free.
+        """Run a call as soon as a connection is free.
 
         Args:
             call: The call.
@@ -90,17 +89,17 @@ class Lanes:
             Its rows or its row count.
 
         Raises:
-            PersistenceConnectionError: If the lanes are closed before it began.
+            PersistenceConnectionError: If they are closed before it began.
             Exception: What the driver raised.
         """
         if self._closing:
             raise PersistenceConnectionError(DISCONNECTED)
         if self._idle:
-            lane = self._idle.pop()
+            connection = self._idle.pop()
             try:
-                return await lane.run_one(call)
+                return await connection.run_one(call)
             finally:
-                self._free(lane)
+                self._free(connection)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((call, future))
         outcome = await future
@@ -115,29 +114,29 @@ class Lanes:
             _, future = self._waiting.popleft()
             if not future.done():
                 future.set_result(PersistenceConnectionError(DISCONNECTED))
-        while len(self._idle) < len(self._lanes):
+        while len(self._idle) < len(self._connections):
             self._freed.clear()
             await self._freed.wait()
 
-    def _free(self, lane: Lane) -> None:
+    def _free(self, connection: BatchingConnection) -> None:
         if self._waiting:
             # A task of its own: no caller's cancellation may end a trip that others share.
-            service = asyncio.get_running_loop().create_task(self._serve(lane))
+            service = asyncio.get_running_loop().create_task(self._serve(connection))
             self._services.add(service)  # the loop itself would not keep it
             service.add_done_callback(self._services.discard)
         else:
-            self._idle.append(lane)
+            self._idle.append(connection)
             self._freed.set()
 
-    async def _serve(self, lane: Lane) -> None:
+    async def _serve(self, connection: BatchingConnection) -> None:
         """Run whatever waits, until nothing does."""
         try:
             while batch := self._next_batch():
-                await _run_together(lane, batch)
+                await _run_together(connection, batch)
                 # Whom that answered may come back at once, and shall not miss the next trip.
                 await asyncio.sleep(0)
         finally:
-            self._free(lane)
+            self._free(connection)
 
     def _next_batch(self) -> list[Waiting]:
         batch: list[Waiting] = []
@@ -151,10 +150,10 @@ class Lanes:
         return batch
 
 
-async def _run_together(lane: Lane, batch: Sequence[Waiting]) -> None:
+async def _run_together(connection: BatchingConnection, batch: Sequence[Waiting]) -> None:
     outcomes: Sequence[Outcome] = ()
     try:
-        outcomes = await lane.run([call for call, _ in batch])
+        outcomes = await connection.run([call for call, _ in batch])
     except Exception as error:  # noqa: BLE001 (it goes to the callers)
         outcomes = [error] * len(batch)
     finally:

@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 SECONDS_BETWEEN_INTERRUPTS: Final = 0.02
 
 
-async def to_the_end(
+async def run_to_completion(
     step: Awaitable[Result], interrupt: Callable[[], Awaitable[None]] | None = None
 ) -> Result:
     """Await a step that must not be left half done, also when the caller is cancelled meanwhile.

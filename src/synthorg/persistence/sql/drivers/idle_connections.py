@@ -12,8 +12,8 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from synthorg.persistence.sql.drivers.answer_timeout import FAREWELL_SECONDS, AnswerTimeout, hang_up
 from synthorg.persistence.sql.drivers.server_policy import ServerPolicy
-from synthorg.persistence.sql.drivers.silence import FAREWELL_SECONDS, Patience, hang_up
 
 IDLE_SECONDS: Final = 0.005
 """How long a connection may have been idle without being asked whether it is still alive: a loop
@@ -63,12 +63,12 @@ def look_after(
         if last_used is None or time.monotonic() - last_used < IDLE_SECONDS:
             return
         try:
-            connection.run_async(patient_ping)
+            connection.run_async(ping_in_time)
         except lost as error:
             raise InvalidatePoolError from error
 
-    async def patient_ping(connection: Any) -> None:
-        with Patience(connection, seconds):
+    async def ping_in_time(connection: Any) -> None:
+        with AnswerTimeout(connection, seconds):
             await ping(connection)
 
     def closing(connection: AdaptedConnection, _entry: ConnectionPoolEntry) -> None:

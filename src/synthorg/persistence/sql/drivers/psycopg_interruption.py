@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from synthorg.persistence.sql.drivers.silence import driver_connection, hang_up
+from synthorg.persistence.sql.drivers.answer_timeout import driver_connection, hang_up
 
 REQUEST_SECONDS: Final = 0.5
 PATIENCE_SECONDS: Final = 1.0

@@ -9,24 +9,24 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from synthorg.persistence.sql.drivers.base import DriverStatement, Express, NotWritten
-from synthorg.persistence.sql.drivers.batching import Call, Lanes, Outcome
-from synthorg.persistence.sql.drivers.cancellation import to_the_end
+from synthorg.persistence.sql.drivers.answer_timeout import AnswerTimeout
+from synthorg.persistence.sql.drivers.base import DriverPool, DriverStatement, NotWritten
+from synthorg.persistence.sql.drivers.batching import Batcher, Call, Outcome
+from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import Fault
 from synthorg.persistence.sql.drivers.idle_connections import IDLE_SECONDS
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.server_policy import ServerPolicy
-from synthorg.persistence.sql.drivers.silence import Patience
 
 SMALLEST_POOL: Final = 4
 """Below this, kept connections would leave too few for transactions."""
 
-LOCK_PATIENCE_MILLISECONDS: Final = 100
+LOCK_TIMEOUT_MILLISECONDS: Final = 100
 """How long a kept connection waits for a row: others wait behind it. Who fails for that is run
 again on a connection of its own, which may wait for long."""
 
 
-def lanes_of(pool_size: int) -> int:
+def kept_connections(pool_size: int) -> int:
     """Divide a pool: how many of its connections are kept for the fast route.
 
     Args:
@@ -35,45 +35,45 @@ def lanes_of(pool_size: int) -> int:
     return pool_size // 2 + 1 if pool_size >= SMALLEST_POOL else 0
 
 
-class ServerExpress(Express):
+class ServerPool(DriverPool):
     """Prepared statements on a server: one connection writes, one reads rows, the rest lists.
 
     Args:
-        lanes: The lanes, in this order.
+        connections: The connections, in this order.
         engine: The engine of their connections.
     """
 
-    def __init__(self, lanes: Sequence["ServerLane"], engine: AsyncEngine) -> None:
-        self._all = lanes
+    def __init__(self, connections: Sequence["ServerConnection"], engine: AsyncEngine) -> None:
+        self._all = connections
         self._engine = engine
-        self._writes = Lanes(lanes[:1])
-        self._rows = Lanes(lanes[1:2])
-        self._lists = Lanes(lanes[2:])
+        self._writes = Batcher(connections[:1])
+        self._rows = Batcher(connections[1:2])
+        self._lists = Batcher(connections[2:])
 
     async def open(self) -> None:
-        """Do nothing, since each lane connects when it is first used."""
+        """Do nothing, since each connects when it is first used."""
 
     async def close(self) -> None:
-        """Close the connections, as `Express` says."""
-        for lanes in (self._writes, self._rows, self._lists):
-            await lanes.finish()
-        await asyncio.gather(*[lane.close() for lane in self._all])
+        """Close the connections, as `DriverPool` says."""
+        for batcher in (self._writes, self._rows, self._lists):
+            await batcher.finish()
+        await asyncio.gather(*[connection.close() for connection in self._all])
         await self._engine.dispose()
 
     async def fetch(
         self, statement: DriverStatement, values: Sequence[Any]
     ) -> Sequence[Sequence[Any]]:
-        """Run a statement that reads, as `Express` says."""
-        lanes = self._lists if statement.scans else self._rows
-        return statement.decode(await lanes.run(Call(statement, values)))
+        """Run a statement that reads, as `DriverPool` says."""
+        batcher = self._lists if statement.scans else self._rows
+        return statement.decode(await batcher.run(Call(statement, values)))
 
     async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
-        """Run a statement that writes, as `Express` says."""
+        """Run a statement that writes, as `DriverPool` says."""
         row_count: int = await self._writes.run(Call(statement, values))
         return row_count
 
 
-class ServerLane:
+class ServerConnection:
     """One kept connection, replaced when it is lost or old.
 
     Args:
@@ -104,7 +104,7 @@ class ServerLane:
         self._born = self._used = 0.0
 
     async def run_one(self, call: Call) -> Outcome:
-        """Run a call, as `Lane` says."""
+        """Run a call, as `BatchingConnection` says."""
         driver = await self._connected(may_be_lost=call.statement.repeatable)
         outcome = await self._outcome(driver, call)
         if isinstance(outcome, Exception):
@@ -112,7 +112,7 @@ class ServerLane:
         return outcome
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
-        """Run calls, as `Lane` says."""
+        """Run calls, as `BatchingConnection` says."""
         may_be_lost = all(call.statement.repeatable for call in calls)
         driver = await self._connected(may_be_lost=may_be_lost)
         outcomes: list[Outcome] = [None] * len(calls)
@@ -129,10 +129,10 @@ class ServerLane:
     async def _together(
         self, driver: ServerDriver, statement: DriverStatement, calls: Sequence[Call]
     ) -> Sequence[Outcome]:
-        if len(calls) > 1 and (statement.inserts or statement.key_place is not None):
+        if len(calls) > 1 and (statement.inserts or statement.key_index is not None):
             values = [call.values for call in calls]
             try:
-                with self._patience(driver):
+                with self._answer_timeout(driver):
                     if statement.inserts:
                         await driver.send_together(statement, values)
                         return [1] * len(calls)
@@ -147,14 +147,14 @@ class ServerLane:
         self, driver: ServerDriver, statement: DriverStatement, keys: Sequence[Any]
     ) -> Sequence[Outcome]:
         """Read the rows of several keys by one statement."""
-        place = statement.key_place
-        rows = await driver.send(Call(*statement.among(keys)))
+        place = statement.key_index
+        rows = await driver.send(Call(*statement.by_keys(keys)))
         found = {row[place]: [row] for row in rows}
         return [found.get(key, []) for key in keys]
 
     async def _outcome(self, driver: ServerDriver, call: Call) -> Outcome:
         try:
-            with self._patience(driver):
+            with self._answer_timeout(driver):
                 outcome = await driver.send(call)
         except Exception as error:  # noqa: BLE001 (it is the outcome)
             self._is_lost_by(error)
@@ -184,7 +184,7 @@ class ServerLane:
             if may_be_lost or now - self._used < IDLE_SECONDS:
                 return driver
             with suppress(*self._errors):  # then the connection is replaced
-                with self._patience(driver):
+                with self._answer_timeout(driver):
                     await driver.ping()
                 return driver
         try:
@@ -196,14 +196,14 @@ class ServerLane:
         is_young = now - self._born < self._longest_life_seconds
         return is_young and self._born >= self._policy.fit_since and not driver.is_lost()
 
-    def _patience(self, driver: ServerDriver) -> Patience:
-        return Patience(driver.connection, self._policy.longest_answer_seconds)
+    def _answer_timeout(self, driver: ServerDriver) -> AnswerTimeout:
+        return AnswerTimeout(driver.connection, self._policy.answer_timeout_seconds)
 
     async def _let_go(self) -> None:
         held, self._held, self._driver = self._held, None, None
         if held is not None:
-            await to_the_end(held.invalidate())
-            await to_the_end(held.close())
+            await run_to_completion(held.invalidate())
+            await run_to_completion(held.close())
 
     async def _reconnect(self) -> ServerDriver:
         await self._let_go()

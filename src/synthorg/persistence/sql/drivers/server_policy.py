@@ -19,7 +19,7 @@ class ServerPolicy(Protocol):
         ...
 
     @property
-    def longest_answer_seconds(self) -> float | None:
+    def answer_timeout_seconds(self) -> float | None:
         """How long to wait for the answer to one statement; None for any time."""
         ...
 

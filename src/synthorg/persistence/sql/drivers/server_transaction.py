@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from synthorg.persistence.sql.drivers.answer_timeout import AnswerTimeout
 from synthorg.persistence.sql.drivers.base import DriverStatement, DriverTransaction
 from synthorg.persistence.sql.drivers.batching import Call
-from synthorg.persistence.sql.drivers.cancellation import Result, to_the_end
+from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
 from synthorg.persistence.sql.drivers.faults import FATAL
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.server_policy import ServerPolicy
-from synthorg.persistence.sql.drivers.silence import Patience
 
 SET_MARK: Final = "SAVEPOINT step"
 DROP_MARK: Final = "RELEASE SAVEPOINT step"
@@ -43,7 +43,7 @@ class ServerTransaction(DriverTransaction):
         self.connection = connection
         self._driver = driver
         self._diagnose = policy.diagnose
-        self._longest_answer_seconds = policy.longest_answer_seconds
+        self._answer_timeout_seconds = policy.answer_timeout_seconds
         self._errors: tuple[type[Exception], ...] = (*policy.driver_errors, OSError)
         self._marks_every_write = policy.failure_ends_transaction
         self._begin = begin
@@ -53,7 +53,7 @@ class ServerTransaction(DriverTransaction):
         self._marked = False
         self._wrote = False
         """Whether anything may have been written since the mark."""
-        self._parts = 0
+        self._savepoints = 0
 
     async def fetch(
         self, statement: DriverStatement, values: Sequence[Any]
@@ -84,15 +84,17 @@ class ServerTransaction(DriverTransaction):
         async with self._undone_if_it_fails():
             await self._step(self._driver.send_many(statement, values))
 
-    async def begin_part(self) -> None:
-        """Begin a part, as `DriverTransaction` says."""
-        await self._cross(*[DROP_MARK] * self._marked, f"SAVEPOINT part_{self._parts + 1}")
-        self._parts += 1
+    async def begin_savepoint(self) -> None:
+        """Set a savepoint, as `DriverTransaction` says."""
+        await self._cross(
+            *[DROP_MARK] * self._marked, f"SAVEPOINT savepoint_{self._savepoints + 1}"
+        )
+        self._savepoints += 1
 
-    async def end_part(self, *, undo: bool) -> None:
-        """End the innermost part, as `DriverTransaction` says."""
-        name = f"part_{self._parts}"
-        self._parts -= 1
+    async def end_savepoint(self, *, undo: bool) -> None:
+        """Release the innermost savepoint, as `DriverTransaction` says."""
+        name = f"savepoint_{self._savepoints}"
+        self._savepoints -= 1
         # The mark is inside, and ends with it.
         await self._cross(*[f"ROLLBACK TO SAVEPOINT {name}"] * undo, f"RELEASE SAVEPOINT {name}")
 
@@ -111,14 +113,14 @@ class ServerTransaction(DriverTransaction):
         """Undo all, as `DriverTransaction` says."""
         if self._begun:
             self._begun = False
-            await to_the_end(self._undo())
+            await run_to_completion(self._undo())
 
     async def _undo(self) -> None:
         undone = False
         try:
             if not self._cut_off:
                 # The server undoes what has lost its connection.
-                with suppress(*self._errors), self._patience():
+                with suppress(*self._errors), self._answer_timeout():
                     await self._driver.run("ROLLBACK")
                     undone = True
         finally:
@@ -143,7 +145,7 @@ class ServerTransaction(DriverTransaction):
             self._marked, self._wrote = True, False
 
     async def _cross(self, *statements: str) -> None:
-        """Begin or end a part, which the mark must not outlive."""
+        """Set or release a savepoint, which the mark must not outlive."""
         await self._control(*statements, *[SET_MARK] * self._marks_every_write)
         self._marked, self._wrote = self._marks_every_write, False
 
@@ -154,13 +156,13 @@ class ServerTransaction(DriverTransaction):
         if statements:
             await self._step(self._driver.run(*statements))
 
-    def _patience(self) -> Patience:
-        return Patience(self._driver.connection, self._longest_answer_seconds)
+    def _answer_timeout(self) -> AnswerTimeout:
+        return AnswerTimeout(self._driver.connection, self._answer_timeout_seconds)
 
     async def _step(self, step: Awaitable[Result]) -> Result:
         self._cut_off = True
         try:
-            with self._patience():
+            with self._answer_timeout():
                 result = await step
         except self._errors:
             self._cut_off = False

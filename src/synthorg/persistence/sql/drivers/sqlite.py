@@ -11,14 +11,22 @@ import aiosqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from synthorg.persistence.sql.drivers.base import DriverStatement, DriverTransaction, Express, ended
-from synthorg.persistence.sql.drivers.batching import Call, Lanes, Outcome
-from synthorg.persistence.sql.drivers.cancellation import SECONDS_BETWEEN_INTERRUPTS, to_the_end
+from synthorg.persistence.sql.drivers.base import (
+    DriverPool,
+    DriverStatement,
+    DriverTransaction,
+    ended,
+)
+from synthorg.persistence.sql.drivers.batching import Batcher, Call, Outcome
+from synthorg.persistence.sql.drivers.cancellation import (
+    SECONDS_BETWEEN_INTERRUPTS,
+    run_to_completion,
+)
 from synthorg.persistence.sql.drivers.sqlite_place import FileConnection, FileMovedError
-from synthorg.persistence.sql.drivers.write_lock import Turns
+from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
-SCAN_LANES: Final = 3
-LANES: Final = 2 + SCAN_LANES
+LIST_CONNECTIONS: Final = 3
+KEPT_CONNECTIONS: Final = 2 + LIST_CONNECTIONS
 """One connection that writes, one for single rows, and some for lists, which take longer."""
 
 Result = TypeVar("Result")
@@ -57,7 +65,7 @@ class ThreadConnection(aiosqlite.Connection):
         try:
             result: Result = await self._execute(function, self._connection, *arguments)
         except asyncio.CancelledError:
-            await to_the_end(self._finish(stop=stop))
+            await run_to_completion(self._finish(stop=stop))
             raise
         return result
 
@@ -135,33 +143,33 @@ async def thread_of(connection: AsyncConnection) -> ThreadConnection:
     return driver
 
 
-class SQLiteExpress(Express):
+class SQLitePool(DriverPool):
     """Prepared statements on the threads of a file database's connections.
 
     Args:
         engine: An engine for these connections alone, which makes `ThreadConnection`s.
-        turns: Who may write now.
+        write_lock: The lock of those that write.
     """
 
-    def __init__(self, engine: AsyncEngine, turns: Turns) -> None:
+    def __init__(self, engine: AsyncEngine, write_lock: WriteLock) -> None:
         self._engine = engine
-        self._turns = turns
+        self._write_lock = write_lock
         self._connections: list[AsyncConnection] = []
-        self._all_lanes: tuple[Lanes, ...] = ()
+        self._batchers: tuple[Batcher, ...] = ()
 
     async def open(self) -> None:
-        """Connect, as `Express` says."""
-        write, row, *lists = [await self._connect() for _ in range(LANES)]
+        """Connect, as `DriverPool` says."""
+        write, row, *lists = [await self._connect() for _ in range(KEPT_CONNECTIONS)]
         self._writer = write
-        self._writes = Lanes([WriteLane(write, self._turns)])
-        self._rows = Lanes([ReadLane(row)])
-        self._lists = Lanes([ReadLane(connection) for connection in lists])
-        self._all_lanes = (self._writes, self._rows, self._lists)
+        self._writes = Batcher([WriteConnection(write, self._write_lock)])
+        self._rows = Batcher([ReadConnection(row)])
+        self._lists = Batcher([ReadConnection(connection) for connection in lists])
+        self._batchers = (self._writes, self._rows, self._lists)
 
     async def close(self) -> None:
-        """Close the connections, as `Express` says."""
-        for lanes in self._all_lanes:
-            await lanes.finish()
+        """Close the connections, as `DriverPool` says."""
+        for batcher in self._batchers:
+            await batcher.finish()
         for connection in self._connections:
             await (await thread_of(connection)).interrupt()  # of a unit that takes too long
         for connection in self._connections:
@@ -171,29 +179,29 @@ class SQLiteExpress(Express):
     async def fetch(
         self, statement: DriverStatement, values: Sequence[Any]
     ) -> Sequence[Sequence[Any]]:
-        """Run a statement that reads, as `Express` says."""
-        lanes = self._lists if statement.scans else self._rows
-        return statement.decode(await lanes.run(Call(statement, values)))
+        """Run a statement that reads, as `DriverPool` says."""
+        batcher = self._lists if statement.scans else self._rows
+        return statement.decode(await batcher.run(Call(statement, values)))
 
     async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
-        """Run a statement that writes, as `Express` says."""
-        await self._turns.wait_for_own()  # before others wait behind it
+        """Run a statement that writes, as `DriverPool` says."""
+        await self._write_lock.wait_for_own()  # before others wait behind it
         row_count: int = await self._writes.run(Call(statement, values))
         return row_count
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[DriverTransaction]:
-        """Begin a transaction, as `Express` says."""
+        """Begin a transaction, as `DriverPool` says."""
         connection = self._connections[0]
         transaction = ThreadTransaction(connection, self._writer, "IMMEDIATE")
-        async with self._turns:
+        async with self._write_lock:
             try:
                 async with ended(transaction):
                     yield transaction
             finally:
                 if connection.in_transaction():  # in the eyes of SQLAlchemy, after own SQL
                     with suppress(SQLAlchemyError):
-                        await to_the_end(connection.rollback())
+                        await run_to_completion(connection.rollback())
 
     async def _connect(self) -> ThreadConnection:
         connection = await self._engine.connect()
@@ -215,7 +223,7 @@ class ThreadTransaction(DriverTransaction):
         self._connection = driver
         self._begin = f"BEGIN {mode}"
         self._begun = False
-        self._parts = 0
+        self._savepoints = 0
 
     async def fetch(
         self, statement: DriverStatement, values: Sequence[Any]
@@ -233,15 +241,15 @@ class ThreadTransaction(DriverTransaction):
         """Run a statement many times, as `DriverTransaction` says."""
         await self._step(_write_many, statement, values)
 
-    async def begin_part(self) -> None:
-        """Begin a part, as `DriverTransaction` says."""
-        await self._step(_run, f"SAVEPOINT part_{self._parts + 1}")
-        self._parts += 1
+    async def begin_savepoint(self) -> None:
+        """Set a savepoint, as `DriverTransaction` says."""
+        await self._step(_run, f"SAVEPOINT savepoint_{self._savepoints + 1}")
+        self._savepoints += 1
 
-    async def end_part(self, *, undo: bool) -> None:
-        """End the innermost part, as `DriverTransaction` says."""
-        name = f"part_{self._parts}"
-        self._parts -= 1
+    async def end_savepoint(self, *, undo: bool) -> None:
+        """Release the innermost savepoint, as `DriverTransaction` says."""
+        name = f"savepoint_{self._savepoints}"
+        self._savepoints -= 1
         await self._step(_run, *[f"ROLLBACK TO {name}"] * undo, f"RELEASE {name}")
 
     async def commit(self) -> None:
@@ -262,7 +270,7 @@ class ThreadTransaction(DriverTransaction):
         return await self._connection.run(_first, self._begin, function, *arguments, stop=True)
 
 
-class ReadLane:
+class ReadConnection:
     """Runs queries one after the other in one trip.
 
     Args:
@@ -273,34 +281,34 @@ class ReadLane:
         self._connection = connection
 
     async def run_one(self, call: Call) -> Outcome:
-        """Run a query, as `Lane` says."""
+        """Run a query, as `BatchingConnection` says."""
         return await self._connection.run(_read_there, _read, call, stop=True)
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
-        """Run queries, as `Lane` says."""
+        """Run queries, as `BatchingConnection` says."""
         return await self._connection.run(_read_there, _each, _read, calls, stop=True)
 
 
-class WriteLane:
+class WriteConnection:
     """Runs writes in one transaction and one commit; each still fails alone.
 
     Args:
         connection: The connection, which this alone uses.
-        turns: Who may write now.
+        write_lock: The lock of those that write.
     """
 
-    def __init__(self, connection: ThreadConnection, turns: Turns) -> None:
+    def __init__(self, connection: ThreadConnection, write_lock: WriteLock) -> None:
         self._connection = connection
-        self._turns = turns
+        self._write_lock = write_lock
 
     async def run_one(self, call: Call) -> Outcome:
-        """Run a write, as `Lane` says."""
-        async with self._turns:
+        """Run a write, as `BatchingConnection` says."""
+        async with self._write_lock:
             return await self._connection.run(_write_durably, call)
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
-        """Run writes, as `Lane` says."""
-        async with self._turns:
+        """Run writes, as `BatchingConnection` says."""
+        async with self._write_lock:
             if len(calls) > 1:
                 with suppress(sqlite3.Error):
                     return await self._connection.run(_write_together, calls)

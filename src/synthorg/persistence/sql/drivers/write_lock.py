@@ -1,4 +1,4 @@
-"""Turns: who may run a transaction now, on databases that cannot run any number at once."""
+"""A fair write lock, for databases that cannot run any number of transactions at once."""
 
 import asyncio
 from collections import deque
@@ -31,19 +31,19 @@ STANDSTILL_SECONDS: Final = 1.0
 in that: it may be over soon, or be waiting for the task."""
 
 
-class Hold:
+class OpenTransaction:
     """A transaction that the program has open.
 
     The task that began it knows of it, and so do the tasks that this one starts meanwhile.
 
     Args:
-        turns: The turns of its database.
+        write_lock: The lock of its database.
         reason: What to tell a call that would wait for it.
-        blocks: Whether what needs a turn would wait until this has ended.
+        blocks: Whether what needs the lock would wait until this has ended.
     """
 
-    def __init__(self, turns: "Turns", reason: str, *, blocks: bool) -> None:
-        self.turns = turns
+    def __init__(self, write_lock: "WriteLock", reason: str, *, blocks: bool) -> None:
+        self.write_lock = write_lock
         self.reason = reason
         self.blocks = blocks
         self._steps_begun = self._steps_ended = 0
@@ -93,39 +93,41 @@ class Hold:
                 raise UsageError(reason)
 
 
-_known: ContextVar[tuple[Hold, ...]] = ContextVar("synthorg_open_transactions", default=())
+_known: ContextVar[tuple[OpenTransaction, ...]] = ContextVar(
+    "synthorg_open_transactions", default=()
+)
 
 
-class Turns:
-    """One turn at a time, first come first served.
+class WriteLock:
+    """One holder at a time, first come first served.
 
     SQLite itself makes writers wait by polling, which is slow and starves some; and transactions
     that share one connection would commit and roll back each other's work.
 
     Args:
-        patience_seconds: How long a single holder may keep all others waiting.
+        lock_timeout_seconds: How long a single holder may keep all others waiting.
     """
 
-    def __init__(self, patience_seconds: float) -> None:
-        self._patience_seconds = patience_seconds
+    def __init__(self, lock_timeout_seconds: float) -> None:
+        self._timeout_seconds = lock_timeout_seconds
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_taken = False
         self._taken = 0
         self._closed = False
 
     async def __aenter__(self) -> None:
-        """Take the turn, as `take` says."""
-        await self.take()
+        """Acquire it, as `acquire` says."""
+        await self.acquire()
 
     async def __aexit__(self, *_: object) -> None:
-        self.give_back()
+        self.release()
 
-    async def take(self) -> None:
-        """Wait for the turn and have it until it is given back.
+    async def acquire(self) -> None:
+        """Wait for the lock and hold it until it is released.
 
         Raises:
             UsageError: If the holder would wait for this call to end.
-            PersistenceConnectionError: If another holds it for too long, or these are closed.
+            PersistenceConnectionError: If another holds it for too long, or it is closed.
         """
         await self.wait_for_own()
         if self._closed:
@@ -135,8 +137,8 @@ class Turns:
         self._is_taken = True
         self._taken += 1
 
-    def give_back(self) -> None:
-        """Let the next one have the turn."""
+    def release(self) -> None:
+        """Let the next one have it."""
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
@@ -145,35 +147,35 @@ class Turns:
         self._is_taken = False
 
     def close(self) -> None:
-        """Refuse all who wait, and all who come; who has the turn keeps it."""
+        """Refuse all who wait, and all who come; who holds it keeps it."""
         self._closed = True
         for future in self._waiting:
             if not future.done():
                 future.set_exception(PersistenceConnectionError(DISCONNECTED))
 
-    def hold(self, reason: str, *, blocks: bool) -> Hold:
+    def note(self, reason: str, *, blocks: bool) -> OpenTransaction:
         """Let this task, and those it starts, know of a transaction until it is closed.
 
         Args:
             reason: What to tell a call that would wait for it.
-            blocks: Whether calls that need a turn would.
+            blocks: Whether calls that need the lock would.
         """
-        hold = Hold(self, reason, blocks=blocks)
-        _known.set((*(each for each in _known.get() if each.is_open), hold))
-        return hold
+        transaction = OpenTransaction(self, reason, blocks=blocks)
+        _known.set((*(each for each in _known.get() if each.is_open), transaction))
+        return transaction
 
     @contextmanager
-    def unit(self, *, blocks: bool) -> Iterator[Hold]:
+    def unit(self, *, blocks: bool) -> Iterator[OpenTransaction]:
         """Let this task, and those it starts, know of a unit of work.
 
         Args:
-            blocks: Whether calls that need a turn would wait for it.
+            blocks: Whether calls that need the lock would wait for it.
         """
-        hold = self.hold(WAITS_FOR_ITS_UNIT, blocks=blocks)
+        transaction = self.note(WAITS_FOR_ITS_UNIT, blocks=blocks)
         try:
-            yield hold
+            yield transaction
         finally:
-            hold.close()
+            transaction.close()
 
     async def wait_for_own(self) -> None:
         """Wait for what keeps this call waiting and may be waiting for it.
@@ -181,9 +183,9 @@ class Turns:
         Raises:
             UsageError: If it is, as far as can be seen.
         """
-        for hold in self._holds():
-            if hold.blocks:
-                await hold.end(hold.reason)
+        for transaction in self._own():
+            if transaction.blocks:
+                await transaction.end(transaction.reason)
 
     async def wait_for_own_unit(self, reason: str) -> None:
         """Wait for the unit of work inside which this was called, if any.
@@ -194,12 +196,12 @@ class Turns:
         Raises:
             UsageError: If it is, as far as can be seen.
         """
-        for hold in self._holds():
-            if hold.reason is WAITS_FOR_ITS_UNIT:
-                await hold.end(reason)
+        for transaction in self._own():
+            if transaction.reason is WAITS_FOR_ITS_UNIT:
+                await transaction.end(reason)
 
-    def _holds(self) -> Iterator[Hold]:
-        return (hold for hold in _known.get() if hold.is_open and hold.turns is self)
+    def _own(self) -> Iterator[OpenTransaction]:
+        return (each for each in _known.get() if each.is_open and each.write_lock is self)
 
     async def _wait(self) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -207,18 +209,18 @@ class Turns:
         try:
             while not future.done():
                 seen = self._taken
-                await asyncio.wait([future], timeout=self._patience_seconds)
+                await asyncio.wait([future], timeout=self._timeout_seconds)
                 if not future.done() and self._taken == seen:
                     future.set_exception(self._kept_too_long())
             future.result()
         except BaseException:
             if future.done() and not future.cancelled() and future.exception() is None:
-                self.give_back()  # it came with the cancellation
+                self.release()  # it came with the cancellation
             future.cancel()
             raise
 
     def _kept_too_long(self) -> PersistenceConnectionError:
         return PersistenceConnectionError(
             "another transaction of this process has kept the database to itself for "
-            f"{self._patience_seconds:g} s"
+            f"{self._timeout_seconds:g} s"
         )

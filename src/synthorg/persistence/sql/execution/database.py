@@ -15,11 +15,12 @@ from synthorg.persistence.errors import (
     PersistenceError,
 )
 from synthorg.persistence.sql.dialects.base import Dialect, Sharing
-from synthorg.persistence.sql.drivers.cancellation import to_the_end
+from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import Fault, lost
 from synthorg.persistence.sql.drivers.forks import keep_alive
-from synthorg.persistence.sql.drivers.single_connection import SingleConnectionPool, with_turn
-from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED, Turns
+from synthorg.persistence.sql.drivers.single_connection import SingleConnectionPool, holding_lock
+from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED, WriteLock
+from synthorg.persistence.sql.execution.affinity import Affinity
 from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
 from synthorg.persistence.sql.execution.failures import (
     failure_of,
@@ -27,7 +28,6 @@ from synthorg.persistence.sql.execution.failures import (
     transaction_failure,
     unknown_outcome,
 )
-from synthorg.persistence.sql.execution.home import Home
 from synthorg.persistence.sql.execution.own_sql import LIBRARY, watch
 from synthorg.persistence.sql.execution.ping import Question, ask
 from synthorg.persistence.sql.execution.preparation import FindSchemaProblem, Preparation
@@ -39,7 +39,7 @@ from synthorg.persistence.sql.execution.retrying import (
     run_again_if_unknown,
     run_again_on_conflict,
 )
-from synthorg.persistence.sql.execution.session import DirectSession, PublicSession, Session
+from synthorg.persistence.sql.execution.routes import FastRoute, PublicRoute, Route
 from synthorg.persistence.sql.execution.transaction import Transaction
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
 
@@ -84,9 +84,9 @@ class Database:
         self._reading = dialect.begin_options(write=False)
         self._writing = dialect.begin_options(write=True)
         self._preparation = Preparation(dialect, self.engine.dialect, find_schema_problem)
-        self._turns = Turns(dialect.patience_seconds)
-        self._express = dialect.express(self._turns)
-        self._home = Home()
+        self._write_lock = WriteLock(dialect.lock_timeout_seconds)
+        self._driver_pool = dialect.driver_pool(self._write_lock)
+        self._affinity = Affinity()
         self._closed = False
         self._in_use: set[AsyncConnection] = set()
         self._open: set[Transaction] = set()
@@ -94,10 +94,10 @@ class Database:
         keep_alive(self)
         pool = self.engine.sync_engine.pool
         if isinstance(pool, SingleConnectionPool):
-            pool.turns = self._turns
+            pool.write_lock = self._write_lock
         watch(
             self.engine,
-            self._turns,
+            self._write_lock,
             one_writer=dialect.sharing is Sharing.ONE_WRITER,
             readers_block=dialect.readers_block_writers,
         )
@@ -113,8 +113,8 @@ class Database:
             async with self._connection(self._reading, write=False) as connection:
                 await self.dialect.inspect_server(connection)
             await self.adjust_storage()
-            if self._express is not None:
-                await self._express.open()
+            if self._driver_pool is not None:
+                await self._driver_pool.open()
         except self._preparation.foreign_errors as error:
             reason = self._preparation.diagnose(error).reason
             cause = redacted(error)
@@ -131,28 +131,28 @@ class Database:
     @property
     def has_ended(self) -> bool:
         """Whether its connections belong to a parent process, or to an event loop that is over."""
-        return self._home.has_ended
+        return self._affinity.has_ended
 
     @property
     def is_here(self) -> bool:
         """Whether the caller is in the process and the event loop that opened it."""
-        return self._home.is_here
+        return self._affinity.is_here
 
-    def refuse_when_over(self) -> None:
+    def check_not_over(self) -> None:
         """Refuse what nobody in this process can do any more.
 
         Raises:
             UsageError: If its connections are a parent's, or its event loop has ended.
         """
-        self._home.refuse_when_over()
+        self._affinity.check_not_over()
 
-    def refuse_strangers(self) -> None:
+    def check_affinity(self) -> None:
         """Refuse to be used from elsewhere.
 
         Raises:
             UsageError: If the caller is in another process or event loop.
         """
-        self._home.refuse_strangers()
+        self._affinity.check_affinity()
 
     async def wait_for_own(self) -> None:
         """Wait for the transaction inside which this was called, before closing waits for it.
@@ -161,8 +161,8 @@ class Database:
             UsageError: If that is waiting for this call.
         """
         if self.is_here:
-            await self._turns.wait_for_own_unit(CLOSES_UNDER_ITSELF)
-            await self._turns.wait_for_own()
+            await self._write_lock.wait_for_own_unit(CLOSES_UNDER_ITSELF)
+            await self._write_lock.wait_for_own()
 
     async def adjust_storage(self) -> None:
         """Have the storage as configured, once the schema is this version's."""
@@ -181,29 +181,29 @@ class Database:
         Transactions under way may end in the time that others would wait for them; those that
         have not are cut off, and whatever is done in them fails.
         """
-        if not self._home.is_in_this_process:
+        if not self._affinity.is_in_this_process:
             return  # what is shared with the parent is left alone
-        if self._home.is_here:
+        if self._affinity.is_here:
             if not self._closed:
                 self._closed = True
-                await to_the_end(self._close())
-        elif self._home.loop.is_running():
-            await self._home.run(self.close())
+                await run_to_completion(self._close())
+        elif self._affinity.loop.is_running():
+            await self._affinity.run(self.close())
         else:
             self._closed = True
             await self.dialect.abandon()
 
     async def _close(self) -> None:
-        self._turns.close()
+        self._write_lock.close()
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.dialect.patience_seconds):
+            async with asyncio.timeout(self.dialect.lock_timeout_seconds):
                 while self._in_use or self._open:
                     self._ended.clear()
                     await self._ended.wait()
         for transaction in self._open:
             transaction.cut_off(PersistenceConnectionError(DISCONNECTED))
-        if self._express is not None:
-            await self._express.close()
+        if self._driver_pool is not None:
+            await self._driver_pool.close()
         for connection in list(self._in_use):
             with suppress(*self._preparation.foreign_errors):
                 await connection.invalidate()
@@ -220,40 +220,44 @@ class Database:
         Raises:
             Exception: If it gives none.
         """
-        self._refuse_strangers()
+        self._check_affinity()
         if self.dialect.sharing is Sharing.ONE:
             await self.dialect.ask_in_between()
             return
-        if self._express is not None:
+        if self._driver_pool is not None:
             with suppress(*self._preparation.foreign_errors):  # a kept connection may be lost
-                await self._express.fetch(Question(), ())
+                await self._driver_pool.fetch(Question(), ())
                 return
         await ask(self._own)
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
-        if self._express is None:
+        if self._driver_pool is None:
             return await self._alone(self._read, statement, parameters)
         prepared = self._preparation.prepared(statement)
         values = self._preparation.bound(prepared, parameters)
-        self._refuse_strangers()
+        self._check_affinity()
         try:
-            return await self._express.fetch(prepared, values)
+            return await self._driver_pool.fetch(prepared, values)
         except self._preparation.foreign_errors as error:
-            failure = Failure(self._preparation.diagnose(error), redacted(error), by_lane=True)
+            failure = Failure(
+                self._preparation.diagnose(error), redacted(error), on_kept_connection=True
+            )
         return await self._alone(self._read, statement, parameters, failure)
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Executor` says."""
-        if self._express is None:
+        if self._driver_pool is None:
             return await self._alone(self._write, statement, parameters)
         prepared = self._preparation.prepared(statement)
         values = self._preparation.bound(prepared, parameters)
-        self._refuse_strangers()
+        self._check_affinity()
         try:
-            return await self._express.execute(prepared, values)
+            return await self._driver_pool.execute(prepared, values)
         except self._preparation.foreign_errors as error:
-            failure = Failure(self._preparation.diagnose(error), redacted(error), by_lane=True)
+            failure = Failure(
+                self._preparation.diagnose(error), redacted(error), on_kept_connection=True
+            )
         return await self._alone(self._write, statement, parameters, failure)
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
@@ -308,18 +312,20 @@ class Database:
         """
         callers_error: BaseException | None = None
         try:
-            async with self._session(options, write=not read_only) as session:
+            async with self._route(options, write=not read_only) as route:
                 transaction = Transaction(
-                    session,
+                    route,
                     self._preparation,
                     self._explained,
-                    self._home.refuse_strangers,
+                    self._affinity.check_affinity,
                     read_only=read_only,
                 )
                 self._open.add(transaction)
                 try:
-                    with self._turns.unit(blocks=self._keeps_waiting(read_only=read_only)) as hold:
-                        transaction.step = hold.step
+                    with self._write_lock.unit(
+                        blocks=self._keeps_waiting(read_only=read_only)
+                    ) as noted:
+                        transaction.step = noted.step
                         yield transaction
                 except BaseException as error:
                     callers_error = error
@@ -328,8 +334,8 @@ class Database:
                     transaction.end()
                     self._open.discard(transaction)
                     self._ended.set()
-                if transaction.doom is not None:
-                    raise transaction.doom
+                if transaction.fatal_error is not None:
+                    raise transaction.fatal_error
         except self._preparation.foreign_errors as error:
             if error is callers_error:
                 raise
@@ -340,22 +346,22 @@ class Database:
         raise transaction_failure(diagnosis) from cause
 
     @asynccontextmanager
-    async def _session(self, options: Options, *, write: bool) -> AsyncIterator[Session]:
+    async def _route(self, options: Options, *, write: bool) -> AsyncIterator[Route]:
         """Give a connection in a transaction, by the fastest way there is."""
-        self._refuse_strangers()
-        kept = self._express.transaction() if write and self._express is not None else None
+        self._check_affinity()
+        kept = self._driver_pool.transaction() if write and self._driver_pool is not None else None
         if kept is not None:
             async with kept as driver_transaction:
-                yield DirectSession(driver_transaction, self._preparation)
+                yield FastRoute(driver_transaction, self._preparation)
             return
         async with self._held(write=write) as connection:
             direct = await self.dialect.direct(connection, options)
             if direct is None:
                 async with self._begun(connection, options, write=write):
-                    yield PublicSession(connection, self._preparation)
+                    yield PublicRoute(connection, self._preparation)
                 return
             try:
-                yield DirectSession(direct, self._preparation)
+                yield FastRoute(direct, self._preparation)
             except BaseException:
                 await direct.rollback()
                 raise
@@ -364,9 +370,9 @@ class Database:
     @asynccontextmanager
     async def migration_connection(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection with no transaction begun, while nobody else changes data."""
-        self._refuse_strangers()
-        await self._turns.wait_for_own_unit(MIGRATES_UNDER_ITSELF)
-        async with self._turn(write=True), self._checked_out() as connection:
+        self._check_affinity()
+        await self._write_lock.wait_for_own_unit(MIGRATES_UNDER_ITSELF)
+        async with self._locked(write=True), self._checked_out() as connection:
             yield connection
 
     async def _read(self, statement: Statement, parameters: Parameters) -> Rows:
@@ -398,11 +404,11 @@ class Database:
             parameters: Its parameters.
             failure: What came of a first attempt, on the fast route.
         """
-        self._refuse_strangers()
+        self._check_affinity()
         policy = RetryPolicy(
             statement,
             self.dialect.duplicate_may_pass,
-            asyncio.get_running_loop().time() + self.dialect.patience_seconds,
+            asyncio.get_running_loop().time() + self.dialect.lock_timeout_seconds,
         )
         failures: list[Failure] = []
         for pause in pauses(STATEMENT_ATTEMPTS):
@@ -446,7 +452,7 @@ class Database:
         error = failure_of(diagnosis, policy.statement, parameters)
         if diagnosis.fault is not Fault.SCHEMA:
             return error
-        async with self._turn(write=False):
+        async with self._locked(write=False):
             return await self._explained(error)
 
     async def _explained(self, error: PersistenceError) -> PersistenceError:
@@ -466,28 +472,28 @@ class Database:
 
     @asynccontextmanager
     async def _held(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
-        """Give a connection with no transaction begun, when it is the caller's turn."""
-        self._refuse_strangers()
-        async with self._turn(write=write), self._checked_out() as connection:
+        """Give a connection with no transaction begun, once the caller may use it."""
+        self._check_affinity()
+        async with self._locked(write=write), self._checked_out() as connection:
             try:
-                self._refuse_strangers()  # it may have been closed while this waited
+                self._check_affinity()  # it may have been closed while this waited
                 yield connection
             finally:
                 if self._closed:
                     # Its pool is gone, and would be no place to give it back to.
-                    await to_the_end(connection.invalidate())
+                    await run_to_completion(connection.invalidate())
 
     @asynccontextmanager
     async def _checked_out(self) -> AsyncIterator[AsyncConnection]:
         connection = self._own.connect()
-        with with_turn():
+        with holding_lock():
             await connection.start()
         self._in_use.add(connection)
         try:
             yield connection
         finally:
             try:
-                await to_the_end(self._given_back(connection))
+                await run_to_completion(self._given_back(connection))
             finally:
                 self._in_use.discard(connection)
                 self._ended.set()
@@ -497,7 +503,7 @@ class Database:
         # What is lost now says nothing of what was done before.
         with suppress(*self._preparation.foreign_errors):
             try:
-                with self.dialect.patience(connection):
+                with self.dialect.answer_timeout(connection):
                     await connection.close()
             except BaseException:
                 await connection.invalidate()
@@ -519,13 +525,13 @@ class Database:
         except BaseException:
             # SQLAlchemy takes a transaction whose COMMIT failed for ended, and would hand it on to
             # the next user; without it, the pool rolls back whatever is open on the connection.
-            await to_the_end(connection.rollback())
+            await run_to_completion(connection.rollback())
             raise
 
     async def _commit(self, connection: AsyncConnection, commit: Awaitable[None]) -> None:
         try:
-            with self.dialect.patience(connection):
-                await to_the_end(commit)
+            with self.dialect.answer_timeout(connection):
+                await run_to_completion(commit)
         except self._preparation.foreign_errors as error:
             if not self._preparation.diagnose(error).answer_is_lost:
                 raise
@@ -534,19 +540,19 @@ class Database:
             return
         raise OutcomeUnknownError(COMMIT_UNKNOWN) from cause
 
-    def _turn(self, *, write: bool) -> AbstractAsyncContextManager[None]:
+    def _locked(self, *, write: bool) -> AbstractAsyncContextManager[None]:
         sharing = self.dialect.sharing
         if sharing is Sharing.ONE or (write and sharing is Sharing.ONE_WRITER):
-            return self._turns
+            return self._write_lock
         return nullcontext()
 
     def _keeps_waiting(self, *, read_only: bool) -> bool:
-        """Tell whether a transaction keeps whatever needs a turn waiting."""
+        """Tell whether a transaction keeps whatever needs the write lock waiting."""
         if self.dialect.sharing is Sharing.ONE_WRITER:
             return not read_only or self.dialect.readers_block_writers
         return self.dialect.sharing is Sharing.ONE
 
-    def _refuse_strangers(self) -> None:
-        self._home.refuse_strangers()
+    def _check_affinity(self) -> None:
+        self._affinity.check_affinity()
         if self._closed:
             raise PersistenceConnectionError(DISCONNECTED)

@@ -66,7 +66,7 @@ def transaction_failure(diagnosis: Diagnosis) -> PersistenceError:
     """Make the error for a transaction of which nothing is stored.
 
     Args:
-        diagnosis: What the dialect found when it, or a part of it, should begin or end.
+        diagnosis: What the dialect found when it, or a savepoint of it, should begin or end.
     """
     end = "failed" if diagnosis.fault is Fault.CONNECTION else "was rolled back"
     return _ERRORS[diagnosis.fault](f"the transaction {end}: {diagnosis.reason}")

@@ -11,8 +11,8 @@ from sqlalchemy.util import await_only
 from synthorg.persistence.sql.drivers.write_lock import (
     OWN_SQL_IN_UNIT,
     WAITS_FOR_OWN_SQL,
-    Hold,
-    Turns,
+    OpenTransaction,
+    WriteLock,
 )
 
 LIBRARY: Final = "synthorg_library"
@@ -30,47 +30,49 @@ _CHANGES_OR_LOCKS: Final = re.compile(
 )
 
 
-def watch(engine: AsyncEngine, turns: Turns, *, one_writer: bool, readers_block: bool) -> None:
+def watch(
+    engine: AsyncEngine, write_lock: WriteLock, *, one_writer: bool, readers_block: bool
+) -> None:
     """Refuse own SQL at once where it would wait for itself, or escape its unit of work.
 
     Args:
         engine: The engine that applications get.
-        turns: Who may write now.
+        write_lock: The lock of those that write.
         one_writer: Whether a transaction that has written keeps all other writers waiting.
         readers_block: Whether one that has only read does.
     """
-    holds: WeakKeyDictionary[Connection, Hold] = WeakKeyDictionary()
+    transactions: WeakKeyDictionary[Connection, OpenTransaction] = WeakKeyDictionary()
 
     def about_to_run(connection: Connection, _cursor: Any, statement: str, *_: object) -> None:
         if _is_ours(connection):
             return
         writes = may_write(statement)
         if writes:
-            await_only(turns.wait_for_own_unit(OWN_SQL_IN_UNIT))
-        if connection in holds:
-            holds[connection].show_progress()
-            holds[connection].blocks |= writes
+            await_only(write_lock.wait_for_own_unit(OWN_SQL_IN_UNIT))
+        if connection in transactions:
+            transactions[connection].show_progress()
+            transactions[connection].blocks |= writes
 
     event.listen(engine.sync_engine, "before_cursor_execute", about_to_run)
     if one_writer:
-        _note_transactions(engine, turns, holds, blocks=readers_block)
+        _note_transactions(engine, write_lock, transactions, blocks=readers_block)
 
 
 def _note_transactions(
     engine: AsyncEngine,
-    turns: Turns,
-    holds: WeakKeyDictionary[Connection, Hold],
+    write_lock: WriteLock,
+    transactions: WeakKeyDictionary[Connection, OpenTransaction],
     *,
     blocks: bool,
 ) -> None:
     def begun(connection: Connection) -> None:
         if not _is_ours(connection):
-            holds[connection] = turns.hold(WAITS_FOR_OWN_SQL, blocks=blocks)
+            transactions[connection] = write_lock.note(WAITS_FOR_OWN_SQL, blocks=blocks)
 
     def ended(connection: Connection) -> None:
-        hold = holds.pop(connection, None)
-        if hold is not None:
-            hold.close()
+        transaction = transactions.pop(connection, None)
+        if transaction is not None:
+            transaction.close()
 
     event.listen(engine.sync_engine, "begin", begun)
     event.listen(engine.sync_engine, "commit", ended)

@@ -20,16 +20,16 @@ class Question(DriverStatement):
 
     sql = "SELECT 1"
     reads = True
-    key_place = None
+    key_index = None
     repeatable = True
     scans = False
     inserts = False
 
-    def among(self, keys: Sequence[Any]) -> tuple[DriverStatement, Sequence[Any]]:
+    def by_keys(self, keys: Sequence[Any]) -> tuple[DriverStatement, Sequence[Any]]:
         """Refuse, since there is no key."""
         raise NotImplementedError
 
-    def of_rows(
+    def batched(
         self,
         rows: Sequence[Sequence[Any]],  # noqa: ARG002 (there are none)
     ) -> None:

@@ -17,7 +17,7 @@ from synthorg.persistence.errors import (
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.base import NotWritten
 from synthorg.persistence.sql.drivers.faults import Diagnosis, Fault
-from synthorg.persistence.sql.statements.prepared import Prepared, prepare
+from synthorg.persistence.sql.statements.prepared import PreparedStatement, prepare
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
 
 STATEMENT_BYTES: Final = 16 * 1024  # ample for the text of a statement around its values
@@ -56,7 +56,7 @@ class Preparation:
         )
         self._find_schema_problem = find_schema_problem
         self._expressions: dict[Statement, Executable] = {}
-        self._prepared: dict[Statement, Prepared] = {}
+        self._prepared: dict[Statement, PreparedStatement] = {}
 
     def diagnose(self, error: Exception) -> Diagnosis:
         """Tell what an error means, and see to it that a server is left that takes no writes.
@@ -93,12 +93,12 @@ class Preparation:
         Raises:
             QueryError: If the database could not hold a value exactly, or accept it at all.
         """
-        values = statement.admit(parameters)
+        values = statement.coerce(parameters)
         if self.dialect.largest_payload is not None:
             self._refuse_oversized(statement, values.values(), parameters)
         return values
 
-    def prepared(self, statement: Statement) -> Prepared:
+    def prepared(self, statement: Statement) -> PreparedStatement:
         """Give the prepared form of a statement, compiled when first asked for.
 
         Args:
@@ -111,7 +111,7 @@ class Preparation:
             self._prepared[statement] = prepared
         return prepared
 
-    def bound(self, prepared: Prepared, parameters: Parameters) -> Sequence[Any]:
+    def bound(self, prepared: PreparedStatement, parameters: Parameters) -> Sequence[Any]:
         """Check and convert the values of one execution of a prepared statement.
 
         Args:

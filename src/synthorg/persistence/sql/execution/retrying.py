@@ -31,13 +31,13 @@ class Failure:
     Attributes:
         diagnosis: What the dialect found.
         cause: The driver's error without its values.
-        by_lane: Whether it was run on a connection that is kept; others can be asked whether they
-            are alive, and may wait for locks.
+        on_kept_connection: Whether it was run on a connection of the driver pool; others can be
+            asked whether they are alive, and may wait for locks.
     """
 
     diagnosis: Diagnosis
     cause: BaseException | None
-    by_lane: bool = False
+    on_kept_connection: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class RetryPolicy:
             return False
         if diagnosis.answer_is_lost:
             return self.statement.repeatable or self.statement.deletes_one
-        return failure.by_lane
+        return failure.on_kept_connection
 
     def leaves_unknown(self, failures: Sequence[Failure]) -> bool:
         """Tell whether the statement may have been carried out, although all attempts failed.

@@ -25,7 +25,7 @@ from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
 from synthorg.persistence.sql.execution.failures import failure_of, redacted, transaction_failure
 from synthorg.persistence.sql.execution.own_sql import may_write
 from synthorg.persistence.sql.execution.preparation import Preparation
-from synthorg.persistence.sql.execution.session import Session
+from synthorg.persistence.sql.execution.routes import Route
 from synthorg.persistence.sql.execution.unit_connection import UnitConnection
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
 
@@ -46,33 +46,33 @@ class Transaction:
     conflict, a cancelled call or a lost connection nothing but its rollback is left.
 
     Args:
-        session: The connection, which this alone uses.
+        route: The way to its connection, which this alone uses.
         preparation: How errors are diagnosed.
         explain: Asked about an error that the schema may have caused.
-        refuse_strangers: Raises where its connection cannot be used, such as after a fork.
+        check_affinity: Raises where its connection cannot be used, such as after a fork.
         read_only: Whether writes are refused.
     """
 
     def __init__(
         self,
-        session: Session,
+        route: Route,
         preparation: Preparation,
         explain: Explain,
-        refuse_strangers: Callable[[], None],
+        check_affinity: Callable[[], None],
         *,
         read_only: bool,
     ) -> None:
-        self._session = session
-        self._refuse_strangers = refuse_strangers
+        self._route = route
+        self._check_affinity = check_affinity
         self._preparation = preparation
         self._explain = explain
         self._read_only = read_only
         self._busy = False
         self._ended = False
-        self._parts: list[object] = []
+        self._savepoints: list[object] = []
         self.step: Callable[[], AbstractContextManager[None]] = nullcontext
         """Shows whoever waits for the end of the transaction that something is done in it."""
-        self.doom: PersistenceError | None = None
+        self.fatal_error: PersistenceError | None = None
         """The error after which nothing but a rollback is left."""
 
     @property
@@ -90,18 +90,18 @@ class Transaction:
         Args:
             error: Why.
         """
-        self.doom = error
+        self.fatal_error = error
 
     async def connection(self) -> UnitConnection:
         """Give the connection, for statements of the application's own."""
         with self._use():
-            connection = await self._session.own_connection()
+            connection = await self._route.own_connection()
             if self._read_only:
                 event.listen(connection.sync_connection, "before_cursor_execute", _refuse_writes)
             return UnitConnection(connection, self._run_own)
 
     async def _run_own(self, step: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-        """Run a step of the application's own, as a part that is undone when it fails.
+        """Run a step of the application's own, in a savepoint that is undone when it fails.
 
         Raises:
             TransactionConflictError: If the transaction met another one.
@@ -109,41 +109,41 @@ class Transaction:
             Exception: What else SQLAlchemy raised; the transaction is left as it was.
         """
         with self._use():
-            await self._controlled(self._session.begin_part())
-            connection = await self._session.own_connection()
+            await self._controlled(self._route.begin_savepoint())
+            connection = await self._route.own_connection()
             try:
                 result = await self._preparation.dialect.step(connection, step(connection))
             except asyncio.CancelledError:
-                self._doom_by_cancellation()
+                self._fail_by_cancellation()
                 raise
             except Exception as error:
                 diagnosis = self._preparation.diagnose(error)
                 if diagnosis.fault not in (Fault.TRANSIENT, Fault.CONNECTION):
-                    await self._controlled(self._session.end_part(undo=True))
+                    await self._controlled(self._route.end_savepoint(undo=True))
                     raise
                 cause = redacted(error)
             else:
-                await self._controlled(self._session.end_part(undo=False))
+                await self._controlled(self._route.end_savepoint(undo=False))
                 return result
-        self.doom = transaction_failure(diagnosis)
-        raise self.doom from cause
+        self.fatal_error = transaction_failure(diagnosis)
+        raise self.fatal_error from cause
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
         with self._use():
-            return await self._guarded(self._session.fetch, statement, parameters)
+            return await self._guarded(self._route.fetch, statement, parameters)
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Executor` says."""
         with self._use(write=True):
             try:
-                return await self._guarded(self._session.execute, statement, parameters)
+                return await self._guarded(self._route.execute, statement, parameters)
             except DuplicateRecordError:
                 may_pass = statement.replaces and self._preparation.dialect.duplicate_may_pass
-                if self.doom is not None or not may_pass:
+                if self.fatal_error is not None or not may_pass:
                     raise
             # If it is the same record, inserted by another, that is a conflict the next time.
-            return await self._guarded(self._session.execute, statement, parameters)
+            return await self._guarded(self._route.execute, statement, parameters)
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Executor` says."""
@@ -151,9 +151,9 @@ class Transaction:
             return
         with self._use(write=True):
             try:
-                await self._guarded(self._session.execute_many, statement, parameters)
+                await self._guarded(self._route.execute_many, statement, parameters)
             except PersistenceError:
-                if self.doom is not None:
+                if self.fatal_error is not None:
                     raise
                 await self._write_singly(statement, parameters)
 
@@ -171,51 +171,53 @@ class Transaction:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what is done inside when it raises, and nothing else."""
-        part = object()
+        savepoint = object()
         with self._use():
-            await self._controlled(self._session.begin_part())
-            self._parts.append(part)
+            await self._controlled(self._route.begin_savepoint())
+            self._savepoints.append(savepoint)
         try:
             yield
         except BaseException:
-            self._close(part)
-            if self.doom is None and not self._ended:
-                with suppress(PersistenceError):  # the whole is doomed then, and the error goes on
-                    await self._controlled(self._session.end_part(undo=True))
+            self._close(savepoint)
+            if self.fatal_error is None and not self._ended:
+                with suppress(
+                    PersistenceError
+                ):  # the transaction has failed then, and the error goes on
+                    await self._controlled(self._route.end_savepoint(undo=True))
             raise
-        self._close(part)
+        self._close(savepoint)
         with self._use():
-            await self._controlled(self._session.end_part(undo=False))
+            await self._controlled(self._route.end_savepoint(undo=False))
 
-    def _close(self, part: object) -> None:
-        """Take a part off the open ones, of which it has to be the innermost."""
-        if self.doom is None and (self._busy or self._parts.pop() is not part):
-            self.doom = QueryError(TWO_TASKS)
+    def _close(self, savepoint: object) -> None:
+        """Take a savepoint off the open ones, of which it has to be the innermost."""
+        if self.fatal_error is None and (self._busy or self._savepoints.pop() is not savepoint):
+            self.fatal_error = QueryError(TWO_TASKS)
 
     async def _write_singly(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Find the record at fault, as drivers do not say which: the first that fails alone."""
-        await self._controlled(self._session.begin_part())
+        await self._controlled(self._route.begin_savepoint())
         try:
             for each in parameters:
-                await self._guarded(self._session.execute, statement, each)
+                await self._guarded(self._route.execute, statement, each)
         except PersistenceError:
-            if self.doom is None:
-                await self._controlled(self._session.end_part(undo=True))
+            if self.fatal_error is None:
+                await self._controlled(self._route.end_savepoint(undo=True))
             raise
-        await self._controlled(self._session.end_part(undo=False))
+        await self._controlled(self._route.end_savepoint(undo=False))
 
     async def _controlled(self, step: Awaitable[Result]) -> Result:
-        """Begin or end a part; when that fails, nothing but a rollback of the whole is left."""
+        """Set or release a savepoint; when that fails, nothing but a rollback is left."""
         try:
             return await step
         except asyncio.CancelledError:
-            self._doom_by_cancellation()
+            self._fail_by_cancellation()
             raise
         except self._preparation.foreign_errors as error:
             diagnosis = self._preparation.diagnose(error)
             cause = redacted(error)
-        self.doom = transaction_failure(diagnosis)
-        raise self.doom from cause
+        self.fatal_error = transaction_failure(diagnosis)
+        raise self.fatal_error from cause
 
     async def _guarded(
         self,
@@ -226,7 +228,7 @@ class Transaction:
         try:
             return await run(statement, parameters)
         except asyncio.CancelledError:
-            self._doom_by_cancellation()
+            self._fail_by_cancellation()
             raise
         except self._preparation.foreign_errors as error:
             diagnosis = self._preparation.diagnose(error)
@@ -235,9 +237,9 @@ class Transaction:
         row = parameters if isinstance(parameters, Mapping) else NO_ROW
         raise await self._failure(diagnosis, statement, row) from cause
 
-    def _doom_by_cancellation(self) -> None:
+    def _fail_by_cancellation(self) -> None:
         # Whether the statement, nothing or everything is undone differs.
-        self.doom = QueryError("a call in it was cancelled")
+        self.fatal_error = QueryError("a call in it was cancelled")
 
     async def _failure(
         self, diagnosis: Diagnosis, statement: Statement, values: Parameters
@@ -245,26 +247,26 @@ class Transaction:
         error = failure_of(diagnosis, statement, values)
         if diagnosis.fault in FATAL or self._has_no_way_back(statement):
             if diagnosis.fault is Fault.SCHEMA:
-                await self._session.rollback()
+                await self._route.rollback()
                 error = await self._explain(error)
-            self.doom = error
+            self.fatal_error = error
         return error
 
     def _has_no_way_back(self, statement: Statement) -> bool:
-        """Tell whether the failure of a statement ended the transaction; reads have no part."""
+        """Tell whether the failure of a statement ended all; reads have no savepoint."""
         reads = self._preparation.expression(statement).is_select
         return reads and self._preparation.dialect.failure_ends_transaction
 
     @contextmanager
     def _use(self, *, write: bool = False) -> Iterator[None]:
-        self._refuse_strangers()
+        self._check_affinity()
         if self._ended:
             raise QueryError("this unit of work has ended; begin a new one")
-        if self.doom is not None:
-            is_conflict = isinstance(self.doom, TransactionConflictError)  # so run it again
+        if self.fatal_error is not None:
+            is_conflict = isinstance(self.fatal_error, TransactionConflictError)  # so run it again
             raise (TransactionConflictError if is_conflict else QueryError)(
-                f"this unit of work failed and can only be left: {self.doom}"
-            ) from self.doom
+                f"this unit of work failed and can only be left: {self.fatal_error}"
+            ) from self.fatal_error
         if self._busy:
             raise QueryError(TWO_TASKS)
         if write and self._read_only:

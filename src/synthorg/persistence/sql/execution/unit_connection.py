@@ -11,7 +11,7 @@ from synthorg.persistence.errors import UsageError
 Answer = TypeVar("Answer")
 
 Run = Callable[[Callable[[AsyncConnection], Awaitable[Any]]], Awaitable[Any]]
-"""Runs a step on the connection as a part of the unit, which fails alone."""
+"""Runs a step on the connection in a savepoint of the unit, so that it fails alone."""
 
 OWNED_BY_THE_UNIT: Final = (
     "this connection belongs to a unit of work, which commits, rolls back and closes it; a part "

@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.sql.dialects.base import Dialect, Sharing
 from synthorg.persistence.sql.migrations import adoption
+from synthorg.persistence.sql.migrations.crash_marker import CrashMarker, marked, remove_mark
 from synthorg.persistence.sql.migrations.revisions import PROGRESS, REVISION
 from synthorg.persistence.sql.migrations.state import NOT_OURS, Condition, SchemaState, read_state
-from synthorg.persistence.sql.migrations.unfinished import Unfinished, marked, remove_mark
 
 logger = logging.getLogger(__name__)
 
@@ -104,8 +104,8 @@ class _Work:
         )
 
     @property
-    def as_unfinished(self) -> Unfinished:
-        return Unfinished(self.is_upgrade, tuple(self.steps[-1].to_revisions))
+    def as_unfinished(self) -> CrashMarker:
+        return CrashMarker(self.is_upgrade, tuple(self.steps[-1].to_revisions))
 
 
 def _refusal(state: SchemaState) -> MigrationError:

@@ -22,7 +22,7 @@ from synthorg.persistence.errors import (
     PersistenceError,
 )
 from synthorg.persistence.sql.dialects.base import Dialect
-from synthorg.persistence.sql.drivers.cancellation import to_the_end
+from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import Fault
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.execution.failures import redacted
@@ -165,13 +165,13 @@ async def _migrate(
         async with database.migration_connection() as connection:
             # Stopped halfway, SQLite would keep its lock for as long as anything refers to a
             # cursor, such as the traceback of the cancellation.
-            is_current = revision == HEAD and await to_the_end(
+            is_current = revision == HEAD and await run_to_completion(
                 connection.run_sync(_is_current, database.dialect)
             )
             if not is_current:
                 async with _alembic_to_itself():
                     step = connection.run_sync(_run, config, alembic_command, revision)
-                    await to_the_end(step)
+                    await run_to_completion(step)
         await database.adjust_storage()
     except PersistenceError:
         raise

@@ -15,7 +15,7 @@ from synthorg.persistence.sql.migrations.adoption.recognition import (
     explain_mismatch,
     is_predecessor,
 )
-from synthorg.persistence.sql.migrations.unfinished import Unfinished, read_mark
+from synthorg.persistence.sql.migrations.crash_marker import CrashMarker, read_mark
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 
 HOW_TO_MIGRATE: Final = (
@@ -95,7 +95,7 @@ class SchemaState:
     applied: tuple[str, ...]
     head: str
     tables: tuple[str, ...] = ()
-    unfinished: Unfinished | None = None
+    unfinished: CrashMarker | None = None
     remark: str | None = None
     schema: str | None = None
 
@@ -171,7 +171,7 @@ _DESCRIPTIONS: Final = {
 }
 
 
-def _how_to_finish(unfinished: Unfinished) -> str:
+def _how_to_finish(unfinished: CrashMarker) -> str:
     if unfinished.is_upgrade:
         return HOW_TO_MIGRATE
     destination = ", ".join(unfinished.destination) or "base"

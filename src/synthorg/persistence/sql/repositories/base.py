@@ -35,7 +35,7 @@ from synthorg.persistence.sql.statements.cursors import Position
 from synthorg.persistence.sql.statements.queries import LIMIT, ListQuery
 from synthorg.persistence.sql.statements.statement import (
     EXISTING,
-    AmongKeys,
+    KeysStatement,
     Statement,
     bind,
     deletion,
@@ -83,7 +83,7 @@ class Repository(Generic[Record]):
     _records: ClassVar[Records[Any]]
     _insertion: ClassVar[Statement]
     _saving: ClassVar[Statement]
-    _by_key: ClassVar[Statement]
+    _selection: ClassVar[Statement]
     _deletion: ClassVar[Statement]
 
     def __init_subclass__(cls) -> None:
@@ -102,7 +102,7 @@ class Repository(Generic[Record]):
         cls._insertion = insertion(cls.table)
         cls._saving = cls._insertion if cls.append_only else replacement(cls.table, cls.kept)
         cls._records = Records(cls.table, cls.record, cls._saving)
-        cls._by_key = selection(cls.table, cls._fields, cls._key)
+        cls._selection = selection(cls.table, cls._fields, cls._key)
         cls._deletion = deletion(cls.table, cls._key)
 
     def __init__(self, executor: Executor) -> None:
@@ -175,7 +175,7 @@ class Repository(Generic[Record]):
     def _weigh(self, record: Record) -> int:
         """Tell about how many bytes a record has in the fields that may have many."""
         if not isinstance(record, self.record):
-            return 0  # it is refused when it is its turn
+            return 0  # it is refused later
         value_of = self._values_in(record).get
         return sum([bytes_of(value) for name in self._long_fields if (value := value_of(name))])
 
@@ -187,7 +187,7 @@ class Repository(Generic[Record]):
             )
 
     async def _get(self, *key: object) -> Record | None:
-        return await self._first(self._by_key, dict(zip(self._key, key, strict=True)))
+        return await self._first(self._selection, dict(zip(self._key, key, strict=True)))
 
     async def _first(self, statement: Statement, parameters: Mapping[str, object]) -> Record | None:
         rows = await self._executor.fetch(statement, parameters)
@@ -251,7 +251,7 @@ class ListedRepository(Repository[Record]):
     _may_be_large: ClassVar[bool]
     """Whether rows have values of any length, and a key in the record to read them by."""
 
-    _among_keys: ClassVar[AmongKeys | None]
+    _selection_by_keys: ClassVar[KeysStatement | None]
 
     @classmethod
     def _build_statements(cls) -> None:
@@ -259,10 +259,10 @@ class ListedRepository(Repository[Record]):
         for name in ("page", "stream"):
             setattr(cls, name, declared(getattr(ListedRepository, name), cls, name))
         cls._may_be_large = bool(cls._long_fields) and cls._tells_its_key
-        cls._among_keys = None
+        cls._selection_by_keys = None
         if len(cls._key) == 1:
             every = select(*pick(cls.table, cls._fields))
-            cls._among_keys = AmongKeys("get", cls.table, every.where)
+            cls._selection_by_keys = KeysStatement("get", cls.table, every.where)
 
     async def page(
         self, *required: object, limit: int = 100, after: str | None = None, **filters: object
@@ -326,13 +326,13 @@ class ListedRepository(Repository[Record]):
         return tuple(row[self._fields.index(name)] for name in self._key)
 
     async def _fetch_whole(self, keys: Sequence[tuple[Any, ...]]) -> Rows:
-        if self._among_keys is not None:
-            return await self._executor.fetch(*self._among_keys.of([key for (key,) in keys]))
+        if self._selection_by_keys is not None:
+            return await self._executor.fetch(*self._selection_by_keys.of([key for (key,) in keys]))
         return [
             row
             for key in keys
             for row in await self._executor.fetch(
-                self._by_key, dict(zip(self._key, key, strict=True))
+                self._selection, dict(zip(self._key, key, strict=True))
             )
         ]
 
@@ -340,20 +340,20 @@ class ListedRepository(Repository[Record]):
 class KeyedRepository(ListedRepository[Record]):
     """Listed records that are read and deleted by a key of one column."""
 
-    _among_keys: ClassVar[AmongKeys]  # their key has one column
-    _deletion_among_keys: ClassVar[AmongKeys]
+    _selection_by_keys: ClassVar[KeysStatement]  # their key has one column
+    _deletion_by_keys: ClassVar[KeysStatement]
 
     @classmethod
     def _build_statements(cls) -> None:
         super()._build_statements()
-        cls._by_key = selection(cls.table, cls._fields, cls._key, cls._among_keys)
-        cls._deletion_among_keys = AmongKeys("delete", cls.table, delete(cls.table).where)
+        cls._selection = selection(cls.table, cls._fields, cls._key, cls._selection_by_keys)
+        cls._deletion_by_keys = KeysStatement("delete", cls.table, delete(cls.table).where)
 
     async def get_many(self, keys: Iterable[NotBlankStr]) -> dict[NotBlankStr, Record]:
         wanted = self._as_stored("get", keys)
         found: dict[str, Record] = {}
         async for chunk in chunks(dict.fromkeys(wanted.values()), ROWS_AT_ONCE):
-            rows = await self._executor.fetch(*self._among_keys.of(chunk))
+            rows = await self._executor.fetch(*self._selection_by_keys.of(chunk))
             place = self._fields.index(self._key[0])
             found.update((row[place], record) for row, record in self._readable(rows))
         return {key: found[stored] for key, stored in wanted.items() if stored in found}
@@ -365,7 +365,7 @@ class KeyedRepository(ListedRepository[Record]):
         async def delete_all(executor: Executor) -> int:
             return sum(
                 [
-                    await executor.execute(*self._deletion_among_keys.of(chunk))
+                    await executor.execute(*self._deletion_by_keys.of(chunk))
                     async for chunk in chunks(wanted, ROWS_AT_ONCE)
                 ]
             )
@@ -385,7 +385,7 @@ class KeyedRepository(ListedRepository[Record]):
         stored = {}
         for key in keys:
             try:
-                stored[key] = self._among_keys.admit(key)
+                stored[key] = self._selection_by_keys.coerce(key)
             except ValueError as error:
                 raise QueryError(
                     f"cannot {action} {self.table.name}: {self._key[0]} {error}"

@@ -149,7 +149,7 @@ class Records(RowReader[Record]):
 
     def _refuse_by_type(self, given: Parameters) -> None:
         """Refuse what some column does not take, whatever Pydantic could make of it."""
-        self._saving.admit({**given, **self._no_documents})
+        self._saving.coerce({**given, **self._no_documents})
 
     def _refuse_missing(self, given: Parameters) -> None:
         """Refuse a record without a field that validation has filled in."""

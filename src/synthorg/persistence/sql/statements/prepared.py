@@ -13,7 +13,7 @@ from synthorg.persistence.sql.statements.statement import Parameters, Statement
 Convert = Callable[[Any], Any]
 
 
-class Prepared:
+class PreparedStatement:
     """A statement in the words of one driver.
 
     The SQL, the conversion of values and of columns are SQLAlchemy's own; what is left out is
@@ -32,7 +32,7 @@ class Prepared:
         "_parameters",
         "_prepared",
         "inserts",
-        "key_place",
+        "key_index",
         "reads",
         "repeatable",
         "scans",
@@ -44,7 +44,7 @@ class Prepared:
         self,
         statement: Statement,
         compiled: SQLCompiler,
-        prepared: Callable[[Statement], "Prepared"],
+        prepared: Callable[[Statement], "PreparedStatement"],
         *,
         reads: bool,
     ) -> None:
@@ -56,21 +56,21 @@ class Prepared:
         self.inserts = statement.inserts or statement.replaces
         self.statement = statement
         constants = compiled.construct_params(_check=False)
-        admissions = statement.admissions
+        coercions = statement.coercions
         self._parameters = tuple(
             (
                 name,
                 constants[name],
                 name in statement.needed,
-                _to_driver(compiled, name, admissions.get(name)),
+                _to_driver(compiled, name, coercions.get(name)),
             )
             for name in compiled.positiontup or ()
         )
         self._key_of = _key_of(statement, [name for name, *_ in self._parameters])
         columns = list(getattr(compiled.statement, "selected_columns", ()))
-        self.key_place = None
-        if statement.among is not None:
-            self.key_place = [column.name for column in columns].index(statement.among.key.name)
+        self.key_index = None
+        if statement.by_keys is not None:
+            self.key_index = [column.name for column in columns].index(statement.by_keys.key.name)
         self._columns = tuple(
             (place, conversion)
             for place, column in enumerate(columns)
@@ -91,7 +91,7 @@ class Prepared:
         """
         value_of = parameters.get
         try:
-            # None where it must not be is admitted by no type.
+            # None where it must not be is taken by no type.
             return [
                 to_driver(value)
                 if (value := value_of(name, constant)) is not None or is_needed
@@ -99,32 +99,32 @@ class Prepared:
                 for name, constant, is_needed, to_driver in self._parameters
             ]
         except ValueError:
-            self.statement.admit(parameters)  # says which one
+            self.statement.coerce(parameters)  # says which one
             raise
 
-    def among(self, keys: Sequence[Any]) -> tuple["Prepared", Sequence[Any]]:
+    def by_keys(self, keys: Sequence[Any]) -> tuple["PreparedStatement", Sequence[Any]]:
         """Find the statement for several keys, as `DriverStatement` says.
 
         Args:
             keys: The keys.
         """
-        assert self.statement.among is not None
-        statement, parameters = self.statement.among.of(keys)
+        assert self.statement.by_keys is not None
+        statement, parameters = self.statement.by_keys.of(keys)
         prepared = self._prepared(statement)
         return prepared, prepared.bind(parameters)
 
-    def of_rows(
+    def batched(
         self, rows: Sequence[Sequence[Any]]
-    ) -> tuple["Prepared", Sequence[Sequence[Any]]] | None:
+    ) -> tuple["PreparedStatement", Sequence[Sequence[Any]]] | None:
         """Find the statement that writes several rows, as `DriverStatement` says.
 
         Args:
             rows: The values of each row by position.
         """
-        of_rows = self.statement.of_rows
-        if of_rows is None or self._repeat_a_key(rows):
+        batched = self.statement.batched
+        if batched is None or self._repeat_a_key(rows):
             return None
-        return self._prepared(of_rows), list(zip(*rows, strict=True))
+        return self._prepared(batched), list(zip(*rows, strict=True))
 
     def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Convert the columns of rows, as `DriverStatement` says.
@@ -178,8 +178,8 @@ def prepare(
     statement: Statement,
     expression: Executable,
     dialect: Dialect,
-    prepared: Callable[[Statement], Prepared],
-) -> Prepared:
+    prepared: Callable[[Statement], PreparedStatement],
+) -> PreparedStatement:
     """Compile a statement for a driver.
 
     Args:
@@ -191,7 +191,7 @@ def prepare(
     compiled = expression.compile(dialect=dialect)  # type: ignore[attr-defined]
     assert isinstance(compiled, SQLCompiler)
     assert not compiled.post_compile_params  # for these the SQL would depend on the values
-    return Prepared(statement, compiled, prepared, reads=expression.is_select)
+    return PreparedStatement(statement, compiled, prepared, reads=expression.is_select)
 
 
 def _key_of(statement: Statement, names: Sequence[str]) -> Callable[[Sequence[Any]], object] | None:
@@ -201,13 +201,13 @@ def _key_of(statement: Statement, names: Sequence[str]) -> Callable[[Sequence[An
     return itemgetter(*[names.index(column.name) for column in statement.table.primary_key])
 
 
-def _to_driver(compiled: SQLCompiler, name: str, admit: Convert | None) -> Convert:
+def _to_driver(compiled: SQLCompiler, name: str, coerce: Convert | None) -> Convert:
     """Find what makes of a value, which is not NULL, what the driver takes for a parameter."""
     type_ = compiled.binds[name].type
     convert = type_.dialect_impl(compiled.dialect).bind_processor(compiled.dialect)
-    if admit is None or convert is None:
-        return admit or convert or _unchanged
-    return lambda value: convert(admit(value))
+    if coerce is None or convert is None:
+        return coerce or convert or _unchanged
+    return lambda value: convert(coerce(value))
 
 
 def _unchanged(value: Any) -> Any:

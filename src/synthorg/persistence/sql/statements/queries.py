@@ -76,7 +76,7 @@ class Conditions:
         """The filters."""
         return self._conditions.keys()
 
-    def among(self, names: Collection[str]) -> list[ColumnElement[bool]]:
+    def by_keys(self, names: Collection[str]) -> list[ColumnElement[bool]]:
         """Pick the conditions of these filters.
 
         Args:
@@ -124,7 +124,7 @@ class Conditions:
         present = self.present(given, action)
         key = (frozenset(present), variant)
         if key not in self._statements:
-            conditions = self.among(present)
+            conditions = self.by_keys(present)
             self._statements[key] = Statement(
                 action,
                 self._table,
@@ -338,10 +338,10 @@ class ListQuery:
 
     def _identity(self, filters: Parameters) -> Parameters:
         statement, present = self.narrowed(filters)
-        return {**statement.admit(present), "order": [*self._order_by, self._descending]}
+        return {**statement.coerce(present), "order": [*self._order_by, self._descending]}
 
     def _build(self, names: frozenset[str]) -> Statement:
-        expression = self._everything.where(*self._conditions.among(names))
+        expression = self._everything.where(*self._conditions.by_keys(names))
         if LIMIT in names:
             expression = expression.limit(bindparam(LIMIT, type_=BigInteger(), required=True))
         parameters = required_parameters(expression)
@@ -351,8 +351,8 @@ class ListQuery:
         columns = pick(self._table, self._order_by)
 
         def go_on(dialect: Dialect) -> Select[Any]:
-            beyond = dialect.beyond(columns, position, descending=self._descending)
-            return dialect.in_order(expression.where(beyond), self._table, self._order_by)
+            after_position = dialect.after_position(columns, position, descending=self._descending)
+            return dialect.in_order(expression.where(after_position), self._table, self._order_by)
 
         return Statement("list", self._table, go_on, [*parameters, *position])
 

@@ -21,7 +21,7 @@ from sqlalchemy.sql import visitors
 
 from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql.dialects.base import Dialect, insert_values
-from synthorg.persistence.sql.types import Choice, JsonDocument, LongText, ShortText, admission
+from synthorg.persistence.sql.types import Choice, JsonDocument, LongText, ShortText, coercion
 
 EXISTING: Final = "existing_"
 """The prefix of a parameter that selects the row to change, beside the one with its new value."""
@@ -33,7 +33,7 @@ READING: Final = frozenset({"count", "get", "list", "sum"})
 """The actions that change nothing."""
 
 Parameters = Mapping[str, object]
-Admission = Callable[[Any], Any]
+Coercion = Callable[[Any], Any]
 
 
 class Statement:
@@ -44,21 +44,21 @@ class Statement:
         table: The table it works on.
         build: Makes the expression for a dialect; most are the same for all.
         parameters: The bind parameters that each execution has to give.
-        among: Finds the statement that reads several of its rows at once, where it reads one.
-        of_rows: Does the same with many rows, given as an array for each column, where it writes
+        by_keys: Finds the statement that reads several of its rows at once, where it reads one.
+        batched: Does the same with many rows, given as an array for each column, where it writes
             one; on databases with arrays.
         inserts: Whether it adds a row, so that a protected one that exists is a duplicate.
         replaces: Whether it adds a row or replaces the one with its key.
     """
 
     __slots__ = (
-        "_admissions",
+        "_coercions",
         "action",
-        "among",
+        "batched",
         "build",
+        "by_keys",
         "inserts",
         "needed",
-        "of_rows",
         "parameters",
         "replaces",
         "table",
@@ -71,23 +71,23 @@ class Statement:
         build: Callable[[Dialect], Executable],
         parameters: Iterable[BindParameter[Any]],
         *,
-        among: "AmongKeys | None" = None,
-        of_rows: "Statement | None" = None,
+        by_keys: "KeysStatement | None" = None,
+        batched: "Statement | None" = None,
         inserts: bool = False,
         replaces: bool = False,
     ) -> None:
         self.action = action
         self.table = table
         self.build = build
-        self.among = among
-        self.of_rows = of_rows
+        self.by_keys = by_keys
+        self.batched = batched
         self.inserts = inserts
         self.replaces = replaces
         self.parameters = tuple(parameters)
-        self._admissions = tuple(
-            (parameter.key, admission(parameter.type)) for parameter in self.parameters
+        self._coercions = tuple(
+            (parameter.key, coercion(parameter.type)) for parameter in self.parameters
         )
-        self.needed = frozenset(name for name, _ in self._admissions if self._is_needed(name))
+        self.needed = frozenset(name for name, _ in self._coercions if self._is_needed(name))
         """The parameters that must not be None."""
 
     def _is_needed(self, parameter: str) -> bool:
@@ -110,14 +110,14 @@ class Statement:
     def deletes_one(self) -> bool:
         """Whether it deletes the row with a key, if there is one."""
         key = {column.name for column in self.table.primary_key}
-        return self.action == "delete" and {name for name, _ in self._admissions} == key
+        return self.action == "delete" and {name for name, _ in self._coercions} == key
 
     @property
-    def admissions(self) -> Mapping[str, Admission]:
+    def coercions(self) -> Mapping[str, Coercion]:
         """By parameter: what its value has to pass before it is bound."""
-        return dict(self._admissions)
+        return dict(self._coercions)
 
-    def admit(self, parameters: Parameters) -> dict[str, object]:
+    def coerce(self, parameters: Parameters) -> dict[str, object]:
         """Check and convert the values of one execution.
 
         Args:
@@ -130,23 +130,23 @@ class Statement:
             QueryError: If a value is needed and None, or one that some database could not hold
                 exactly.
         """
-        admitted: dict[str, object] = {}
+        coerced: dict[str, object] = {}
         name = ""
         try:
-            for name, admit in self._admissions:
+            for name, coerce in self._coercions:
                 value = parameters.get(name)
                 if value is None and name in self.needed:
                     raise ValueError("must not be None")  # noqa: TRY301 (as the others do)
-                admitted[name] = None if value is None else admit(value)
+                coerced[name] = None if value is None else coerce(value)
         except ValueError as error:
             raise self.refusal(name, error, parameters) from None
-        return admitted
+        return coerced
 
     def is_complete(self, parameters: Parameters) -> bool:
         """Tell whether each column that needs a value is given one."""
         return all(
             parameters.get(name) is not None
-            for name, _ in self._admissions
+            for name, _ in self._coercions
             if name in self.table.columns and not self.table.columns[name].nullable
         )
 
@@ -161,7 +161,7 @@ class Statement:
         return f"{self.table.name} ({', '.join(key)})"
 
     def refusal(self, parameter: str, reason: ValueError, parameters: Parameters) -> QueryError:
-        """Make the error for a value that was not admitted.
+        """Make the error for a value that was refused.
 
         Args:
             parameter: The name of its parameter.
@@ -174,7 +174,7 @@ class Statement:
         return QueryError(f"cannot {self.action} {subject}: {field} {reason}")
 
 
-class AmongKeys:
+class KeysStatement:
     """A statement over the rows with certain keys, built for one, two, four and so on of them.
 
     So there are few, and each can be prepared, which a list of any length cannot.
@@ -191,7 +191,7 @@ class AmongKeys:
         self._action = action
         self._table = table
         (self.key,) = table.primary_key
-        self.admit = admission(self.key.type)
+        self.coerce = coercion(self.key.type)
         self._build = build
         self._statements: dict[int, Statement] = {}
 
@@ -235,7 +235,7 @@ def insertion(table: Table) -> Statement:
         table,
         lambda _: insert(table).values(values).inline(),
         values.values(),
-        of_rows=Statement(SAVING, table, lambda dialect: dialect.insert_arrays(table), ()),
+        batched=Statement(SAVING, table, lambda dialect: dialect.insert_arrays(table), ()),
         inserts=True,
     )
 
@@ -252,13 +252,13 @@ def replacement(table: Table, kept: Collection[str]) -> Statement:
         table,
         lambda dialect: dialect.upsert(table, kept),
         insert_values(table).values(),
-        of_rows=Statement(SAVING, table, lambda dialect: dialect.upsert_arrays(table, kept), ()),
+        batched=Statement(SAVING, table, lambda dialect: dialect.upsert_arrays(table, kept), ()),
         replaces=True,
     )
 
 
 def selection(
-    table: Table, columns: Iterable[str], key: Iterable[str], among: AmongKeys | None = None
+    table: Table, columns: Iterable[str], key: Iterable[str], by_keys: KeysStatement | None = None
 ) -> Statement:
     """Make the statement that reads the one row with these values in its key columns.
 
@@ -266,11 +266,11 @@ def selection(
         table: The table.
         columns: The columns to read, in this order.
         key: The columns to compare.
-        among: Reads several such rows at once.
+        by_keys: Reads several such rows at once.
     """
     expression = select(*pick(table, columns)).where(*[equal(table, name) for name in key])
     return Statement(
-        "get", table, lambda _: expression, required_parameters(expression), among=among
+        "get", table, lambda _: expression, required_parameters(expression), by_keys=by_keys
     )
 
 

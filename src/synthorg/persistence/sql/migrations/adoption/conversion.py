@@ -13,7 +13,7 @@ from synthorg.entities import EvaluationConfidence
 from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql.repositories.base import Repository
 from synthorg.persistence.sql.statements.statement import field_names, insertion
-from synthorg.persistence.sql.types import JsonDocument, UtcDateTime, admission
+from synthorg.persistence.sql.types import JsonDocument, UtcDateTime, coercion
 
 NEW_FIELDS: Final[Mapping[str, Mapping[str, object]]] = {
     "task_metrics": {"started_at": None},
@@ -72,7 +72,7 @@ class Conversion:
             ValueError: With the reason, if they cannot be stored.
         """
         try:
-            return self._insertion.admit({name: getattr(record, name) for name in self.fields})
+            return self._insertion.coerce({name: getattr(record, name) for name in self.fields})
         except QueryError as error:
             raise ValueError(str(error)) from None
 
@@ -107,7 +107,7 @@ def _reading(type_: TypeEngine[Any]) -> Callable[[Any], object]:
     ):
         if isinstance(type_, kind):
             return read
-    return admission(type_)
+    return coercion(type_)
 
 
 def _read_json(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Sessions: a connection in a transaction, either through SQLAlchemy or past it."""
+"""The two routes of a transaction to its database: through SQLAlchemy, and past it."""
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
@@ -14,8 +14,8 @@ from synthorg.persistence.sql.execution.preparation import Preparation
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
 
 
-class Session(Protocol):
-    """A connection in a transaction, which whoever opened the session begins and ends."""
+class Route(Protocol):
+    """A connection in a transaction, which whoever made the route begins and ends."""
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads.
@@ -42,18 +42,18 @@ class Session(Protocol):
         ...
 
     async def own_connection(self) -> AsyncConnection:
-        """Give the connection for statements of the application's own, inside a part."""
+        """Give the connection for statements of the application's own, inside a savepoint."""
         ...
 
-    async def begin_part(self) -> None:
-        """Begin a part (a savepoint), inside the innermost one that is open."""
+    async def begin_savepoint(self) -> None:
+        """Set a savepoint, inside the innermost one that is open."""
         ...
 
-    async def end_part(self, *, undo: bool) -> None:
-        """End the innermost part.
+    async def end_savepoint(self, *, undo: bool) -> None:
+        """Release the innermost savepoint.
 
         Args:
-            undo: Whether what was done in it is undone.
+            undo: Whether to roll back to it first.
         """
         ...
 
@@ -62,8 +62,8 @@ class Session(Protocol):
         ...
 
 
-class PublicSession:
-    """`Session` through SQLAlchemy.
+class PublicRoute:
+    """`Route` through SQLAlchemy.
 
     Args:
         connection: The connection, which this alone uses.
@@ -73,64 +73,64 @@ class PublicSession:
     def __init__(self, connection: AsyncConnection, preparation: Preparation) -> None:
         self._connection = connection
         self._preparation = preparation
-        self._parts: list[AsyncTransaction] = []
+        self._savepoints: list[AsyncTransaction] = []
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
-        """Run a statement that reads, as `Session` says."""
+        """Run a statement that reads, as `Route` says."""
         expression = self._preparation.expression(statement)
         values = self._preparation.values(statement, parameters)
         return (await self._carried_out(self._connection.execute(expression, values))).all()
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
-        """Run a statement that writes, as `Session` says."""
+        """Run a statement that writes, as `Route` says."""
         expression = self._preparation.expression(statement)
         values = self._preparation.values(statement, parameters)
         if not self._preparation.dialect.failure_ends_transaction:
             return (await self._carried_out(self._connection.execute(expression, values))).rowcount
-        async with self._part():
+        async with self._savepoint():
             return (await self._carried_out(self._connection.execute(expression, values))).rowcount
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
-        """Run a statement that writes many times, as `Session` says."""
+        """Run a statement that writes many times, as `Route` says."""
         expression = self._preparation.expression(statement)
         values = [self._preparation.values(statement, each) for each in parameters]
-        async with self._part():
+        async with self._savepoint():
             await self._carried_out(self._connection.execute(expression, values))
 
     async def own_connection(self) -> AsyncConnection:
-        """Give the connection, as `Session` says."""
+        """Give the connection, as `Route` says."""
         return self._connection
 
-    async def begin_part(self) -> None:
-        """Begin a part, as `Session` says."""
-        self._parts.append(await self._carried_out(self._connection.begin_nested()))
+    async def begin_savepoint(self) -> None:
+        """Set a savepoint, as `Route` says."""
+        self._savepoints.append(await self._carried_out(self._connection.begin_nested()))
 
-    async def end_part(self, *, undo: bool) -> None:
-        """End the innermost part, as `Session` says."""
-        part = self._parts.pop()
-        await self._carried_out(part.rollback() if undo else part.commit())
+    async def end_savepoint(self, *, undo: bool) -> None:
+        """Release the innermost savepoint, as `Route` says."""
+        savepoint = self._savepoints.pop()
+        await self._carried_out(savepoint.rollback() if undo else savepoint.commit())
 
     async def rollback(self) -> None:
-        """Undo all, as `Session` says."""
+        """Undo all, as `Route` says."""
         await self._carried_out(self._connection.rollback())
 
     @asynccontextmanager
-    async def _part(self) -> AsyncIterator[None]:
-        await self.begin_part()
+    async def _savepoint(self) -> AsyncIterator[None]:
+        await self.begin_savepoint()
         try:
             yield
         except Exception as error:
             if self._preparation.diagnose(error).fault not in FATAL:
-                await self.end_part(undo=True)
+                await self.end_savepoint(undo=True)
             raise
-        await self.end_part(undo=False)
+        await self.end_savepoint(undo=False)
 
     async def _carried_out(self, step: Awaitable[Result]) -> Result:
         return await self._preparation.dialect.step(self._connection, step)
 
 
-class DirectSession:
-    """`Session` past SQLAlchemy.
+class FastRoute:
+    """`Route` past SQLAlchemy.
 
     Args:
         transaction: The transaction of the driver.
@@ -140,13 +140,13 @@ class DirectSession:
     def __init__(self, transaction: DriverTransaction, preparation: Preparation) -> None:
         self._transaction = transaction
         self._preparation = preparation
-        self.begin_part = transaction.begin_part
-        self.end_part = transaction.end_part
+        self.begin_savepoint = transaction.begin_savepoint
+        self.end_savepoint = transaction.end_savepoint
         self.rollback = transaction.rollback
         self._joined = False
 
     async def own_connection(self) -> AsyncConnection:
-        """Give the connection, as `Session` says."""
+        """Give the connection, as `Route` says."""
         connection = self._transaction.connection
         if not self._joined:
             await connection.execution_options(**self._preparation.dialect.joining_options())
@@ -154,19 +154,19 @@ class DirectSession:
         return connection
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
-        """Run a statement that reads, as `Session` says."""
+        """Run a statement that reads, as `Route` says."""
         prepared = self._preparation.prepared(statement)
         values = self._preparation.bound(prepared, parameters)
         return await self._transaction.fetch(prepared, values)
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
-        """Run a statement that writes, as `Session` says."""
+        """Run a statement that writes, as `Route` says."""
         prepared = self._preparation.prepared(statement)
         values = self._preparation.bound(prepared, parameters)
         return await self._transaction.execute(prepared, values)
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
-        """Run a statement that writes many times, as `Session` says."""
+        """Run a statement that writes many times, as `Route` says."""
         prepared = self._preparation.prepared(statement)
         bound = partial(self._preparation.bound, prepared)
         await self._transaction.execute_many(prepared, map(bound, parameters))

@@ -19,11 +19,11 @@ FAREWELL_SECONDS: Final = 1.0
 """How long a connection that is closed waits for the server to say so too."""
 
 
-class SilenceError(TimeoutError):
+class AnswerTimeoutError(TimeoutError):
     """No answer came in time."""
 
 
-class Patience:
+class AnswerTimeout:
     """Waits for a server, and hangs up when that takes too long.
 
     Args:
@@ -52,7 +52,7 @@ class Patience:
         if self._timer is not None:
             self._timer.cancel()
         if self._is_over and isinstance(error, Exception):
-            raise SilenceError from None
+            raise AnswerTimeoutError from None
 
     def _end(self) -> None:
         self._is_over = True
@@ -86,7 +86,7 @@ def driver_connection(connection: AsyncConnection) -> Any:
     return proxy.connection.driver_connection
 
 
-def longest_answer(statement_timeout_seconds: float) -> float | None:
+def answer_timeout_for(statement_timeout_seconds: float) -> float | None:
     """Tell how long to wait for the answer to one statement.
 
     Args:

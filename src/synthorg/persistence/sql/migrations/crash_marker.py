@@ -22,7 +22,7 @@ BASE: Final = "base"
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class CrashMarker:
     """A migration that was begun: whether it goes up, and the revisions that it ends with."""
 
     is_upgrade: bool
@@ -34,7 +34,7 @@ class Unfinished:
         return f"{UPGRADE if self.is_upgrade else DOWNGRADE} {' '.join(self.destination) or BASE}"
 
 
-def read_mark(connection: Connection) -> Unfinished | None:
+def read_mark(connection: Connection) -> CrashMarker | None:
     """Read the mark of an unfinished migration, or None.
 
     Args:
@@ -44,12 +44,12 @@ def read_mark(connection: Connection) -> Unfinished | None:
     for beginning in (UPGRADE, DOWNGRADE):
         if mark.startswith(beginning):
             names = mark.removeprefix(beginning).split()
-            return Unfinished(beginning == UPGRADE, tuple(names) if names != [BASE] else ())
+            return CrashMarker(beginning == UPGRADE, tuple(names) if names != [BASE] else ())
     return None
 
 
 @contextmanager
-def marked(connection: Connection, work: Unfinished) -> Iterator[None]:
+def marked(connection: Connection, work: CrashMarker) -> Iterator[None]:
     """Mark the database while the work goes on; the mark stays when it does not end.
 
     Args:

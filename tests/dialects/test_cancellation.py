@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from synthorg.persistence.sql.drivers.cancellation import to_the_end
+from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 
 
 async def test_the_result_of_the_step_is_given() -> None:
-    assert await to_the_end(asyncio.sleep(0, "done")) == "done"
+    assert await run_to_completion(asyncio.sleep(0, "done")) == "done"
 
 
 async def test_an_error_of_the_step_comes_out() -> None:
@@ -16,7 +16,7 @@ async def test_an_error_of_the_step_comes_out() -> None:
         raise LookupError
 
     with pytest.raises(LookupError):
-        await to_the_end(fail())
+        await run_to_completion(fail())
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -30,7 +30,7 @@ async def test_a_cancelled_caller_is_told_of_that_when_the_step_has_ended(*, fai
         if fails:
             raise LookupError
 
-    caller = asyncio.create_task(to_the_end(step()))
+    caller = asyncio.create_task(run_to_completion(step()))
     for _ in range(3):
         await asyncio.sleep(0)
         caller.cancel()

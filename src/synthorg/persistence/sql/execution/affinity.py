@@ -11,7 +11,7 @@ from synthorg.persistence.sql.drivers.forks import guard_loop
 SECONDS_BETWEEN_LOOKS: Final = 0.1
 
 
-class Home:
+class Affinity:
     """Where connections were made: they survive neither a fork nor another event loop."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Home:
         """Whether the connections can no longer be used by anybody in this process."""
         return not self.is_in_this_process or self.loop.is_closed()
 
-    def refuse_when_over(self) -> None:
+    def check_not_over(self) -> None:
         """Refuse what nobody in this process can do any more.
 
         Raises:
@@ -51,13 +51,13 @@ class Home:
                 "connect() again"
             )
 
-    def refuse_strangers(self) -> None:
+    def check_affinity(self) -> None:
         """Refuse to be used from elsewhere.
 
         Raises:
             UsageError: If the caller is in another process or event loop.
         """
-        self.refuse_when_over()
+        self.check_not_over()
         if asyncio.get_running_loop() is not self.loop:
             raise UsageError(
                 "this backend was connected in another event loop; disconnect it there, or make "
@@ -81,11 +81,11 @@ class LocalLock:
     """A lock for the tasks of one event loop, made anew in another one and after a fork."""
 
     def __init__(self) -> None:
-        self._home: Home | None = None
+        self._affinity: Affinity | None = None
         self._lock = asyncio.Lock()
 
     def here(self) -> asyncio.Lock:
         """Give the lock of this event loop, which is not one that was inherited locked."""
-        if self._home is None or not self._home.is_here:
-            self._home, self._lock = Home(), asyncio.Lock()
+        if self._affinity is None or not self._affinity.is_here:
+            self._affinity, self._lock = Affinity(), asyncio.Lock()
         return self._lock
