@@ -12,7 +12,8 @@ from synthorg.entities import Message
 from synthorg.persistence import MariaDBConfig, TransactionalBackend
 from synthorg.persistence.sql.dialects.mysql import MariaDBDialect
 from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
-from synthorg.persistence.sql.drivers.batching import Call, Outcome
+from synthorg.persistence.sql.drivers.base import Call
+from synthorg.persistence.sql.drivers.batching import Outcome
 from synthorg.persistence.sql.repositories.messages import SQLMessageRepository
 from synthorg.persistence.sql.statements.queries import LIMIT
 from tests.conformance.kinds import COST_RECORDS, MESSAGES, MOMENT

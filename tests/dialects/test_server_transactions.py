@@ -23,7 +23,7 @@ from synthorg.persistence import (
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.drivers import idle_connections
 from synthorg.persistence.sql.drivers.faults import Fault
-from synthorg.persistence.sql.execution.database import COMMIT_UNKNOWN
+from synthorg.persistence.sql.execution.connections import COMMIT_UNKNOWN
 from synthorg.persistence.transactions import UnitOfWork
 from tests.conformance.cancelling import cancelled_at_each_wait
 from tests.conformance.kinds import COST_RECORDS, MESSAGES, TASKS
@@ -394,7 +394,7 @@ async def test_a_commit_that_the_server_turned_into_a_rollback_is_an_error(place
     dialect = create_dialect(PersistenceConfig.from_url(place.url))
     engine = dialect.create_engine()
     async with engine.connect() as connection:
-        transaction = await dialect.direct(connection, dialect.unit_options())
+        transaction = await dialect.driver_transaction(connection, dialect.unit_options())
         assert transaction is not None
         await transaction.begin_savepoint()
         driver: Any = (await connection.get_raw_connection()).driver_connection

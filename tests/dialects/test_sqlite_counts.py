@@ -11,7 +11,7 @@ import pytest
 
 from synthorg.persistence.sql.drivers.batching import CALLS_AT_ONCE
 from synthorg.persistence.sql.drivers.sqlite import ThreadConnection
-from synthorg.persistence.sql.statements import prepared
+from synthorg.persistence.sql.statements.prepared_statement import PreparedStatement
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from tests.conformance.kinds import COST_RECORDS, HEARTBEATS, MESSAGES, MOMENT, SETTINGS, TASKS
 from tests.dialects.test_sqlite import connections, opened
@@ -191,13 +191,13 @@ async def test_a_statement_is_compiled_once(
     observed: Observed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled = []
-    prepare = prepared.prepare
+    prepare = PreparedStatement.__init__
 
-    def noting(statement: Any, *arguments: Any) -> Any:
+    def noting(prepared: PreparedStatement, statement: Any, *arguments: Any) -> None:
         compiled.append(statement)
-        return prepare(statement, *arguments)
+        prepare(prepared, statement, *arguments)
 
-    monkeypatch.setattr("synthorg.persistence.sql.execution.preparation.prepare", noting)
+    monkeypatch.setattr(PreparedStatement, "__init__", noting)
     for call in SINGLE_CALLS.values():
         await call(observed.backend)
     once = len(compiled)

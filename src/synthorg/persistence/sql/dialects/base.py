@@ -142,7 +142,7 @@ class Dialect(ABC):
         """
         return None
 
-    async def direct(
+    async def driver_transaction(
         self,
         connection: AsyncConnection,  # noqa: ARG002 (used where there is one)
         options: Mapping[str, Any],  # noqa: ARG002 (likewise)

@@ -240,7 +240,7 @@ class MySQLDialect(Dialect):
         ]
         return ServerPool(connections, engine)
 
-    async def direct(
+    async def driver_transaction(
         self, connection: AsyncConnection, options: Mapping[str, Any]
     ) -> DriverTransaction | None:
         if not self._config.prepared_statements:

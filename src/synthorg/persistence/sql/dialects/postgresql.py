@@ -108,7 +108,7 @@ class PostgreSQLDialect(Dialect):
         ]
         return ServerPool(connections, engine)
 
-    async def direct(
+    async def driver_transaction(
         self, connection: AsyncConnection, options: Mapping[str, Any]
     ) -> DriverTransaction | None:
         if not self._is_fast:

@@ -215,7 +215,7 @@ class SQLiteDialect(Dialect):
         if ends:
             await asyncio.wait(ends, timeout=self.lock_timeout_seconds)
 
-    async def direct(
+    async def driver_transaction(
         self, connection: AsyncConnection, options: Mapping[str, Any]
     ) -> DriverTransaction | None:
         if not self._config.prepared_statements:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from synthorg.persistence.sql.drivers.base import DriverStatement, NotWritten
-from synthorg.persistence.sql.drivers.batching import Call, Outcome
+from synthorg.persistence.sql.drivers.base import Call, DriverStatement, NotWritten
+from synthorg.persistence.sql.drivers.batching import Outcome
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 
 

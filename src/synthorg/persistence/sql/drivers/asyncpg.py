@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from synthorg.persistence.errors import PersistenceConnectionError
-from synthorg.persistence.sql.drivers.base import DriverStatement
-from synthorg.persistence.sql.drivers.batching import Call, Outcome
+from synthorg.persistence.sql.drivers.base import Call, DriverStatement
+from synthorg.persistence.sql.drivers.batching import Outcome
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 
 BYTES_AT_ONCE: Final = 1024 * 1024

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -90,6 +90,14 @@ class DriverStatement(Protocol):
         ...
 
 
+class Call(NamedTuple):
+    """One execution of a prepared statement."""
+
+    statement: DriverStatement
+    values: Sequence[Any]
+    """By position."""
+
+
 class DriverPool(ABC):
     """Runs statements past SQLAlchemy, on connections of an engine of its own."""
 
@@ -102,14 +110,11 @@ class DriverPool(ABC):
         """Close the connections, after the calls under way."""
 
     @abstractmethod
-    async def fetch(
-        self, statement: DriverStatement, values: Sequence[Any]
-    ) -> Sequence[Sequence[Any]]:
+    async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads.
 
         Args:
-            statement: The statement.
-            values: Its values by position.
+            call: The statement and its values.
 
         Returns:
             All rows, decoded.
@@ -119,12 +124,11 @@ class DriverPool(ABC):
         """
 
     @abstractmethod
-    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+    async def execute(self, call: Call) -> int:
         """Run a statement that writes; it is durable when this returns.
 
         Args:
-            statement: The statement.
-            values: Its values by position.
+            call: The statement and its values.
 
         Returns:
             How many rows an UPDATE or a DELETE matched; meaningless for others.
@@ -151,13 +155,11 @@ class DriverTransaction(ABC):
     """SQLAlchemy's connection around it, which knows of no transaction."""
 
     @abstractmethod
-    async def fetch(
-        self, statement: DriverStatement, values: Sequence[Any]
-    ) -> Sequence[Sequence[Any]]:
+    async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverPool` does."""
 
     @abstractmethod
-    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+    async def execute(self, call: Call) -> int:
         """Run a statement that writes, as `DriverPool` does; a failure leaves the transaction."""
 
     @abstractmethod

@@ -6,10 +6,10 @@ The latter is known as group commit.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from synthorg.persistence.errors import PersistenceConnectionError
-from synthorg.persistence.sql.drivers.base import DriverStatement
+from synthorg.persistence.sql.drivers.base import Call
 from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED
 
 CALLS_AT_ONCE: Final = 128
@@ -20,13 +20,6 @@ BYTES_AT_ONCE: Final = 8 * 2**20
 
 Outcome = Any
 """The rows of a call that reads, the row count of one that writes, or an error."""
-
-
-class Call(NamedTuple):
-    """One execution of a prepared statement."""
-
-    statement: DriverStatement
-    values: Sequence[Any]
 
 
 Waiting = tuple[Call, asyncio.Future[Outcome]]

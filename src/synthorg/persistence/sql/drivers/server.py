@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.sql.drivers.answer_timeout import AnswerTimeout
-from synthorg.persistence.sql.drivers.base import DriverPool, DriverStatement, NotWritten
-from synthorg.persistence.sql.drivers.batching import Batcher, Call, Outcome
+from synthorg.persistence.sql.drivers.base import Call, DriverPool, DriverStatement, NotWritten
+from synthorg.persistence.sql.drivers.batching import Batcher, Outcome
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import Fault
 from synthorg.persistence.sql.drivers.idle_connections import IDLE_SECONDS
@@ -60,16 +60,14 @@ class ServerPool(DriverPool):
         await asyncio.gather(*[connection.close() for connection in self._all])
         await self._engine.dispose()
 
-    async def fetch(
-        self, statement: DriverStatement, values: Sequence[Any]
-    ) -> Sequence[Sequence[Any]]:
+    async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverPool` says."""
-        batcher = self._lists if statement.scans else self._rows
-        return statement.decode(await batcher.run(Call(statement, values)))
+        batcher = self._lists if call.statement.scans else self._rows
+        return call.statement.decode(await batcher.run(call))
 
-    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+    async def execute(self, call: Call) -> int:
         """Run a statement that writes, as `DriverPool` says."""
-        row_count: int = await self._writes.run(Call(statement, values))
+        row_count: int = await self._writes.run(call)
         return row_count
 
 

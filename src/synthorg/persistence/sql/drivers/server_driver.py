@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from synthorg.persistence.sql.drivers.base import DriverStatement
-from synthorg.persistence.sql.drivers.batching import Call, Outcome
+from synthorg.persistence.sql.drivers.base import Call, DriverStatement
+from synthorg.persistence.sql.drivers.batching import Outcome
 
 
 class ServerDriver(ABC):

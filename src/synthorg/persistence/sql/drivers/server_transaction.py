@@ -7,8 +7,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.sql.drivers.answer_timeout import AnswerTimeout
-from synthorg.persistence.sql.drivers.base import DriverStatement, DriverTransaction
-from synthorg.persistence.sql.drivers.batching import Call
+from synthorg.persistence.sql.drivers.base import Call, DriverStatement, DriverTransaction
 from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
 from synthorg.persistence.sql.drivers.faults import FATAL
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
@@ -55,18 +54,15 @@ class ServerTransaction(DriverTransaction):
         """Whether anything may have been written since the mark."""
         self._savepoints = 0
 
-    async def fetch(
-        self, statement: DriverStatement, values: Sequence[Any]
-    ) -> Sequence[Sequence[Any]]:
+    async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverTransaction` says."""
         if not self._begun:
             # The mark costs nothing in the same trip, and a write may follow.
             await (self._mark() if self._marks_every_write else self._control())
-        return statement.decode(await self._step(self._driver.send(Call(statement, values))))
+        return call.statement.decode(await self._step(self._driver.send(call)))
 
-    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+    async def execute(self, call: Call) -> int:
         """Run a statement that writes, as `DriverTransaction` says."""
-        call = Call(statement, values)
         row_count: int
         if self._marks_every_write:
             async with self._undone_if_it_fails():

@@ -12,12 +12,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.sql.drivers.base import (
+    Call,
     DriverPool,
     DriverStatement,
     DriverTransaction,
     ended,
 )
-from synthorg.persistence.sql.drivers.batching import Batcher, Call, Outcome
+from synthorg.persistence.sql.drivers.batching import Batcher, Outcome
 from synthorg.persistence.sql.drivers.cancellation import (
     SECONDS_BETWEEN_INTERRUPTS,
     run_to_completion,
@@ -176,17 +177,15 @@ class SQLitePool(DriverPool):
             await connection.close()
         await self._engine.dispose()
 
-    async def fetch(
-        self, statement: DriverStatement, values: Sequence[Any]
-    ) -> Sequence[Sequence[Any]]:
+    async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverPool` says."""
-        batcher = self._lists if statement.scans else self._rows
-        return statement.decode(await batcher.run(Call(statement, values)))
+        batcher = self._lists if call.statement.scans else self._rows
+        return call.statement.decode(await batcher.run(call))
 
-    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+    async def execute(self, call: Call) -> int:
         """Run a statement that writes, as `DriverPool` says."""
         await self._write_lock.wait_for_own()  # before others wait behind it
-        row_count: int = await self._writes.run(Call(statement, values))
+        row_count: int = await self._writes.run(call)
         return row_count
 
     @asynccontextmanager
@@ -225,15 +224,13 @@ class ThreadTransaction(DriverTransaction):
         self._begun = False
         self._savepoints = 0
 
-    async def fetch(
-        self, statement: DriverStatement, values: Sequence[Any]
-    ) -> Sequence[Sequence[Any]]:
+    async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverTransaction` says."""
-        return statement.decode(await self._step(_read, Call(statement, values)))
+        return call.statement.decode(await self._step(_read, call))
 
-    async def execute(self, statement: DriverStatement, values: Sequence[Any]) -> int:
+    async def execute(self, call: Call) -> int:
         """Run a statement that writes, as `DriverTransaction` says."""
-        return await self._step(_write, Call(statement, values))
+        return await self._step(_write, call)
 
     async def execute_many(
         self, statement: DriverStatement, values: Iterable[Sequence[Any]]

@@ -51,7 +51,7 @@ class Affinity:
                 "connect() again"
             )
 
-    def check_affinity(self) -> None:
+    def check(self) -> None:
         """Refuse to be used from elsewhere.
 
         Raises:

@@ -54,13 +54,13 @@ class RetryPolicy:
     duplicate_may_pass: bool
     deadline: float
 
-    def allows(self, failure: Failure, earlier: Sequence[Failure]) -> bool:
+    def allows(self, failures: Sequence[Failure]) -> bool:
         """Tell whether another attempt may help and does no harm.
 
         Args:
-            failure: What came of the last one.
-            earlier: What came of those before.
+            failures: What came of those before, in their order.
         """
+        *earlier, failure = failures
         diagnosis = failure.diagnosis
         if diagnosis.fault is Fault.TRANSIENT:
             # On SQLite, one attempt may have waited that long.

@@ -2,15 +2,16 @@
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
+from sqlalchemy import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction
 
+from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.base import DriverTransaction
 from synthorg.persistence.sql.drivers.faults import FATAL
 from synthorg.persistence.sql.execution.executor import Result, Rows
-from synthorg.persistence.sql.execution.preparation import Preparation
+from synthorg.persistence.sql.statements.compiler import StatementCompiler
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
 
 
@@ -67,35 +68,35 @@ class PublicRoute:
 
     Args:
         connection: The connection, which this alone uses.
-        preparation: How statements are prepared.
+        dialect: The kind of database.
+        statements: What it makes of each statement.
     """
 
-    def __init__(self, connection: AsyncConnection, preparation: Preparation) -> None:
+    def __init__(
+        self, connection: AsyncConnection, dialect: Dialect, statements: StatementCompiler
+    ) -> None:
         self._connection = connection
-        self._preparation = preparation
+        self._dialect = dialect
+        self._statements = statements
         self._savepoints: list[AsyncTransaction] = []
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Route` says."""
-        expression = self._preparation.expression(statement)
-        values = self._preparation.values(statement, parameters)
-        return (await self._carried_out(self._connection.execute(expression, values))).all()
+        return (await self._run(statement, self._statements.values(statement, parameters))).all()
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Route` says."""
-        expression = self._preparation.expression(statement)
-        values = self._preparation.values(statement, parameters)
-        if not self._preparation.dialect.failure_ends_transaction:
-            return (await self._carried_out(self._connection.execute(expression, values))).rowcount
+        values = self._statements.values(statement, parameters)
+        if not self._dialect.failure_ends_transaction:
+            return (await self._run(statement, values)).rowcount
         async with self._savepoint():
-            return (await self._carried_out(self._connection.execute(expression, values))).rowcount
+            return (await self._run(statement, values)).rowcount
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Route` says."""
-        expression = self._preparation.expression(statement)
-        values = [self._preparation.values(statement, each) for each in parameters]
+        values = [self._statements.values(statement, each) for each in parameters]
         async with self._savepoint():
-            await self._carried_out(self._connection.execute(expression, values))
+            await self._run(statement, values)
 
     async def own_connection(self) -> AsyncConnection:
         """Give the connection, as `Route` says."""
@@ -103,16 +104,16 @@ class PublicRoute:
 
     async def begin_savepoint(self) -> None:
         """Set a savepoint, as `Route` says."""
-        self._savepoints.append(await self._carried_out(self._connection.begin_nested()))
+        self._savepoints.append(await self._step(self._connection.begin_nested()))
 
     async def end_savepoint(self, *, undo: bool) -> None:
         """Release the innermost savepoint, as `Route` says."""
         savepoint = self._savepoints.pop()
-        await self._carried_out(savepoint.rollback() if undo else savepoint.commit())
+        await self._step(savepoint.rollback() if undo else savepoint.commit())
 
     async def rollback(self) -> None:
         """Undo all, as `Route` says."""
-        await self._carried_out(self._connection.rollback())
+        await self._step(self._connection.rollback())
 
     @asynccontextmanager
     async def _savepoint(self) -> AsyncIterator[None]:
@@ -120,13 +121,18 @@ class PublicRoute:
         try:
             yield
         except Exception as error:
-            if self._preparation.diagnose(error).fault not in FATAL:
+            if self._dialect.diagnose(error).fault not in FATAL:
                 await self.end_savepoint(undo=True)
             raise
         await self.end_savepoint(undo=False)
 
-    async def _carried_out(self, step: Awaitable[Result]) -> Result:
-        return await self._preparation.dialect.step(self._connection, step)
+    async def _run(self, statement: Statement, values: Any) -> CursorResult[Any]:
+        return await self._step(
+            self._connection.execute(self._statements.expression(statement), values)
+        )
+
+    async def _step(self, step: Awaitable[Result]) -> Result:
+        return await self._dialect.step(self._connection, step)
 
 
 class FastRoute:
@@ -134,12 +140,16 @@ class FastRoute:
 
     Args:
         transaction: The transaction of the driver.
-        preparation: How statements are prepared.
+        dialect: The kind of database.
+        statements: What it makes of each statement.
     """
 
-    def __init__(self, transaction: DriverTransaction, preparation: Preparation) -> None:
+    def __init__(
+        self, transaction: DriverTransaction, dialect: Dialect, statements: StatementCompiler
+    ) -> None:
         self._transaction = transaction
-        self._preparation = preparation
+        self._dialect = dialect
+        self._statements = statements
         self.begin_savepoint = transaction.begin_savepoint
         self.end_savepoint = transaction.end_savepoint
         self.rollback = transaction.rollback
@@ -149,24 +159,18 @@ class FastRoute:
         """Give the connection, as `Route` says."""
         connection = self._transaction.connection
         if not self._joined:
-            await connection.execution_options(**self._preparation.dialect.joining_options())
+            await connection.execution_options(**self._dialect.joining_options())
             self._joined = True
         return connection
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Route` says."""
-        prepared = self._preparation.prepared(statement)
-        values = self._preparation.bound(prepared, parameters)
-        return await self._transaction.fetch(prepared, values)
+        return await self._transaction.fetch(self._statements.call(statement, parameters))
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Route` says."""
-        prepared = self._preparation.prepared(statement)
-        values = self._preparation.bound(prepared, parameters)
-        return await self._transaction.execute(prepared, values)
+        return await self._transaction.execute(self._statements.call(statement, parameters))
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Route` says."""
-        prepared = self._preparation.prepared(statement)
-        bound = partial(self._preparation.bound, prepared)
-        await self._transaction.execute_many(prepared, map(bound, parameters))
+        await self._transaction.execute_many(*self._statements.batch(statement, parameters))

@@ -20,11 +20,12 @@ from synthorg.persistence.errors import (
     QueryError,
     TransactionConflictError,
 )
+from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.faults import FATAL, Diagnosis, Fault
+from synthorg.persistence.sql.execution.error_translator import ErrorTranslator
 from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
 from synthorg.persistence.sql.execution.failures import failure_of, redacted, transaction_failure
 from synthorg.persistence.sql.execution.own_sql import may_write
-from synthorg.persistence.sql.execution.preparation import Preparation
 from synthorg.persistence.sql.execution.routes import Route
 from synthorg.persistence.sql.execution.unit_connection import UnitConnection
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
@@ -47,7 +48,8 @@ class Transaction:
 
     Args:
         route: The way to its connection, which this alone uses.
-        preparation: How errors are diagnosed.
+        dialect: The kind of database.
+        errors: What its errors mean.
         explain: Asked about an error that the schema may have caused.
         check_affinity: Raises where its connection cannot be used, such as after a fork.
         read_only: Whether writes are refused.
@@ -56,7 +58,8 @@ class Transaction:
     def __init__(
         self,
         route: Route,
-        preparation: Preparation,
+        dialect: Dialect,
+        errors: ErrorTranslator,
         explain: Explain,
         check_affinity: Callable[[], None],
         *,
@@ -64,7 +67,8 @@ class Transaction:
     ) -> None:
         self._route = route
         self._check_affinity = check_affinity
-        self._preparation = preparation
+        self._dialect = dialect
+        self._errors = errors
         self._explain = explain
         self._read_only = read_only
         self._busy = False
@@ -78,7 +82,7 @@ class Transaction:
     @property
     def skips_unreadable(self) -> bool:
         """Whether lists leave out what cannot be read, as `Executor` says."""
-        return self._preparation.dialect.skips_unreadable
+        return self._dialect.skips_unreadable
 
     def end(self) -> None:
         """Refuse any further use."""
@@ -112,12 +116,12 @@ class Transaction:
             await self._controlled(self._route.begin_savepoint())
             connection = await self._route.own_connection()
             try:
-                result = await self._preparation.dialect.step(connection, step(connection))
+                result = await self._dialect.step(connection, step(connection))
             except asyncio.CancelledError:
                 self._fail_by_cancellation()
                 raise
             except Exception as error:
-                diagnosis = self._preparation.diagnose(error)
+                diagnosis = self._errors.diagnose(error)
                 if diagnosis.fault not in (Fault.TRANSIENT, Fault.CONNECTION):
                     await self._controlled(self._route.end_savepoint(undo=True))
                     raise
@@ -139,7 +143,7 @@ class Transaction:
             try:
                 return await self._guarded(self._route.execute, statement, parameters)
             except DuplicateRecordError:
-                may_pass = statement.replaces and self._preparation.dialect.duplicate_may_pass
+                may_pass = statement.replaces and self._dialect.duplicate_may_pass
                 if self.fatal_error is not None or not may_pass:
                     raise
             # If it is the same record, inserted by another, that is a conflict the next time.
@@ -213,8 +217,8 @@ class Transaction:
         except asyncio.CancelledError:
             self._fail_by_cancellation()
             raise
-        except self._preparation.foreign_errors as error:
-            diagnosis = self._preparation.diagnose(error)
+        except self._errors.foreign_errors as error:
+            diagnosis = self._errors.diagnose(error)
             cause = redacted(error)
         self.fatal_error = transaction_failure(diagnosis)
         raise self.fatal_error from cause
@@ -230,8 +234,8 @@ class Transaction:
         except asyncio.CancelledError:
             self._fail_by_cancellation()
             raise
-        except self._preparation.foreign_errors as error:
-            diagnosis = self._preparation.diagnose(error)
+        except self._errors.foreign_errors as error:
+            diagnosis = self._errors.diagnose(error)
             cause = redacted(error)
         # Of many rows it is not known which failed.
         row = parameters if isinstance(parameters, Mapping) else NO_ROW
@@ -254,8 +258,7 @@ class Transaction:
 
     def _has_no_way_back(self, statement: Statement) -> bool:
         """Tell whether the failure of a statement ended all; reads have no savepoint."""
-        reads = self._preparation.expression(statement).is_select
-        return reads and self._preparation.dialect.failure_ends_transaction
+        return statement.reads and self._dialect.failure_ends_transaction
 
     @contextmanager
     def _use(self, *, write: bool = False) -> Iterator[None]:

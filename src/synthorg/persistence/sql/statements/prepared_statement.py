@@ -21,8 +21,8 @@ class PreparedStatement:
 
     Args:
         statement: The statement.
-        compiled: Its expression, compiled for the driver.
-        reads: Whether it returns rows.
+        expression: Its expression for the database.
+        dialect: SQLAlchemy's dialect for the driver.
         prepared: Prepares other statements for the same driver.
     """
 
@@ -43,16 +43,18 @@ class PreparedStatement:
     def __init__(
         self,
         statement: Statement,
-        compiled: SQLCompiler,
+        expression: Executable,
+        dialect: Dialect,
         prepared: Callable[[Statement], "PreparedStatement"],
-        *,
-        reads: bool,
     ) -> None:
+        compiled = expression.compile(dialect=dialect)  # type: ignore[attr-defined]
+        assert isinstance(compiled, SQLCompiler)
+        assert not compiled.post_compile_params  # for these the SQL would depend on the values
         self.sql = compiled.string
-        self.reads = reads
+        self.reads = statement.reads
         self.repeatable = statement.repeatable
         self._prepared = prepared
-        self.scans = reads and statement.action != "get"
+        self.scans = statement.reads and statement.action != "get"
         self.inserts = statement.inserts or statement.replaces
         self.statement = statement
         constants = compiled.construct_params(_check=False)
@@ -172,26 +174,6 @@ class DecodedRows(Sequence[Sequence[Any]]):
         for place, convert in self._columns:
             values[place] = convert(values[place])
         return values
-
-
-def prepare(
-    statement: Statement,
-    expression: Executable,
-    dialect: Dialect,
-    prepared: Callable[[Statement], PreparedStatement],
-) -> PreparedStatement:
-    """Compile a statement for a driver.
-
-    Args:
-        statement: The statement.
-        expression: Its expression for the database.
-        dialect: SQLAlchemy's dialect for the driver.
-        prepared: Prepares other statements for the same driver.
-    """
-    compiled = expression.compile(dialect=dialect)  # type: ignore[attr-defined]
-    assert isinstance(compiled, SQLCompiler)
-    assert not compiled.post_compile_params  # for these the SQL would depend on the values
-    return PreparedStatement(statement, compiled, prepared, reads=expression.is_select)
 
 
 def _key_of(statement: Statement, names: Sequence[str]) -> Callable[[Sequence[Any]], object] | None:
