@@ -144,7 +144,9 @@ class SQLPersistenceBackend(Repositories):
         return await run_again_on_conflict(attempt)
 
     def get_db(self) -> AsyncEngine:
-        return self.database_for("get_db()").engine
+        database = self.database_for("get_db()")
+        database.check_not_over()
+        return database.engine
 
     async def get_setting(self, key: NotBlankStr) -> str | None:
         self.database_for("get_setting()")
@@ -160,7 +162,7 @@ class SQLPersistenceBackend(Repositories):
         return self._current
 
     def executor_for(self, repository: str) -> Executor:
-        self.database_for(repository)
+        self.database_for(repository).check_not_over()
         return self._current
 
     def database_for(self, asked_for: str) -> Database:
@@ -171,11 +173,9 @@ class SQLPersistenceBackend(Repositories):
 
         Raises:
             NotConnectedError: If the backend is not connected.
-            UsageError: If it was connected before a fork, or in an event loop that has ended.
         """
         if self._database is None:
             raise NotConnectedError(f"not connected: await connect() before using {asked_for}")
-        self._database.check_not_over()
         return self._database
 
 
@@ -204,17 +204,17 @@ class CurrentDatabase(Repositories):
 
     def fetch(self, statement: Statement, parameters: Parameters) -> Coroutine[Any, Any, Rows]:
         """Run a statement that reads, as `Executor` says."""
-        return self._database(statement).fetch(statement, parameters)
+        return self._backend.database_for(statement.table.name).fetch(statement, parameters)
 
     def execute(self, statement: Statement, parameters: Parameters) -> Coroutine[Any, Any, int]:
         """Run a statement that writes, as `Executor` says."""
-        return self._database(statement).execute(statement, parameters)
+        return self._backend.database_for(statement.table.name).execute(statement, parameters)
 
     def execute_many(
         self, statement: Statement, parameters: Sequence[Parameters]
     ) -> Coroutine[Any, Any, None]:
         """Run a statement that writes many times, as `Executor` says."""
-        return self._database(statement).execute_many(statement, parameters)
+        return self._backend.database_for(statement.table.name).execute_many(statement, parameters)
 
     def atomically(
         self,
@@ -226,6 +226,3 @@ class CurrentDatabase(Repositories):
         """Do several things in one transaction, as `Executor` says."""
         database = self._backend.database_for("a repository")
         return database.atomically(work, repeatable=repeatable, idempotent=idempotent)
-
-    def _database(self, statement: Statement) -> Database:
-        return self._backend.database_for(statement.table.name)

@@ -57,12 +57,13 @@ class Affinity:
         Raises:
             UsageError: If the caller is in another process or event loop.
         """
+        if os.getpid() == self._process and asyncio.get_running_loop() is self.loop:
+            return
         self.check_not_over()
-        if asyncio.get_running_loop() is not self.loop:
-            raise UsageError(
-                "this backend was connected in another event loop; disconnect it there, or make "
-                "a backend for each loop"
-            )
+        raise UsageError(
+            "this backend was connected in another event loop; disconnect it there, or make "
+            "a backend for each loop"
+        )
 
     async def run(self, step: Coroutine[Any, Any, None]) -> None:
         """Run a step in this event loop, for a caller in another one.
