@@ -49,7 +49,7 @@ async def run_on_own_engine(dialect: Dialect) -> None:
     """Run the command on a connection of its own, since `alembic` hands over none."""
     if environment.only_looks(dialect, SETTINGS):
         dialect.refuse_absence()
-        with dialect.view() as view:
+        with dialect.read_only_view() as view:
             async with connection_of(view.engine) as connection:
                 await connection.run_sync(environment.run, dialect, SETTINGS)
         return

@@ -53,7 +53,7 @@ def ask(dialect: Dialect, question: Callable[[Connection], Result]) -> Result:
 
 async def _ask(dialect: Dialect, question: Callable[[Connection], Result]) -> Result:
     for number in range(ATTEMPTS):
-        with dialect.view(again=number > 0) as view:
+        with dialect.read_only_view(again=number > 0) as view:
             answer = await _seen(dialect, view.engine, question)
             if view.has_held():
                 return answer

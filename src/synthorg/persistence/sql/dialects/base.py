@@ -72,7 +72,7 @@ def _always() -> bool:
 
 
 @dataclass(frozen=True)
-class View:
+class ReadOnlyView:
     """A way to look at a database that changes nothing.
 
     Attributes:
@@ -349,7 +349,7 @@ class Dialect(ABC):
     """Whether the predecessor could keep its data in such a database."""
 
     @contextmanager
-    def view(self, *, again: bool = False) -> Iterator[View]:  # noqa: ARG002 (used where looking takes no lock)
+    def read_only_view(self, *, again: bool = False) -> Iterator[ReadOnlyView]:  # noqa: ARG002 (used where looking takes no lock)
         """Find a way to look at an existing database without changing it or its files.
 
         Args:
@@ -358,7 +358,7 @@ class Dialect(ABC):
         Raises:
             PersistenceConnectionError: If the configuration cannot lead to a database.
         """
-        yield View(self.create_engine())
+        yield ReadOnlyView(self.create_engine())
 
     async def adjust_storage(  # noqa: B027 (most dialects have nothing to adjust)
         self,

@@ -71,8 +71,8 @@ from synthorg.persistence.sql.drivers.faults import (
     lost,
     unusable,
 )
-from synthorg.persistence.sql.drivers.forks import guard
-from synthorg.persistence.sql.drivers.idle_connections import look_after
+from synthorg.persistence.sql.drivers.forks import protect_connections
+from synthorg.persistence.sql.drivers.idle_connections import replace_unfit
 from synthorg.persistence.sql.drivers.server import (
     ServerConnection,
     ServerPool,
@@ -283,9 +283,9 @@ class MySQLDialect(Dialect):
             },
             **(pool_options(config, connections) | options),
         )
-        guard(engine, self.connections, sever)
+        protect_connections(engine, self.connections, sever)
         event.listen(engine.sync_engine, "begin", _begin)
-        look_after(
+        replace_unfit(
             engine,
             self,
             lambda connection: AsyncmyDriver(connection).ping(),

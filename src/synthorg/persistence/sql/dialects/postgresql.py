@@ -55,8 +55,8 @@ from synthorg.persistence.sql.drivers.asyncpg import AsyncpgDriver
 from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
 from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
 from synthorg.persistence.sql.drivers.faults import LOCKED, Diagnosis, Fault
-from synthorg.persistence.sql.drivers.forks import guard
-from synthorg.persistence.sql.drivers.idle_connections import look_after
+from synthorg.persistence.sql.drivers.forks import protect_connections
+from synthorg.persistence.sql.drivers.idle_connections import replace_unfit
 from synthorg.persistence.sql.drivers.psycopg_interruption import Interruption
 from synthorg.persistence.sql.drivers.server import (
     LOCK_TIMEOUT_MILLISECONDS,
@@ -153,9 +153,9 @@ class PostgreSQLDialect(Dialect):
             async_creator=connector,
             **(pool_options(config, connections) | options),
         )
-        guard(engine, self.connections, sever)
+        protect_connections(engine, self.connections, sever)
         event.listen(engine.sync_engine, "handle_error", self._drop_what_is_of_no_use)
-        look_after(engine, self, connector.ping, config.connect_timeout_seconds)
+        replace_unfit(engine, self, connector.ping, config.connect_timeout_seconds)
         return engine
 
     def joining_options(self) -> Mapping[str, Any]:
@@ -246,7 +246,7 @@ class PostgreSQLDialect(Dialect):
 
 def _keep_to_one_schema(connection: Connection) -> None:
     """Have this transaction make, find and drop tables in one schema, whatever comes after it."""
-    schema = PostgreSQLInspection().find_home(connection)
+    schema = PostgreSQLInspection().find_schema(connection)
     if schema is None:
         raise MigrationError(
             "search_path names no schema that exists and that this user may use; create one, or "

@@ -149,17 +149,17 @@ class PostgreSQLInspection(Inspection):
                 taken[name] = _KINDS.get(kind, "something else")
         return Names(frozenset(tables), taken, frozenset(), schema, first, hidden)
 
-    def find_home(self, connection: Connection) -> str | None:
+    def find_schema(self, connection: Connection) -> str | None:
         """Name the schema of the tables, or in which they would be made; None without any."""
         home = connection.execute(_HOME).first()
         return None if home is None else str(home[0])
 
     def table_sizes(self, connection: Connection) -> Mapping[str, int | None]:
-        sizes = connection.execute(_SIZES, {"schema": self.find_home(connection)})
+        sizes = connection.execute(_SIZES, {"schema": self.find_schema(connection)})
         return {name: int(size) for name, size in sizes}
 
     def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:
-        triggers = connection.execute(_TRIGGERS, {"schema": self.find_home(connection)})
+        triggers = connection.execute(_TRIGGERS, {"schema": self.find_schema(connection)})
         return [
             name
             for name, events, state, body, is_limited in triggers
@@ -167,11 +167,11 @@ class PostgreSQLInspection(Inspection):
         ]
 
     def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
-        problems = connection.execute(_PROBLEMS, {"schema": self.find_home(connection)})
+        problems = connection.execute(_PROBLEMS, {"schema": self.find_schema(connection)})
         return tuple(f"{table}: {what}" for table, what in problems if table in tables)
 
     def missing_rights(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
-        asked = connection.execute(_RIGHTS, {"schema": self.find_home(connection)})
+        asked = connection.execute(_RIGHTS, {"schema": self.find_schema(connection)})
         rights = [row for row in asked if row[0] in tables]
         if not any(is_held for *_, is_held in rights):
             return ()  # a user who only looks

@@ -40,8 +40,8 @@ from synthorg.persistence.config import SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.sql.dialects.base import (
     Dialect,
+    ReadOnlyView,
     Sharing,
-    View,
     held_too_long,
     insert_values,
     replacing_on_conflict,
@@ -66,7 +66,7 @@ from synthorg.persistence.sql.drivers.faults import (
     lost,
     unusable,
 )
-from synthorg.persistence.sql.drivers.forks import guard
+from synthorg.persistence.sql.drivers.forks import protect_connections
 from synthorg.persistence.sql.drivers.single_connection import SingleConnectionPool
 from synthorg.persistence.sql.drivers.sqlite import (
     KEPT_CONNECTIONS,
@@ -76,11 +76,15 @@ from synthorg.persistence.sql.drivers.sqlite import (
     ThreadTransaction,
     thread_of,
 )
+from synthorg.persistence.sql.drivers.sqlite_file import (
+    FileConnection,
+    FileIdentity,
+    FileMovedError,
+)
 from synthorg.persistence.sql.drivers.sqlite_forks import (
     InheritedFileClosedError,
     about_to_open,
 )
-from synthorg.persistence.sql.drivers.sqlite_place import FileConnection, FileMovedError, Place
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 logger = logging.getLogger(__name__)
@@ -195,7 +199,7 @@ class SQLiteDialect(Dialect):
         return self._config.unreadable_records == "skip"
 
     def create_engine(self) -> AsyncEngine:
-        self._place = Place(str(_path_of(self._config.path)))
+        self._identity = FileIdentity(str(_path_of(self._config.path)))
         if self._in_memory:
             pool: dict[str, Any] = {"poolclass": SingleConnectionPool}
         else:
@@ -223,9 +227,9 @@ class SQLiteDialect(Dialect):
         return ThreadTransaction(connection, await thread_of(connection), options[BEGIN_OPTION])
 
     @contextmanager
-    def view(self, *, again: bool = False) -> Iterator[View]:
+    def read_only_view(self, *, again: bool = False) -> Iterator[ReadOnlyView]:
         if self._in_memory:
-            yield View(self.create_engine())
+            yield ReadOnlyView(self.create_engine())
             return
         path = _path_of(self._config.path)
         _refuse_unusable(path, writable=False)
@@ -237,16 +241,16 @@ class SQLiteDialect(Dialect):
                 poolclass=NullPool,
             )
             event.listen(engine.sync_engine, "begin", _begin)
-            yield View(engine, file.has_held)
+            yield ReadOnlyView(engine, file.has_held)
 
     def _engine_with(self, **pool: Any) -> AsyncEngine:
-        path = MEMORY if self._in_memory else self._place.path
+        path = MEMORY if self._in_memory else self._identity.path
         if not self._in_memory:
             _refuse_unusable(Path(path))
 
         def connect() -> sqlite3.Connection:
             if not self._in_memory:
-                self._place.refuse_other_file()  # SQLite would make a new one
+                self._identity.refuse_other_file()  # SQLite would make a new one
                 about_to_open(path)
             # The driver's own transaction control would leave DDL outside, so BEGIN is sent below.
             connection = sqlite3.connect(
@@ -257,8 +261,8 @@ class SQLiteDialect(Dialect):
                 factory=FileConnection,
             )
             if not self._in_memory:
-                self._place.refuse_other_file()
-                connection.place = self._place
+                self._identity.refuse_other_file()
+                connection.identity = self._identity
             return connection
 
         engine = create_async_engine(
@@ -267,7 +271,7 @@ class SQLiteDialect(Dialect):
             hide_parameters=True,
             **pool,
         )
-        guard(engine, self.connections)
+        protect_connections(engine, self.connections)
         event.listen(engine.sync_engine, "connect", self._configure)
         event.listen(engine.sync_engine, "begin", _begin)
         return engine

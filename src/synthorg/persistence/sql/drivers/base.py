@@ -199,7 +199,7 @@ class DriverTransaction(ABC):
 
 
 @asynccontextmanager
-async def ended(transaction: DriverTransaction) -> AsyncIterator[DriverTransaction]:
+async def transaction_scope(transaction: DriverTransaction) -> AsyncIterator[DriverTransaction]:
     """Commit a transaction in the end, or undo it when an exception leaves.
 
     Args:

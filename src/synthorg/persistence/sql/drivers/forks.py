@@ -22,7 +22,7 @@ _loops: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 _inheritable: WeakKeyDictionary[Any, Callable[[Any], None] | None] = WeakKeyDictionary()
 
 
-def guard(
+def protect_connections(
     engine: AsyncEngine, connections: WeakSet[Any], sever: Callable[[Any], None] | None = None
 ) -> None:
     """Have a child leave the connections of an engine alone.
@@ -40,7 +40,7 @@ def guard(
     event.listen(engine.sync_engine, "connect", connected)
 
 
-def guard_loop(loop: asyncio.AbstractEventLoop) -> None:
+def protect_loop(loop: asyncio.AbstractEventLoop) -> None:
     """Have a child leave an event loop alone, also when it closes its copy of it.
 
     Args:
@@ -50,7 +50,7 @@ def guard_loop(loop: asyncio.AbstractEventLoop) -> None:
         _loops.add(loop)
 
 
-def keep_alive(thing: object) -> None:
+def never_collect(thing: object) -> None:
     """Have a child never collect something, as its finalizers would speak to what is shared.
 
     Args:

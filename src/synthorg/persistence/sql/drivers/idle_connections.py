@@ -24,7 +24,7 @@ OPENING: Final = "synthorg_opening"
 GIVEN_BACK: Final = "synthorg_given_back"
 
 
-def look_after(
+def replace_unfit(
     engine: AsyncEngine,
     policy: ServerPolicy,
     ping: Callable[[Any], Awaitable[None]],

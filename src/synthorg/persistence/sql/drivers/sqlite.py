@@ -16,14 +16,14 @@ from synthorg.persistence.sql.drivers.base import (
     DriverPool,
     DriverStatement,
     DriverTransaction,
-    ended,
+    transaction_scope,
 )
 from synthorg.persistence.sql.drivers.batching import Batcher, Outcome
 from synthorg.persistence.sql.drivers.cancellation import (
     SECONDS_BETWEEN_INTERRUPTS,
     run_to_completion,
 )
-from synthorg.persistence.sql.drivers.sqlite_place import FileConnection, FileMovedError
+from synthorg.persistence.sql.drivers.sqlite_file import FileConnection, FileMovedError
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 LIST_CONNECTIONS: Final = 3
@@ -195,7 +195,7 @@ class SQLitePool(DriverPool):
         transaction = ThreadTransaction(connection, self._writer, "IMMEDIATE")
         async with self._write_lock:
             try:
-                async with ended(transaction):
+                async with transaction_scope(transaction):
                     yield transaction
             finally:
                 if connection.in_transaction():  # in the eyes of SQLAlchemy, after own SQL

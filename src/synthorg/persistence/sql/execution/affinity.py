@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from synthorg.persistence.errors import UsageError
-from synthorg.persistence.sql.drivers.forks import guard_loop
+from synthorg.persistence.sql.drivers.forks import protect_loop
 
 SECONDS_BETWEEN_LOOKS: Final = 0.1
 
@@ -17,7 +17,7 @@ class Affinity:
     def __init__(self) -> None:
         self._process = os.getpid()
         self.loop = asyncio.get_running_loop()
-        guard_loop(self.loop)
+        protect_loop(self.loop)
 
     @property
     def is_in_this_process(self) -> bool:

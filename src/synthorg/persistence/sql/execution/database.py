@@ -18,7 +18,7 @@ from synthorg.persistence.sql.dialects.base import Dialect, Sharing
 from synthorg.persistence.sql.drivers.base import Call
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import Fault, lost
-from synthorg.persistence.sql.drivers.forks import keep_alive
+from synthorg.persistence.sql.drivers.forks import never_collect
 from synthorg.persistence.sql.drivers.single_connection import SingleConnectionPool
 from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED, WriteLock
 from synthorg.persistence.sql.execution.connections import CONNECTION_LOST, Connections, Options
@@ -85,7 +85,7 @@ class Database:
         self._driver_pool = dialect.driver_pool(self._write_lock)
         self._connections = Connections(self.engine, dialect, self._errors, self._write_lock)
         self._open: set[Transaction] = set()
-        keep_alive(self)
+        never_collect(self)
         pool = self.engine.sync_engine.pool
         if isinstance(pool, SingleConnectionPool):
             pool.write_lock = self._write_lock

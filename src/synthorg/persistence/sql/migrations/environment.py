@@ -104,7 +104,7 @@ class _Work:
         )
 
     @property
-    def as_unfinished(self) -> CrashMarker:
+    def as_crash_marker(self) -> CrashMarker:
         return CrashMarker(self.is_upgrade, tuple(self.steps[-1].to_revisions))
 
 
@@ -118,7 +118,7 @@ def _migrate(connection: Connection, dialect: Dialect, work: _Work, settings: Se
         return
     if work.is_upgrade and not work.state.applied:
         dialect.refuse_half_a_migration(connection)
-    mark = nullcontext() if dialect.transactional_ddl else marked(connection, work.as_unfinished)
+    mark = nullcontext() if dialect.transactional_ddl else marked(connection, work.as_crash_marker)
     with mark, _reporting(work.steps) as report:
         _run(connection, {**settings, "on_version_apply": report})
 

@@ -28,7 +28,7 @@ from synthorg.persistence.paging import Page
 from synthorg.persistence.sql.execution.executor import Executor, Rows
 from synthorg.persistence.sql.execution.retrying import run_again_if_unknown
 from synthorg.persistence.sql.repositories.chunks import ROWS_AT_ONCE, bytes_of, chunks
-from synthorg.persistence.sql.repositories.declaration import declared
+from synthorg.persistence.sql.repositories.declaration import with_declared_signature
 from synthorg.persistence.sql.repositories.large_rows import LargeRows
 from synthorg.persistence.sql.repositories.records import Records
 from synthorg.persistence.sql.statements.cursors import Position
@@ -257,7 +257,7 @@ class ListedRepository(Repository[Record]):
     def _build_statements(cls) -> None:
         super()._build_statements()
         for name in ("page", "stream"):
-            setattr(cls, name, declared(getattr(ListedRepository, name), cls, name))
+            setattr(cls, name, with_declared_signature(getattr(ListedRepository, name), cls, name))
         cls._may_be_large = bool(cls._long_fields) and cls._tells_its_key
         cls._selection_by_keys = None
         if len(cls._key) == 1:

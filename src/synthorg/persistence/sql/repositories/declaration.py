@@ -6,7 +6,9 @@ from types import FunctionType
 from typing import Any
 
 
-def declared(method: Callable[..., Any], owner: type, name: str) -> Callable[..., Any]:
+def with_declared_signature(
+    method: Callable[..., Any], owner: type, name: str
+) -> Callable[..., Any]:
     """Copy a method that takes any filters, to show what a protocol of its class declares.
 
     A copy of the function costs a call nothing, as one that calls it would.

@@ -76,7 +76,7 @@ class Conditions:
         """The filters."""
         return self._conditions.keys()
 
-    def by_keys(self, names: Collection[str]) -> list[ColumnElement[bool]]:
+    def compared(self, names: Collection[str]) -> list[ColumnElement[bool]]:
         """Pick the conditions of these filters.
 
         Args:
@@ -124,7 +124,7 @@ class Conditions:
         present = self.present(given, action)
         key = (frozenset(present), variant)
         if key not in self._statements:
-            conditions = self.by_keys(present)
+            conditions = self.compared(present)
             self._statements[key] = Statement(
                 action,
                 self._table,
@@ -341,7 +341,7 @@ class ListQuery:
         return {**statement.coerce(present), "order": [*self._order_by, self._descending]}
 
     def _build(self, names: frozenset[str]) -> Statement:
-        expression = self._everything.where(*self._conditions.by_keys(names))
+        expression = self._everything.where(*self._conditions.compared(names))
         if LIMIT in names:
             expression = expression.limit(bindparam(LIMIT, type_=BigInteger(), required=True))
         parameters = required_parameters(expression)

@@ -25,7 +25,7 @@ class FileMovedError(sqlite3.OperationalError):
         self.is_late = is_late
 
 
-class Place:
+class FileIdentity:
     """The path of a database, and the file that all connections of one backend have open there.
 
     Args:
@@ -55,15 +55,15 @@ class Place:
 class FileConnection(sqlite3.Connection):
     """A connection whose commits are in the file at its path, or raise."""
 
-    place: Place | None = None
+    identity: FileIdentity | None = None
     """Where the file is; None for a database in memory, and while a connection is set up."""
 
     _log: Identity = None
 
     def refuse_other_file(self, *, is_late: bool = False) -> None:
-        """Make sure that the file is at its path, as `Place` does."""
-        if self.place is not None:
-            self.place.refuse_other_file(is_late=is_late)
+        """Make sure that the file is at its path, as `FileIdentity` does."""
+        if self.identity is not None:
+            self.identity.refuse_other_file(is_late=is_late)
 
     def refuse_lost_writes(self) -> None:
         """Make sure, after a commit, that whoever opens the file finds what was written.
@@ -71,11 +71,11 @@ class FileConnection(sqlite3.Connection):
         Raises:
             FileMovedError: If the file, or its log, is not at its path.
         """
-        if self.place is None:
+        if self.identity is None:
             return
-        self.place.refuse_other_file(is_late=True)
+        self.identity.refuse_other_file(is_late=True)
         # While this connection has it open, nobody but SQLite's own last user may remove the log.
-        found = _identity(self.place.path + LOG_SUFFIX)
+        found = _identity(self.identity.path + LOG_SUFFIX)
         if self._log is None:
             self._log = found
         elif found != self._log:
@@ -83,8 +83,8 @@ class FileConnection(sqlite3.Connection):
 
     def note_log(self) -> None:
         """Note which log is used, as after a change of the journal mode."""
-        if self.place is not None:
-            self._log = _identity(self.place.path + LOG_SUFFIX)
+        if self.identity is not None:
+            self._log = _identity(self.identity.path + LOG_SUFFIX)
 
     def commit(self) -> None:
         """Commit, and make sure that it lasts."""
