@@ -1,9 +1,14 @@
 """TLS as configured, in the words of each driver."""
 
+import asyncio
+import gc
+import socket
 import ssl
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -17,6 +22,7 @@ from synthorg.persistence import (
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.mysql import MariaDBDialect
 from synthorg.persistence.sql.dialects.postgresql import PostgreSQLDialect
+from synthorg.persistence.sql.drivers.sockets import close_without_loop
 
 CLIENT: Final = str(Path(__file__).with_name("assets") / "client.pem")
 """A certificate and its key, which nothing but these tests trusts."""
@@ -123,3 +129,39 @@ def test_a_certificate_file_that_cannot_be_read_is_a_connection_error(
     tls = TLSConfig(mode="verify-full", ca=str(tmp_path / "missing.pem"))
     with pytest.raises(PersistenceConnectionError, match="TLS"):
         with_driver(driver, tls).create_engine()
+
+
+@contextmanager
+def answering_in_tls() -> Iterator[int]:
+    """Run a server that takes one connection and reads until its end, and give its port."""
+    own = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    own.load_cert_chain(CLIENT)
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as plain, own.wrap_socket(plain, server_side=True) as served:
+            served.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=serve, args=[listener])
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
+def test_a_connection_in_tls_is_closed_after_its_event_loop_too() -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+    async def connect(port: int) -> asyncio.Transport:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(
+            asyncio.Protocol, "127.0.0.1", port, ssl=context
+        )
+        return transport
+
+    with answering_in_tls() as port:
+        transport = asyncio.run(connect(port))
+        close_without_loop(SimpleNamespace(_transport=transport, close=transport.close))
+        assert transport.get_extra_info("socket").fileno() == -1
+    del transport
+    gc.collect()  # which would warn here of what has stayed open

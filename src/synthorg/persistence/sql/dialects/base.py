@@ -35,6 +35,7 @@ from synthorg.persistence.sql.drivers.faults import (
     lost,
     unusable,
 )
+from synthorg.persistence.sql.drivers.sockets import close_without_loop
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 ISOLATION_LEVEL: Final = "READ COMMITTED"
@@ -129,10 +130,16 @@ class Dialect(ABC):
         """The connections of the driver that were made, as long as they are used."""
         return WeakSet()
 
-    async def abandon(self) -> None:
-        """End the sessions of connections whose event loop no longer runs."""
-        for connection in self.connections:
+    async def abandon(self, *, loop_is_closed: bool) -> None:
+        """End the sessions of connections whose event loop no longer runs.
+
+        Args:
+            loop_is_closed: Whether it never will again.
+        """
+        for connection in list(self.connections):
             hang_up(connection)
+            if loop_is_closed:
+                close_without_loop(connection)
 
     def driver_pool(self, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (used where there is one)
         """Make the fast route, unless it is switched off or does not pay for this driver.

@@ -212,7 +212,7 @@ class SQLiteDialect(Dialect):
             return None
         return SQLitePool(self._engine_with(**self._file_pool(KEPT_CONNECTIONS)), write_lock)
 
-    async def abandon(self) -> None:
+    async def abandon(self, *, loop_is_closed: bool) -> None:  # noqa: ARG002 (it does not matter)
         # Their threads go on without the event loop.
         stopped = [each.stop() for each in self.connections if each.is_open]
         ends = [end for end in stopped if end is not None]

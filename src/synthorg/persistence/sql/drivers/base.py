@@ -110,6 +110,10 @@ class DriverPool(ABC):
         """Close the connections, after the calls under way."""
 
     @abstractmethod
+    async def abandon(self) -> None:
+        """Let go of the connections, which are closed, without waiting for the calls under way."""
+
+    @abstractmethod
     async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads.
 

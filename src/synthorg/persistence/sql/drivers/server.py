@@ -57,6 +57,10 @@ class ServerPool(DriverPool):
         """Close the connections, as `DriverPool` says."""
         for batcher in (self._writes, self._rows, self._lists):
             await batcher.finish()
+        await self.abandon()
+
+    async def abandon(self) -> None:
+        """Let go of the connections, as `DriverPool` says."""
         await asyncio.gather(*[connection.close() for connection in self._all])
         await self._engine.dispose()
 

@@ -177,6 +177,12 @@ class SQLitePool(DriverPool):
             await connection.close()
         await self._engine.dispose()
 
+    async def abandon(self) -> None:
+        """Let go of the connections, as `DriverPool` says."""
+        for connection in self._connections:
+            await connection.invalidate()
+        await self._engine.dispose()
+
     async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverPool` says."""
         batcher = self._lists if call.statement.scans else self._rows

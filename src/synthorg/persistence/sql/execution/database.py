@@ -194,7 +194,7 @@ class Database:
             await affinity.run(self.close())
         else:
             connections.is_closed = True
-            await self.dialect.abandon()
+            await self._abandon(loop_is_closed=affinity.loop.is_closed())
 
     async def _close(self) -> None:
         self._write_lock.close()
@@ -205,6 +205,15 @@ class Database:
             await self._driver_pool.close()
         await self._connections.cut_off()
         await self.engine.dispose()
+
+    async def _abandon(self, *, loop_is_closed: bool) -> None:
+        await self.dialect.abandon(loop_is_closed=loop_is_closed)
+        if loop_is_closed:
+            # Else SQLAlchemy would warn of those in use when they are collected.
+            if self._driver_pool is not None:
+                await self._driver_pool.abandon()
+            await self._connections.cut_off()
+            await self.engine.dispose()
 
     @property
     def skips_unreadable(self) -> bool:
