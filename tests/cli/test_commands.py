@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from synthorg.persistence import PersistenceConfig
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.migrations.runner import known_revisions
+from synthorg.persistence.sql.migrations.revisions import known_revisions
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from tests.cli.conftest import Command
 

@@ -14,7 +14,7 @@ from alembic import command as alembic_command
 
 from synthorg.persistence import MigrationError, PersistenceConnectionError, SQLiteConfig
 from synthorg.persistence.config import DATABASE_URL_VARIABLE
-from synthorg.persistence.sql.migrations.runner import alembic_config
+from synthorg.persistence.sql.migrations.revisions import alembic_config
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from tests.cli.conftest import command_on

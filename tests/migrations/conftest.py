@@ -7,7 +7,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from synthorg.persistence.sql.migrations import runner as migration
+from synthorg.persistence.sql.owned_tables import LIBRARY
 from tests.conftest import SERVERS, ServerPool
 from tests.migrations.support import Site, migrated_site, site_at
 from tests.servers.base import Server
@@ -81,10 +81,8 @@ class Revisions:
 def revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Revisions:
     """The library's migrations, copied and used in place of the originals."""
     folder = tmp_path / "migrations"
-    shutil.copytree(
-        migration.migrations_folder(), folder, ignore=shutil.ignore_patterns("__pycache__")
-    )
-    monkeypatch.setattr(migration, "migrations_folder", lambda: folder)
+    shutil.copytree(LIBRARY.find_folder(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setitem(vars(LIBRARY), "find_folder", lambda: folder)  # past its being frozen
     return Revisions(folder)
 
 

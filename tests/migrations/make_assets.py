@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from synthorg.persistence import PersistenceBackend, PersistenceConfig, create_backend
-from synthorg.persistence.sql.migrations.runner import known_revisions
+from synthorg.persistence.sql.migrations.revisions import known_revisions
 from tests.conformance.kinds import KINDS
 
 ASSETS: Final = Path(__file__).parent / "assets"

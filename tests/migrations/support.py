@@ -20,7 +20,11 @@ from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.migrations.operations import DIALECT
-from synthorg.persistence.sql.migrations.runner import CONNECTION, alembic_config, known_revisions
+from synthorg.persistence.sql.migrations.revisions import (
+    CONNECTION,
+    alembic_config,
+    known_revisions,
+)
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from tests.servers.base import Server
 
@@ -86,7 +90,7 @@ class Site:
 
         def run(connection: Connection) -> None:
             attributes: dict[str, object] = {CONNECTION: connection, DIALECT: self.dialect}
-            command(alembic_config(**attributes), *arguments)
+            command(alembic_config(attributes=attributes), *arguments)
 
         async with self.engine.connect() as connection:
             await connection.run_sync(run)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic.script import ScriptDirectory
 
-from synthorg.persistence.sql.migrations.runner import alembic_config
+from synthorg.persistence.sql.migrations.revisions import alembic_config
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from tests.migrations.support import alembic, contents, site_at
 from tests.servers.base import Server

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from synthorg.persistence import PersistenceConfig
 from synthorg.persistence.config import DATABASE_URL_VARIABLE
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.migrations.runner import alembic_config
+from synthorg.persistence.sql.migrations.revisions import alembic_config
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from tests.migrations.support import Site, alembic
 

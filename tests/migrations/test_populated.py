@@ -11,7 +11,8 @@ from alembic import command
 from sqlalchemy import Boolean, Column, Connection, DateTime, MetaData, insert, inspect, select
 
 from synthorg.persistence.sql.migrations.drift import find_drift
-from synthorg.persistence.sql.migrations.runner import find_schema_state, known_revisions
+from synthorg.persistence.sql.migrations.revisions import known_revisions
+from synthorg.persistence.sql.migrations.runner import find_schema_state
 from synthorg.persistence.sql.migrations.state import Condition
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from tests.migrations.conftest import Revisions

@@ -160,7 +160,7 @@ def mark(connection: Connection, work: CrashMarker) -> None:
         raise KeyboardInterrupt
 
     try:
-        with marked(connection, work):
+        with marked(connection, work, VERSION_TABLE):
             stop()
     except KeyboardInterrupt:
         pass

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, delete, event, inspect, text, update
 from sqlalchemy.exc import DBAPIError
 
-from synthorg.persistence.sql.migrations.runner import alembic_config
+from synthorg.persistence.sql.migrations.revisions import alembic_config
 from synthorg.persistence.sql.tables import VERSION_TABLE, audit_entries, metadata
 from tests.conformance.kinds import AUDIT_ENTRIES
 from tests.migrations.support import BUSY_SECONDS, Site, contents

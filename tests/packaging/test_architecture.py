@@ -36,7 +36,8 @@ FLOORS = (
     (f"{SQL}.execution",),
     (f"{SQL}.statements",),
     (DIALECTS,),
-    (f"{SQL}.drivers", f"{SQL}.tables"),
+    (f"{SQL}.drivers", f"{SQL}.owned_tables"),
+    (f"{SQL}.tables",),
     (f"{SQL}.types",),
     ("synthorg.entities",),
 )

@@ -14,6 +14,7 @@ from synthorg.persistence.config import DATABASE_URL_VARIABLE
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.migrations import runner as migration
 from synthorg.persistence.sql.migrations.drift import find_drift
+from synthorg.persistence.sql.migrations.revisions import known_revisions
 from synthorg.persistence.sql.migrations.state import NOT_OURS, Condition
 
 EXIT_CODES = """
@@ -109,7 +110,7 @@ def check(database: Database = None) -> None:
 @app.command(epilog=EXIT_CODES)
 def history() -> None:
     """List the revisions that this release knows, the newest first."""
-    for script in migration.known_revisions().walk_revisions():
+    for script in known_revisions().walk_revisions():
         typer.echo(f"{script.revision}: {script.doc}")
 
 

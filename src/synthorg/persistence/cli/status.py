@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.migrations.runner import find_schema_state
 from synthorg.persistence.sql.migrations.state import SchemaState
-from synthorg.persistence.sql.tables import metadata
+from synthorg.persistence.sql.owned_tables import LIBRARY
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 STEP = 1024
@@ -76,12 +76,12 @@ def find_status(connection: Connection, dialect: Dialect) -> Status:
         dialect: The kind of database.
     """
     state = find_schema_state(connection, dialect)
-    found = dialect.inspection.find_names(connection)
+    found = dialect.inspection.find_names(connection, LIBRARY)
     readable = found.tables - found.hidden.keys()
     sizes = dialect.inspection.table_sizes(connection)
     tables = []
-    for name in sorted(metadata.tables.keys() & readable):
-        rows = connection.scalar(select(func.count()).select_from(metadata.tables[name]))
+    for name in sorted(set(LIBRARY.tables) & readable):
+        rows = connection.scalar(select(func.count()).select_from(LIBRARY.metadata.tables[name]))
         tables.append(TableStatus(name, rows or 0, sizes.get(name)))
     return Status(dialect.description, state, tuple(tables))
 

@@ -56,11 +56,14 @@ of 255 characters."""
 VERSION_TABLE: Final = "synthorg_persistence_version"
 """Alembic's own table, named so that the application may keep an `alembic_version` beside it."""
 
+APPEND_ONLY: Final = "append_only"
+"""What a table has in its `info` when the database itself protects its rows from change."""
+
 metadata: Final = MetaData(naming_convention=NAMING_CONVENTION)
 
 
-def _table(name: str, *items: SchemaItem) -> Table:
-    return Table(name, metadata, *items, **TABLE_OPTIONS)
+def _table(name: str, *items: SchemaItem, **options: Any) -> Table:
+    return Table(name, metadata, *items, **TABLE_OPTIONS, **options)
 
 
 def _key(name: str, *items: SchemaItem, primary_key: bool = False) -> Column[str]:
@@ -258,6 +261,7 @@ audit_entries = _table(
     Index(None, "action_type", "timestamp", "id"),
     Index(None, "verdict", "timestamp", "id"),
     Index(None, "risk_level", "timestamp", "id"),
+    info={APPEND_ONLY: True},
 )
 
 users = _table(

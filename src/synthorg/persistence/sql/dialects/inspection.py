@@ -3,30 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
-from sqlalchemy import Connection, Table, UniqueConstraint
+from sqlalchemy import Connection
 
-from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
-
-
-def _names_of(table: Table) -> Collection[str]:
-    unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
-    return [*(str(index.name) for index in table.indexes), *(str(each.name) for each in unique)]
-
-
-OWN: Final[Mapping[str, Collection[str]]] = {
-    VERSION_TABLE: (),
-    **{table.name: _names_of(table) for table in metadata.sorted_tables},
-}
-"""The tables of this library, and the names that belong to each."""
-
-OWNERS: Final = {name: table for table, names in OWN.items() for name in names}
+from synthorg.persistence.sql.owned_tables import OwnedTables
 
 
 @dataclass(frozen=True)
 class Names:
-    """What a database has under the names of this library.
+    """What a database has under the names of some tables.
 
     Attributes:
         tables: The tables that are there.
@@ -49,8 +34,13 @@ class Inspection(ABC):
     """The questions, which each database wants put in its own way."""
 
     @abstractmethod
-    def find_names(self, connection: Connection) -> Names:
-        """Find what has the names of this library, where its statements look for them."""
+    def find_names(self, connection: Connection, owned: OwnedTables) -> Names:
+        """Find what has the names of some tables, where statements look for them.
+
+        Args:
+            connection: A connection to the database.
+            owned: The tables.
+        """
 
     @abstractmethod
     def table_sizes(self, connection: Connection) -> Mapping[str, int | None]:

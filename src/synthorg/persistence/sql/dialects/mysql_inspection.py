@@ -7,8 +7,9 @@ from sqlalchemy import Connection, literal, select, text
 from sqlalchemy import table as sql_table
 from sqlalchemy.exc import DBAPIError
 
-from synthorg.persistence.sql.dialects.inspection import OWN, Inspection, Names
+from synthorg.persistence.sql.dialects.inspection import Inspection, Names
 from synthorg.persistence.sql.dialects.mysql_triggers import does_guard
+from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.tables import TABLE_OPTIONS
 
 _STORAGE: Final = text(
@@ -47,7 +48,7 @@ KINDS: Final = {"VIEW": "a view", "SEQUENCE": "a sequence"}
 class MySQLInspection(Inspection):
     """From the information schema, and from CHECK TABLE."""
 
-    def find_names(self, connection: Connection) -> Names:
+    def find_names(self, connection: Connection, owned: OwnedTables) -> Names:
         # Whether "Users" is another name than "users" depends on the server's file system.
         fold = str.casefold if connection.scalar(text("SELECT @@lower_case_table_names")) else str
         found = connection.execute(
@@ -57,13 +58,13 @@ class MySQLInspection(Inspection):
             )
         )
         kinds = {fold(name): kind for name, kind in found}
-        tables = {name for name in OWN if kinds.get(name) == "BASE TABLE"}
+        tables = {name for name in owned.names if kinds.get(name) == "BASE TABLE"}
         taken = {
             name: KINDS.get(kinds[name], kinds[name].lower())
-            for name in OWN
+            for name in owned.names
             if name in kinds and name not in tables
         }
-        missing = OWN.keys() - kinds.keys()
+        missing = owned.names.keys() - kinds.keys()
         unseen = {name for name in missing if self._may_not_know(connection, name)}
         return Names(frozenset(tables), taken, frozenset(unseen))
 

@@ -5,8 +5,9 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from synthorg.persistence.sql.dialects.inspection import OWN, OWNERS, Inspection, Names
+from synthorg.persistence.sql.dialects.inspection import Inspection, Names
 from synthorg.persistence.sql.dialects.postgresql_triggers import does_guard
+from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.tables import VERSION_TABLE
 
 _HOME: Final = text(
@@ -27,7 +28,7 @@ _RELATIONS: Final = text(
     "SELECT y.typname, 'type', NULL, NULL "
     "FROM pg_type y JOIN pg_namespace n ON n.oid = y.typnamespace "
     "WHERE n.nspname = :schema AND y.typrelid = 0 AND y.typname = ANY (CAST(:names AS text[]))"
-).bindparams(names=[*OWN, *OWNERS])
+)
 """What has one of the names in a schema, the table of an index, and where statements look."""
 
 _SIZES: Final = text(
@@ -133,19 +134,21 @@ _KINDS: Final = {
 class PostgreSQLInspection(Inspection):
     """From the catalogues, in the schema where statements find the version table."""
 
-    def find_names(self, connection: Connection) -> Names:
+    def find_names(self, connection: Connection, owned: OwnedTables) -> Names:
         home = connection.execute(_HOME).first()
         if home is None:
             return Names(frozenset())
         schema, first = home
         tables, taken, hidden = set(), {}, {}
-        relations = connection.execute(_RELATIONS, {"schema": schema})
+        relations = connection.execute(
+            _RELATIONS, {"schema": schema, "names": [*owned.names, *owned.owners]}
+        )
         for name, kind, owner, place in relations:
-            if name in OWN and kind in _TABLES:
+            if name in owned.names and kind in _TABLES:
                 tables.add(name)
                 if place != schema:
                     hidden[name] = f"the one in {place}"
-            elif owner is None or OWNERS.get(name) != owner:
+            elif owner is None or owned.owners.get(name) != owner:
                 taken[name] = _KINDS.get(kind, "something else")
         return Names(frozenset(tables), taken, frozenset(), schema, first, hidden)
 

@@ -8,8 +8,9 @@ from typing import Final
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from synthorg.persistence.sql.dialects.inspection import OWN, OWNERS, Inspection, Names
+from synthorg.persistence.sql.dialects.inspection import Inspection, Names
 from synthorg.persistence.sql.dialects.sqlite_triggers import does_guard
+from synthorg.persistence.sql.owned_tables import OwnedTables
 
 _QUOTED: Final = re.compile(r"'[^']*'")
 _LENIENT: Final = re.compile(
@@ -21,17 +22,17 @@ _LENIENT: Final = re.compile(
 class SQLiteInspection(Inspection):
     """From the schema table, and from what SQLite checks itself."""
 
-    def find_names(self, connection: Connection) -> Names:
+    def find_names(self, connection: Connection, owned: OwnedTables) -> Names:
         found = connection.execute(text("SELECT type, name, tbl_name, sql FROM sqlite_master"))
         objects = [_Object(*row) for row in found if row[0] != "trigger"]
-        tables = {each.name for each in objects if each.is_plain_table and each.name in OWN}
-        spellings = {name.lower(): name for name in (*OWN, *OWNERS)}
+        tables = {each.name for each in objects if each.is_plain_table and each.name in owned.names}
+        spellings = {name.lower(): name for name in (*owned.names, *owned.owners)}
         taken = {
             spellings[each.name.lower()]: each.description
             for each in objects
             if each.name.lower() in spellings
             and each.name not in tables
-            and not (each.kind == "index" and OWNERS.get(each.name) == each.table)
+            and not (each.kind == "index" and owned.owners.get(each.name) == each.table)
         }
         return Names(frozenset(tables), taken)
 

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect
 from sqlalchemy.schema import DropTableComment, SetTableComment
 
-from synthorg.persistence.sql.tables import TABLE_OPTIONS, VERSION_TABLE
+from synthorg.persistence.sql.tables import TABLE_OPTIONS
 
 UPGRADE: Final = "unfinished upgrade to"
 DOWNGRADE: Final = "unfinished downgrade to"
@@ -34,13 +34,14 @@ class CrashMarker:
         return f"{UPGRADE if self.is_upgrade else DOWNGRADE} {' '.join(self.destination) or BASE}"
 
 
-def read_mark(connection: Connection) -> CrashMarker | None:
+def read_mark(connection: Connection, version_table: str) -> CrashMarker | None:
     """Read the mark of an unfinished migration, or None.
 
     Args:
-        connection: A connection to a database with a version table.
+        connection: A connection to the database.
+        version_table: The version table, which is there.
     """
-    mark = inspect(connection).get_table_comment(VERSION_TABLE)["text"] or ""
+    mark = inspect(connection).get_table_comment(version_table)["text"] or ""
     for beginning in (UPGRADE, DOWNGRADE):
         if mark.startswith(beginning):
             names = mark.removeprefix(beginning).split()
@@ -49,30 +50,32 @@ def read_mark(connection: Connection) -> CrashMarker | None:
 
 
 @contextmanager
-def marked(connection: Connection, work: CrashMarker) -> Iterator[None]:
+def marked(connection: Connection, work: CrashMarker, version_table: str) -> Iterator[None]:
     """Mark the database while the work goes on; the mark stays when it does not end.
 
     Args:
         connection: The connection of the migration.
         work: What is done.
+        version_table: The version table.
     """
-    _version_table().create(connection, checkfirst=True)
-    connection.execute(SetTableComment(_version_table(work.mark)))
+    _table(version_table).create(connection, checkfirst=True)
+    connection.execute(SetTableComment(_table(version_table, work.mark)))
     connection.commit()
     yield
-    remove_mark(connection)
+    remove_mark(connection, version_table)
 
 
-def remove_mark(connection: Connection) -> None:
+def remove_mark(connection: Connection, version_table: str) -> None:
     """Remove the mark of a migration that has ended.
 
     Args:
         connection: The connection of the migration.
+        version_table: The version table.
     """
-    connection.execute(DropTableComment(_version_table()))
+    connection.execute(DropTableComment(_table(version_table)))
     connection.commit()
 
 
-def _version_table(comment: str | None = None) -> Table:
+def _table(name: str, comment: str | None = None) -> Table:
     version = Column("version_num", String(32), primary_key=True)
-    return Table(VERSION_TABLE, MetaData(), version, comment=comment, **TABLE_OPTIONS)
+    return Table(name, MetaData(), version, comment=comment, **TABLE_OPTIONS)

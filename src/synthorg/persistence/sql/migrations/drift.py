@@ -26,47 +26,49 @@ from sqlalchemy.schema import CreateTable
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.migrations.comparison import COMPARISON
 from synthorg.persistence.sql.migrations.conditions import meaning
-from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
+from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 
-APPEND_ONLY: Final = ("audit_entries",)
 NAMED_CHECK: Final = re.compile(r"CONSTRAINT (\w+) CHECK \((.*)\)(?:, )?$", re.MULTILINE)
 
 
-def find_drift(connection: Connection, dialect: Dialect) -> tuple[str, ...]:
+def find_drift(
+    connection: Connection, dialect: Dialect, owned: OwnedTables = LIBRARY
+) -> tuple[str, ...]:
     """Compare a database at the head revision with what it should be.
 
     Args:
         connection: A connection to the database.
         dialect: The kind of database.
+        owned: The tables to compare.
 
     Returns:
         A sentence about each difference; nothing when it is sound.
     """
-    names = dialect.inspection.find_names(connection)
+    names = dialect.inspection.find_names(connection, owned)
     found = inspect(connection)
-    tables = [table for table in metadata.sorted_tables if table.name in names.tables]
+    tables = [table for table in owned.metadata.sorted_tables if table.name in names.tables]
     return (
-        *_structure(connection),
+        *_structure(connection, owned),
         *_primary_keys(found, tables),
         *_columns(found, tables),
         *_check_constraints(connection, found, tables),
-        *_triggers(connection, dialect),
+        *_triggers(connection, dialect, owned),
         *_dangling_references(connection, tables),
         *dialect.inspection.storage_problems(connection, [table.name for table in tables]),
         *dialect.inspection.missing_rights(connection, [table.name for table in tables]),
     )
 
 
-def _structure(connection: Connection) -> Iterator[str]:
+def _structure(connection: Connection, owned: OwnedTables) -> Iterator[str]:
     options = COMPARISON | {
-        "version_table": VERSION_TABLE,
-        "include_name": lambda name, kind, _: kind != "table" or name in metadata.tables,
+        "version_table": owned.version_table,
+        "include_name": lambda name, kind, _: kind != "table" or name in owned.tables,
     }
     context = MigrationContext.configure(connection, opts=options)
     with catch_warnings():
         # SQLAlchemy warns of a constraint that was never validated, which is reported below.
         simplefilter("ignore", SAWarning)
-        differences = compare_metadata(context, metadata)
+        differences = compare_metadata(context, owned.metadata)
     for difference in differences:
         # The changes of one column come as a list.
         for change in difference if isinstance(difference, list) else [difference]:
@@ -143,8 +145,8 @@ def _conditions(table: Table, dialect: SQLAlchemyDialect) -> dict[str, str]:
     return dict(NAMED_CHECK.findall(statement))
 
 
-def _triggers(connection: Connection, dialect: Dialect) -> Iterator[str]:
-    for table in APPEND_ONLY:
+def _triggers(connection: Connection, dialect: Dialect, owned: OwnedTables) -> Iterator[str]:
+    for table in owned.append_only:
         names = dialect.append_only_trigger_names(table)
         active = dialect.inspection.active_triggers(connection, names)
         for name in names:

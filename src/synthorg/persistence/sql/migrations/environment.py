@@ -5,7 +5,7 @@ It is here, and not in `env.py`, so that `migrate()`, `synthorg-db` and `alembic
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 from alembic import context
@@ -16,8 +16,9 @@ from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.sql.dialects.base import Dialect, Sharing
 from synthorg.persistence.sql.migrations import adoption
 from synthorg.persistence.sql.migrations.crash_marker import CrashMarker, marked, remove_mark
-from synthorg.persistence.sql.migrations.revisions import PROGRESS, REVISION
+from synthorg.persistence.sql.migrations.revisions import PROGRESS, REVISION, known_revisions
 from synthorg.persistence.sql.migrations.state import NOT_OURS, Condition, SchemaState, read_state
+from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +42,16 @@ def only_looks(dialect: Dialect, settings: Settings) -> bool:
     return context.get_context().opts.get(DESTINATION) is None
 
 
-def run(connection: Connection, dialect: Dialect, settings: Settings) -> None:
+def run(
+    connection: Connection, dialect: Dialect, settings: Settings, owned: OwnedTables = LIBRARY
+) -> None:
     """Run the command that Alembic was given; one that changes the database holds the lock.
 
     Args:
         connection: A connection with no transaction begun.
         dialect: The kind of database.
         settings: The arguments for Alembic's `context.configure`.
+        owned: The tables to migrate.
 
     Raises:
         MigrationError: If the state of the schema is against it, or the lock is not to be had.
@@ -59,14 +63,14 @@ def run(connection: Connection, dialect: Dialect, settings: Settings) -> None:
         _run(connection, {**settings, "dont_mutate": True})
         return
     stamps = PURGE in options  # the operator's own word on the state, so that it is not judged
-    work = _Work(connection, dialect, judge=not stamps)
+    work = _Work(connection, dialect, owned, judge=not stamps)
     connection.rollback()
     if not work.is_needed:
         logger.info("there is nothing to migrate")
         return
     with dialect.migration_transaction(connection):
         # Another process may have done it in the meantime.
-        work = _Work(connection, dialect, judge=not stamps)
+        work = _Work(connection, dialect, owned, judge=not stamps)
         if stamps:
             _run(connection, settings)
         elif work.state.condition is Condition.PREDECESSOR and work.is_upgrade:
@@ -78,9 +82,12 @@ def run(connection: Connection, dialect: Dialect, settings: Settings) -> None:
 class _Work:
     """What there is to do: the steps from the state of the schema to the destination."""
 
-    def __init__(self, connection: Connection, dialect: Dialect, *, judge: bool) -> None:
+    def __init__(
+        self, connection: Connection, dialect: Dialect, owned: OwnedTables, *, judge: bool
+    ) -> None:
         migration = context.get_context()
-        self.state: SchemaState = read_state(connection, context.script, dialect)
+        self.owned = owned
+        self.state: SchemaState = read_state(connection, context.script, dialect, owned)
         applied = () if migration.opts.get(PURGE) else self.state.applied
         if judge and self.state.condition in NOT_OURS:
             raise _refusal(self.state)  # Alembic could not even plan
@@ -114,13 +121,24 @@ def _refusal(state: SchemaState) -> MigrationError:
 
 def _migrate(connection: Connection, dialect: Dialect, work: _Work, settings: Settings) -> None:
     if not work.steps:
-        remove_mark(connection)
+        remove_mark(connection, work.owned.version_table)
         return
     if work.is_upgrade and not work.state.applied:
         dialect.refuse_half_a_migration(connection)
-    mark = nullcontext() if dialect.transactional_ddl else marked(connection, work.as_crash_marker)
+    if work.is_upgrade and work.owned is not LIBRARY:
+        _refuse_without_library(connection, dialect)
+    mark: AbstractContextManager[None] = nullcontext()
+    if not dialect.transactional_ddl:
+        mark = marked(connection, work.as_crash_marker, work.owned.version_table)
     with mark, _reporting(work.steps) as report:
         _run(connection, {**settings, "on_version_apply": report})
+
+
+def _refuse_without_library(connection: Connection, dialect: Dialect) -> None:
+    """Refuse to make tables that may refer to tables which are not there yet."""
+    state = read_state(connection, known_revisions(), dialect)
+    if state.condition is not Condition.CURRENT:
+        raise _refusal(state)
 
 
 def _adopt(connection: Connection, dialect: Dialect, work: _Work, settings: Settings) -> None:

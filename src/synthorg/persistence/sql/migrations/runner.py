@@ -5,12 +5,10 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final, TextIO
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,13 +25,18 @@ from synthorg.persistence.sql.drivers.faults import Fault
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.execution.failures import redacted
 from synthorg.persistence.sql.migrations.operations import DIALECT
-from synthorg.persistence.sql.migrations.revisions import PROGRESS, REVISION, Progress
+from synthorg.persistence.sql.migrations.revisions import (
+    CONNECTION,
+    PROGRESS,
+    REVISION,
+    Progress,
+    alembic_config,
+    known_revisions,
+)
 from synthorg.persistence.sql.migrations.state import Condition, SchemaState, read_state
+from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 
 logger = logging.getLogger(__name__)
-
-CONNECTION: Final = "connection"
-"""The attribute of Alembic's configuration that hands a connection to `env.py`."""
 
 HEAD: Final = "head"
 
@@ -43,34 +46,11 @@ _one_at_a_time = threading.Lock()
 """Alembic's environment is module-global: two migrations in one process would mix up."""
 
 
-def migrations_folder() -> Path:
-    """Find the Alembic environment: inside the package when installed, else in the checkout."""
-    package = Path(__file__).resolve().parents[2]
-    checkout = package.parents[2]
-    for folder in (package / "migrations", checkout / "migrations"):
-        if (folder / "env.py").is_file():
-            return folder
-    raise MigrationError(f"the installation is incomplete: no migrations beside {package}")
-
-
-def alembic_config(**attributes: object) -> Config:
-    """Make a configuration for Alembic's commands that needs no file.
-
-    Args:
-        attributes: What the environment finds in the configuration's `attributes`.
-    """
-    config = Config(attributes=attributes)
-    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
-    return config
-
-
-def known_revisions() -> ScriptDirectory:
-    """Read the revisions that this version of the library knows."""
-    return ScriptDirectory.from_config(alembic_config())
-
-
 async def upgrade(
-    database: Database, revision: str = HEAD, progress: Progress | None = None
+    database: Database,
+    revision: str = HEAD,
+    progress: Progress | None = None,
+    owned: OwnedTables = LIBRARY,
 ) -> None:
     """Bring the schema to a revision, by default as `PersistenceBackend.migrate` says.
 
@@ -78,25 +58,34 @@ async def upgrade(
         database: An open database.
         revision: The revision to end with.
         progress: What is told about each revision.
+        owned: The tables to migrate.
     """
-    await _migrate(database, command.upgrade, revision, progress)
+    await _migrate(database, owned, command.upgrade, revision, progress)
 
 
-async def downgrade(database: Database, revision: str, progress: Progress | None = None) -> None:
+async def downgrade(
+    database: Database,
+    revision: str,
+    progress: Progress | None = None,
+    owned: OwnedTables = LIBRARY,
+) -> None:
     """Take the schema back to an earlier revision, with the data that only later ones hold.
 
     Args:
         database: An open database.
         revision: The revision to end with, or "base" for a database without our tables.
         progress: What is told about each revision.
+        owned: The tables to migrate.
 
     Raises:
         MigrationError: As `PersistenceBackend.migrate` says.
     """
-    await _migrate(database, command.downgrade, revision, progress)
+    await _migrate(database, owned, command.downgrade, revision, progress)
 
 
-def write_script(dialect: Dialect, start: str, revision: str, output: TextIO) -> None:
+def write_script(
+    dialect: Dialect, start: str, revision: str, output: TextIO, owned: OwnedTables = LIBRARY
+) -> None:
     """Write what an upgrade would send to the database, for people to review and run.
 
     Args:
@@ -104,11 +93,12 @@ def write_script(dialect: Dialect, start: str, revision: str, output: TextIO) ->
         start: The revision that the database has, or "base".
         revision: The revision to end with.
         output: Where to write it.
+        owned: The tables to migrate.
 
     Raises:
         MigrationError: If there is no such revision.
     """
-    config = alembic_config(**{DIALECT: dialect})
+    config = alembic_config(owned, {DIALECT: dialect})
     config.output_buffer = output
     try:
         with _one_at_a_time:
@@ -117,27 +107,36 @@ def write_script(dialect: Dialect, start: str, revision: str, output: TextIO) ->
         raise MigrationError(f"cannot write the script: {error}") from None
 
 
-def find_schema_state(connection: Connection, dialect: Dialect) -> SchemaState:
+def find_schema_state(
+    connection: Connection, dialect: Dialect, owned: OwnedTables = LIBRARY
+) -> SchemaState:
     """Find out in which state a schema is; the transaction that this begins is ended.
 
     Args:
         connection: A connection to the database in question, with no transaction begun.
         dialect: The kind of database.
+        owned: The tables in question.
     """
-    state = read_state(connection, known_revisions(), dialect)
+    state = read_state(connection, known_revisions(owned), dialect, owned)
     connection.rollback()
     return state
 
 
-async def find_schema_problem(connection: AsyncConnection, dialect: Dialect) -> str | None:
+async def find_schema_problem(
+    connection: AsyncConnection, dialect: Dialect, *more: OwnedTables
+) -> str | None:
     """Say what a user has to do about the schema, or None when it is this version's.
 
     Args:
         connection: A connection to the database in question.
         dialect: The kind of database.
+        more: The tables of extensions, which have to be theirs as well.
     """
-    state = await connection.run_sync(read_state, known_revisions(), dialect)
-    return None if state.condition is Condition.CURRENT else state.description
+    for owned in (LIBRARY, *more):
+        state = await connection.run_sync(read_state, known_revisions(owned), dialect, owned)
+        if state.condition is not Condition.CURRENT:
+            return state.description
+    return None
 
 
 async def adjust_storage(connection: AsyncConnection, dialect: Dialect) -> None:
@@ -158,15 +157,19 @@ async def adjust_storage(connection: AsyncConnection, dialect: Dialect) -> None:
 
 
 async def _migrate(
-    database: Database, alembic_command: Command, revision: str, progress: Progress | None
+    database: Database,
+    owned: OwnedTables,
+    alembic_command: Command,
+    revision: str,
+    progress: Progress | None,
 ) -> None:
-    config = alembic_config(**{DIALECT: database.dialect, PROGRESS: progress})
+    config = alembic_config(owned, {DIALECT: database.dialect, PROGRESS: progress})
     try:
         async with database.migration_connection() as connection:
             # Stopped halfway, SQLite would keep its lock for as long as anything refers to a
             # cursor, such as the traceback of the cancellation.
             is_current = revision == HEAD and await run_to_completion(
-                connection.run_sync(_is_current, database.dialect)
+                connection.run_sync(_is_current, database.dialect, owned)
             )
             if not is_current:
                 async with _alembic_to_itself():
@@ -182,8 +185,8 @@ async def _migrate(
     raise failure from cause
 
 
-def _is_current(connection: Connection, dialect: Dialect) -> bool:
-    state = find_schema_state(connection, dialect)
+def _is_current(connection: Connection, dialect: Dialect, owned: OwnedTables) -> bool:
+    state = find_schema_state(connection, dialect, owned)
     return state.condition is Condition.CURRENT and state.unfinished is None
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Column, Connection, MetaData, String, Table, select
+from sqlalchemy import Connection, String, column, select, table
 
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.inspection import Names
@@ -16,13 +16,11 @@ from synthorg.persistence.sql.migrations.adoption.recognition import (
     is_predecessor,
 )
 from synthorg.persistence.sql.migrations.crash_marker import CrashMarker, read_mark
-from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
+from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 
 HOW_TO_MIGRATE: Final = (
     "await backend.migrate(), or run `synthorg-db migrate` or `alembic upgrade head`"
 )
-
-_versions: Final = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32)))
 
 
 class Condition(enum.Enum):
@@ -89,6 +87,7 @@ class SchemaState:
         remark: What else there is to say, such as what keeps FOREIGN tables from being the
             predecessor's, if they look like it.
         schema: The schema where the tables are or would be, where a database has several.
+        owned: The tables in question.
     """
 
     condition: Condition
@@ -98,6 +97,7 @@ class SchemaState:
     unfinished: CrashMarker | None = None
     remark: str | None = None
     schema: str | None = None
+    owned: OwnedTables = LIBRARY
 
     def admits(self, *, upgrade: bool | None) -> bool:
         """Tell whether it may be migrated.
@@ -121,6 +121,9 @@ class SchemaState:
             head=self.head,
             tables=", ".join(self.tables),
             schema=self.schema,
+            owner=self.owned.owner,
+            package=self.owned.package,
+            version_table=self.owned.version_table,
             unfinished="" if self.unfinished is None else self.unfinished.mark,
             how_to_finish="" if self.unfinished is None else _how_to_finish(self.unfinished),
         )
@@ -135,32 +138,31 @@ _DESCRIPTIONS: Final = {
         + HOW_TO_MIGRATE
     ),
     Condition.AHEAD: (
-        "the schema is at revision {version}, written by a newer release; upgrade "
-        "synthorg-persistence"
+        "the schema is at revision {version}, written by a newer release; upgrade {package}"
     ),
     Condition.AMBIGUOUS: (
-        f"the table {VERSION_TABLE} has {{rows}} rows ({{version}}) where one belongs; restore a "
+        "the table {version_table} has {rows} rows ({version}) where one belongs; restore a "
         "backup, or find out which is right and run `alembic stamp --purge REVISION`"
     ),
     Condition.INCOMPLETE: (
         "the schema says that it is at revision {version}, but has no {tables}; restore a backup"
     ),
     Condition.TAKEN: (
-        "names that this library uses are taken by something else ({tables}); rename that, or use "
+        "names that {owner} uses are taken by something else ({tables}); rename that, or use "
         "another database or schema"
     ),
     Condition.HIDDEN: (
-        "statements do not find the tables of this library in the schema {schema}, since something "
+        "statements do not find the tables of {owner} in the schema {schema}, since something "
         "of the same name comes first ({tables}); set search_path for this user or database so "
         "that {schema} comes first"
     ),
     Condition.UNSEEN: (
         "this user may not see {tables}, so that nothing can be said of the schema; grant it "
-        "SELECT on all tables of this library, or ask as a user who has it"
+        "SELECT on all tables of {owner}, or ask as a user who has it"
     ),
     Condition.FOREIGN: (
-        "the database has tables with names that this library uses ({tables}), but no version in "
-        f"{VERSION_TABLE}, so that somebody else must have made them; use another database, or "
+        "the database has tables with names that {owner} uses ({tables}), but no version in "
+        "{version_table}, so that somebody else must have made them; use another database, or "
         "rename these tables"
     ),
     Condition.PREDECESSOR: f"the database is the predecessor's, to be adopted; {HOW_TO_MIGRATE}",
@@ -178,35 +180,39 @@ def _how_to_finish(unfinished: CrashMarker) -> str:
     return f"`synthorg-db downgrade {destination}` or `alembic downgrade {destination}`"
 
 
-def read_state(connection: Connection, known: ScriptDirectory, dialect: Dialect) -> SchemaState:
+def read_state(
+    connection: Connection, known: ScriptDirectory, dialect: Dialect, owned: OwnedTables = LIBRARY
+) -> SchemaState:
     """Find out in which state a schema is.
 
     Args:
         connection: A connection to the database in question.
         known: The revisions that this version knows.
         dialect: The kind of database.
+        owned: The tables in question.
     """
-    names = dialect.inspection.find_names(connection)
-    ours = names.tables & metadata.tables.keys()
-    applied = _applied(connection, names)
-    has_mark = not dialect.transactional_ddl and VERSION_TABLE in names.tables
-    unfinished = read_mark(connection) if has_mark else None
+    names = dialect.inspection.find_names(connection, owned)
+    ours = names.tables & set(owned.tables)
+    applied = _applied(connection, names, owned)
+    has_mark = not dialect.transactional_ddl and owned.version_table in names.tables
+    unfinished = read_mark(connection, owned.version_table) if has_mark else None
+    may_adopt = owned is LIBRARY and dialect.adopts_predecessors
     head = known.get_current_head()
     assert head is not None
 
     remark = _remark(names)
     tables: Iterable[str] = ours
-    if (obstacle := _obstacle(names, applied, known)) is not None:
+    if (obstacle := _obstacle(names, applied, known, owned)) is not None:
         condition, tables = obstacle
     elif unfinished is not None and applied != unfinished.destination:
         condition = Condition.INTERRUPTED
-    elif not applied and ours and dialect.adopts_predecessors and is_predecessor(connection):
+    elif not applied and ours and may_adopt and is_predecessor(connection):
         condition = Condition.PREDECESSOR
     elif names.taken:
         condition = Condition.TAKEN
         tables = [*_described(names.taken), *([] if applied else ours)]
     elif applied == (head,):
-        tables = metadata.tables.keys() - ours
+        tables = set(owned.tables) - ours
         condition = Condition.INCOMPLETE if tables else Condition.CURRENT
     elif applied:
         condition = Condition.BEHIND
@@ -214,14 +220,14 @@ def read_state(connection: Connection, known: ScriptDirectory, dialect: Dialect)
         condition = Condition.EMPTY
     else:
         condition = Condition.FOREIGN
-        remark = explain_mismatch(connection) if dialect.adopts_predecessors else remark
+        remark = explain_mismatch(connection) if may_adopt else remark
     return SchemaState(
-        condition, applied, head, tuple(sorted(tables)), unfinished, remark, names.schema
+        condition, applied, head, tuple(sorted(tables)), unfinished, remark, names.schema, owned
     )
 
 
 def _obstacle(
-    names: Names, applied: tuple[str, ...], known: ScriptDirectory
+    names: Names, applied: tuple[str, ...], known: ScriptDirectory, owned: OwnedTables
 ) -> tuple[Condition, Iterable[str]] | None:
     """Find what keeps anything else from being said, and the tables that it concerns."""
     if any(_is_unknown(known, revision) for revision in applied):
@@ -230,15 +236,17 @@ def _obstacle(
         return Condition.AMBIGUOUS, ()
     if names.hidden:
         return Condition.HIDDEN, _described(names.hidden)
-    if VERSION_TABLE in names.unseen or (applied and names.unseen):
+    if owned.version_table in names.unseen or (applied and names.unseen):
         return Condition.UNSEEN, names.unseen
     return None
 
 
-def _applied(connection: Connection, names: Names) -> tuple[str, ...]:
-    if VERSION_TABLE not in names.tables:
+def _applied(connection: Connection, names: Names, owned: OwnedTables) -> tuple[str, ...]:
+    if owned.version_table not in names.tables:
         return ()
-    return tuple(sorted(connection.scalars(select(_versions.c.version_num))))
+    version = column("version_num", String)
+    versions = select(version).select_from(table(owned.version_table))
+    return tuple(sorted(connection.scalars(versions)))
 
 
 def _described(objects: Mapping[str, str]) -> Iterable[str]:
