@@ -18,6 +18,11 @@ from synthorg.persistence import PersistenceConfig
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.migrations import runner as migration
+from synthorg.persistence.sql.owned_tables import LIBRARY
+from tests.extensions.ledger import ledger
+
+OF_EXTENSION: Final = "-extension"
+"""How commands end that are about the tables of an extension, and leave the library's alone."""
 
 HARMLESS: Final = ("SELECT", "SHOW", "PRAGMA", "SET", "DO", "BEGIN", "DESCRIBE")
 """How statements begin that change nothing that outlives their session."""
@@ -63,16 +68,20 @@ async def migrate(url: str, command: str, executioner: Executioner) -> None:
     dialect = create_dialect(PersistenceConfig.from_url(url))
     database = Database(dialect, migration.find_schema_problem)
     await database.open()
+    owned = LIBRARY
+    if command.endswith(OF_EXTENSION):
+        owned = ledger.owned
+        await migration.upgrade(database)
     listeners: dict[str, Any] = {
         "before_cursor_execute": executioner.before_statement,
         "commit": executioner.before_commit,
     }
     for name, listener in listeners.items():
         event.listen(database.engine.sync_engine, name, listener)
-    if command == "upgrade":
-        await migration.upgrade(database)
+    if command.startswith("upgrade"):
+        await migration.upgrade(database, owned=owned)
     else:
-        await migration.downgrade(database, "base")
+        await migration.downgrade(database, "base", owned=owned)
     await database.close()
 
 

@@ -21,11 +21,12 @@ STRIDE = int(os.environ.get("TEST_KILL_STRIDE", "12"))
 FEWEST_KILLS = 1
 
 
-def kill_at_every_statement(url: str, command: str, folder: Path) -> int:
+def kill_at_every_statement(url: str, command: str, folder: Path, stride: int = STRIDE) -> int:
     """Migrate with a SIGKILL at one changing statement after the other, and count the kills."""
     is_final = not create_dialect(PersistenceConfig.from_url(url)).transactional_ddl
-    journal, stride = folder / f"{command}.journal", 1 if is_final else STRIDE
-    arguments = ("-m", "tests.migrations.crasher", url, command, str(journal), str(stride))
+    journal = folder / f"{command}.journal"
+    arguments = ["-m", "tests.migrations.crasher", url, command, str(journal)]
+    arguments.append(str(1 if is_final else stride))
     with program(*arguments, folder=CHECKOUT, url=None) as process:
         output, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, errors

@@ -1,5 +1,8 @@
 """From a configuration to a backend."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from synthorg.persistence.config import PersistenceConfig, SQLiteConfig
 from synthorg.persistence.errors import UsageError
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
@@ -7,14 +10,21 @@ from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from synthorg.persistence.transactions import ManagedBackend
 
+if TYPE_CHECKING:
+    from synthorg.persistence.extension import Extension
 
-def create_backend(config: PersistenceConfig) -> ManagedBackend:
+
+def create_backend(
+    config: PersistenceConfig, *, extensions: Sequence["Extension"] = ()
+) -> ManagedBackend:
     """Make the backend that a configuration asks for.
 
     One database per company: each call makes a backend that shares nothing with another.
 
     Args:
         config: The configuration.
+        extensions: The application's own tables, which `migrate()` makes after this library's, in
+            this order.
 
     Returns:
         A new, disconnected backend; call its `connect()`, then `migrate()`. On SQLite it is a
@@ -22,7 +32,8 @@ def create_backend(config: PersistenceConfig) -> ManagedBackend:
 
     Raises:
         PersistenceConnectionError: If the backend's name is unknown, or its section is missing.
-        UsageError: If it is no configuration.
+        UsageError: If it is no configuration, or an extension clashes with another or with this
+            library, or its revisions do not lead to one head.
     """
     given: object = config
     if not isinstance(given, PersistenceConfig):
@@ -32,5 +43,5 @@ def create_backend(config: PersistenceConfig) -> ManagedBackend:
         )
     section = config.section
     if isinstance(section, SQLiteConfig):
-        return SQLitePersistenceBackend(section)
-    return SQLPersistenceBackend(create_dialect(config))
+        return SQLitePersistenceBackend(section, extensions)
+    return SQLPersistenceBackend(create_dialect(config), [each.owned for each in extensions])

@@ -32,6 +32,7 @@ from synthorg.persistence.stores import (
 )
 
 Result = TypeVar("Result")
+Kind = TypeVar("Kind")
 
 
 class Stores(Protocol):
@@ -144,6 +145,17 @@ class UnitOfWork(Stores, Protocol):
     otherwise is a QueryError.
     """
 
+    def repository(self, kind: type[Kind]) -> Kind:
+        """Give a repository of an extension, in this unit.
+
+        Args:
+            kind: Its class.
+
+        Raises:
+            UsageError: If its table belongs to no extension of the backend.
+        """
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[Self]:
         """Begin a part that can fail alone: an exception undoes what was done inside it.
 
@@ -229,6 +241,17 @@ class ManagedBackend(TransactionalBackend, Protocol):
 
         They can be asked for at any time and kept over a reconnect; each call goes to the database
         that the backend is connected to by then.
+        """
+        ...
+
+    def repository(self, kind: type[Kind]) -> Kind:
+        """Give a repository of an extension; like `repositories`, it may be asked for at any time.
+
+        Args:
+            kind: Its class, derived from one in `synthorg.persistence.extension`.
+
+        Raises:
+            UsageError: If its table belongs to no extension of this backend.
         """
         ...
 

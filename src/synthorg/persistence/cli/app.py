@@ -2,20 +2,26 @@
 
 import json
 import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from synthorg.persistence.cli.extensions import load, tables_named, tables_of
 from synthorg.persistence.cli.failures import ExitCode, fail, reported
 from synthorg.persistence.cli.session import ask, dialect_of, with_database
 from synthorg.persistence.cli.status import find_status
 from synthorg.persistence.config import DATABASE_URL_VARIABLE
+from synthorg.persistence.extension import Extension
 from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.migrations import runner as migration
 from synthorg.persistence.sql.migrations.drift import find_drift
 from synthorg.persistence.sql.migrations.revisions import known_revisions
-from synthorg.persistence.sql.migrations.state import NOT_OURS, Condition
+from synthorg.persistence.sql.migrations.state import NOT_OURS, Condition, SchemaState
+from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 
 EXIT_CODES = """
 Exit codes: 0 done; 1 the schema is not as it should be, or a migration was refused or failed;
@@ -25,7 +31,7 @@ Exit codes: 0 done; 1 the schema is not as it should be, or a migration was refu
 BASE = "base"
 SCRIPTABLE = (Condition.EMPTY, Condition.BEHIND, Condition.CURRENT)
 
-Database = Annotated[
+Url = Annotated[
     str | None,
     typer.Option(
         help=f"The database's URL; without it, the variable {DATABASE_URL_VARIABLE}.",
@@ -35,6 +41,25 @@ Database = Annotated[
 ]
 Wait = Annotated[
     float | None, typer.Option(help="Seconds to wait for a migration of others.", min=0.1)
+]
+
+Extensions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--extension",
+        help="An application's own tables to look after as well, beside those of installed "
+        "packages: the module and the attribute of an Extension. Can be given several times.",
+        metavar="MODULE:ATTRIBUTE",
+        show_default=False,
+    ),
+]
+Of = Annotated[
+    str | None,
+    typer.Option(
+        help="The name of the extension whose tables are meant, rather than this library's.",
+        metavar="NAME",
+        show_default=False,
+    ),
 ]
 
 app = typer.Typer(
@@ -50,37 +75,54 @@ app = typer.Typer(
 @app.command(epilog=EXIT_CODES)
 def migrate(
     *,
-    database: Database = None,
-    to: Annotated[str, typer.Option(help="The revision to end with.")] = migration.HEAD,
+    database: Url = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="The revision to end with, of one owner's tables alone (see --of)."),
+    ] = None,
+    of: Of = None,
     sql: Annotated[
         bool, typer.Option("--sql", help="Print what would be done as SQL, and do nothing.")
     ] = False,
     wait: Wait = None,
+    extension: Extensions = None,
 ) -> None:
-    """Bring the schema to the version that this release needs.
+    """Bring the schema to the version that this release needs, and then that of each extension.
 
     Any number may run this at once: one migrates, and the others wait until it is done.
     """
+    extensions = load(extension or ())
+    one = to is not None or of is not None
+    every = [tables_named(of, extensions)] if one else [*tables_of(extensions)]
     with reported():
         dialect = _patient(dialect_of(database), wait)
         if sql:
-            _write_script(dialect, to)
+            for owned in every:
+                _write_script(dialect, to or migration.HEAD, owned)
             return
-        _refuse_untouched(dialect)
-        with_database(dialect, lambda opened: migration.upgrade(opened, to, _Progress()))
+
+        async def upgrade(opened: Database) -> None:
+            for owned in every:
+                await migration.upgrade(opened, to or migration.HEAD, _Progress(), owned)
+
+        for owned in every:
+            _refuse_untouched(dialect, owned)
+        with_database(dialect, upgrade)
         _say("nothing more to do")
 
 
 @app.command(epilog=EXIT_CODES)
 def status(
     *,
-    database: Database = None,
+    database: Url = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    extension: Extensions = None,
 ) -> None:
     """Show the database's revision, what to do about it, and rows and size of each table."""
+    extensions = load(extension or ())
     with reported():
         dialect = dialect_of(database)
-        found = ask(dialect, lambda connection: find_status(connection, dialect))
+        found = ask(dialect, lambda connection: find_status(connection, dialect, extensions))
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2))
     else:
@@ -88,29 +130,34 @@ def status(
 
 
 @app.command(epilog=EXIT_CODES)
-def check(database: Database = None) -> None:
+def check(*, database: Url = None, extension: Extensions = None) -> None:
     """Compare the database with what its revision should be, and look for damage.
 
     Compares tables, columns, constraints, indexes and triggers, follows every reference, and lets
     the database look for damage in its own storage.
     """
+    every = [*tables_of(load(extension or ()))]
+    heads = []
+    problems: list[str] = []
     with reported():
         dialect = dialect_of(database)
-        state = ask(dialect, lambda connection: migration.find_schema_state(connection, dialect))
-        if state.condition is not Condition.CURRENT:
-            fail(state.description, ExitCode.REFUSED)
-        problems = ask(dialect, lambda connection: find_drift(connection, dialect))
+        for owned in every:
+            state = _state_of(dialect, owned)
+            if state.condition is not Condition.CURRENT:
+                fail(state.description, ExitCode.REFUSED)
+            heads.append(state.head)
+            problems += ask(dialect, partial(find_drift, dialect=dialect, owned=owned))
     if problems:
         for problem in problems:
             typer.echo(problem)
         fail(f"the database is not sound: problems found: {len(problems)}", ExitCode.REFUSED)
-    _say(f"sound, at revision {state.head}")
+    _say(f"sound, at revision {', '.join(heads)}")
 
 
 @app.command(epilog=EXIT_CODES)
-def history() -> None:
-    """List the revisions that this release knows, the newest first."""
-    for script in known_revisions().walk_revisions():
+def history(*, of: Of = None, extension: Extensions = None) -> None:
+    """List the revisions that this release knows, or those of an extension, the newest first."""
+    for script in known_revisions(tables_named(of, load(extension or ()))).walk_revisions():
         typer.echo(f"{script.revision}: {script.doc}")
 
 
@@ -118,19 +165,26 @@ def history() -> None:
 def downgrade(
     revision: Annotated[str, typer.Argument(help='The revision to end with, or "base".')],
     *,
-    database: Database = None,
+    database: Url = None,
+    of: Of = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     wait: Wait = None,
+    extension: Extensions = None,
 ) -> None:
     """Take the schema back to an earlier revision, which deletes what only later ones hold."""
+    extensions = load(extension or ())
+    owned = tables_named(of, extensions)
     with reported():
         dialect = _patient(dialect_of(database), wait)
         dialect.refuse_absence()
-        _refuse_untouched(dialect)
+        _refuse_untouched(dialect, owned)
+        _refuse_what_others_need(dialect, owned, revision, extensions)
         if not yes:
             lost = "ALL of its data" if revision == BASE else f"what {revision} cannot hold"
             typer.confirm(f"Delete {lost} from {dialect.description}?", abort=True, err=True)
-        with_database(dialect, lambda opened: migration.downgrade(opened, revision, _Progress()))
+        with_database(
+            dialect, lambda opened: migration.downgrade(opened, revision, _Progress(), owned)
+        )
         _say("nothing more to do")
 
 
@@ -140,21 +194,42 @@ def _patient(dialect: Dialect, seconds: float | None) -> Dialect:
     return dialect
 
 
-def _refuse_untouched(dialect: Dialect) -> None:
+def _state_of(dialect: Dialect, owned: OwnedTables) -> SchemaState:
+    return ask(dialect, partial(migration.find_schema_state, dialect=dialect, owned=owned))
+
+
+def _refuse_untouched(dialect: Dialect, owned: OwnedTables) -> None:
     """Refuse what must not be migrated before it is opened in a way that might change it."""
     if not dialect.is_there:
         return
-    state = ask(dialect, lambda connection: migration.find_schema_state(connection, dialect))
+    state = _state_of(dialect, owned)
     if state.condition in NOT_OURS:
         fail(f"cannot migrate: {state.description}; nothing was touched", ExitCode.REFUSED)
 
 
-def _write_script(dialect: Dialect, revision: str) -> None:
-    state = ask(dialect, lambda connection: migration.find_schema_state(connection, dialect))
+def _refuse_what_others_need(
+    dialect: Dialect, owned: OwnedTables, revision: str, extensions: Sequence[Extension]
+) -> None:
+    """Refuse to drop tables to which those of another extension refer while those are there."""
+    if owned is LIBRARY and revision != BASE:
+        return  # its revisions keep their tables
+    for extension in extensions:
+        if any(table.metadata is owned.metadata for table in extension.owned.refers_to):
+            state = _state_of(dialect, extension.owned)
+            if state.condition is not Condition.EMPTY:
+                fail(
+                    f"cannot downgrade {owned.owner}: {extension.owned.owner} refers to its tables;"
+                    f" `synthorg-db downgrade base --of {extension.name}` comes first",
+                    ExitCode.REFUSED,
+                )
+
+
+def _write_script(dialect: Dialect, revision: str, owned: OwnedTables) -> None:
+    state = _state_of(dialect, owned)
     if state.condition not in SCRIPTABLE:
         fail(f"cannot write a script: {state.description}", ExitCode.REFUSED)
     start = state.applied[0] if state.applied else BASE
-    migration.write_script(dialect, start, revision, sys.stdout)
+    migration.write_script(dialect, start, revision, sys.stdout, owned)
 
 
 class _Progress:

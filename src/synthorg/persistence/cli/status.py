@@ -1,6 +1,7 @@
 """What `synthorg-db status` finds out, and how it shows it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -8,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, func, select
 
+from synthorg.persistence.extension import Extension
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.migrations.runner import find_schema_state
 from synthorg.persistence.sql.migrations.state import SchemaState
-from synthorg.persistence.sql.owned_tables import LIBRARY
+from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 STEP = 1024
@@ -33,6 +35,7 @@ class Status:
     database: str
     state: SchemaState
     tables: tuple[TableStatus, ...]
+    extensions: Mapping[str, "Status"] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Give the status in the form of a JSON document."""
@@ -46,6 +49,7 @@ class Status:
             "tables": {
                 table.name: {"rows": table.rows, "bytes": table.size} for table in self.tables
             },
+            "extensions": {name: each.as_json() for name, each in self.extensions.items()},
         }
 
     def as_text(self) -> RenderableType:
@@ -57,33 +61,46 @@ class Status:
         overview.add_row("revision", Text(", ".join(self.state.applied) or "none"))
         overview.add_row("needed", Text(self.state.head))
         overview.add_row("state", Text(self.state.description))
+        others = [
+            part
+            for name, each in self.extensions.items()
+            for part in (Text(f"\nextension {name}"), each.as_text())
+        ]
         if not self.tables:
-            return overview
+            return Group(overview, *others)
         tables = Table()
         tables.add_column("table")
         tables.add_column("rows", justify="right")
         tables.add_column("size", justify="right")
         for table in self.tables:
             tables.add_row(table.name, f"{table.rows:,}", _readable(table.size))
-        return Group(overview, tables)
+        return Group(overview, tables, *others)
 
 
-def find_status(connection: Connection, dialect: Dialect) -> Status:
+def find_status(
+    connection: Connection,
+    dialect: Dialect,
+    extensions: Sequence[Extension] = (),
+    owned: OwnedTables = LIBRARY,
+) -> Status:
     """Find out the status of a database.
 
     Args:
         connection: A connection to it.
         dialect: The kind of database.
+        extensions: The extensions to tell about as well.
+        owned: The tables in question.
     """
-    state = find_schema_state(connection, dialect)
-    found = dialect.inspection.find_names(connection, LIBRARY)
+    state = find_schema_state(connection, dialect, owned)
+    found = dialect.inspection.find_names(connection, owned)
     readable = found.tables - found.hidden.keys()
     sizes = dialect.inspection.table_sizes(connection)
     tables = []
-    for name in sorted(set(LIBRARY.tables) & readable):
-        rows = connection.scalar(select(func.count()).select_from(LIBRARY.metadata.tables[name]))
+    for name in sorted(set(owned.tables) & readable):
+        rows = connection.scalar(select(func.count()).select_from(owned.metadata.tables[name]))
         tables.append(TableStatus(name, rows or 0, sizes.get(name)))
-    return Status(dialect.description, state, tuple(tables))
+    others = {each.name: find_status(connection, dialect, owned=each.owned) for each in extensions}
+    return Status(dialect.description, state, tuple(tables), others)
 
 
 def _readable(size: int | None) -> str:

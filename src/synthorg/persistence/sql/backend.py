@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from inspect import isawaitable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,9 +19,13 @@ from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
 from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
 from synthorg.persistence.sql.migrations import runner as migration
-from synthorg.persistence.sql.repositories import Repositories
+from synthorg.persistence.sql.migrations.revisions import refuse_unclear_head
+from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables, refuse_clashes
+from synthorg.persistence.sql.repositories import Repositories, repository_of
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
 from synthorg.persistence.sql.unit_of_work import SQLUnitOfWork
+
+Kind = TypeVar("Kind")
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +42,18 @@ class SQLPersistenceBackend(Repositories):
 
     Args:
         dialect: The kind of database, with its configuration.
+        extensions: The tables of each extension, which are migrated in this order.
+
+    Raises:
+        UsageError: If they could not be kept in one database.
     """
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, extensions: Sequence[OwnedTables] = ()) -> None:
+        refuse_clashes(extensions)
+        for owned in extensions:
+            refuse_unclear_head(owned)
         self._dialect = dialect
+        self._extensions = tuple(extensions)
         self._database: Database | None = None
         self._lifecycle = LocalLock()
         self._current = CurrentDatabase(self, dialect)
@@ -74,7 +86,12 @@ class SQLPersistenceBackend(Repositories):
                     self._database.check_affinity()
                     return
                 await self._leave()
-            database = Database(self._dialect, migration.find_schema_problem)
+            database = Database(
+                self._dialect,
+                lambda connection, dialect: migration.find_schema_problem(
+                    connection, dialect, *self._extensions
+                ),
+            )
             await database.open()
             self._database = database
         logger.info("connected", extra={"backend": self.backend_name})
@@ -117,7 +134,9 @@ class SQLPersistenceBackend(Repositories):
             question.exception()  # seen, also when nobody waits any longer
 
     async def migrate(self) -> None:
-        await migration.upgrade(self.database_for("migrate()"))
+        database = self.database_for("migrate()")
+        for owned in (LIBRARY, *self._extensions):
+            await migration.upgrade(database, owned=owned)
 
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[SQLUnitOfWork]:
@@ -126,7 +145,7 @@ class SQLPersistenceBackend(Repositories):
             raise UsageError(f"read_only must be True or False, not a {type(given).__name__}")
         database = self.database_for("transaction()")
         async with database.unit(read_only=read_only) as transaction:
-            yield SQLUnitOfWork(transaction)
+            yield SQLUnitOfWork(transaction, self._extensions)
 
     async def run_in_transaction(
         self, work: Callable[[SQLUnitOfWork], Awaitable[Result]]
@@ -160,6 +179,9 @@ class SQLPersistenceBackend(Repositories):
     @property
     def repositories(self) -> Repositories:
         return self._current
+
+    def repository(self, kind: type[Kind]) -> Kind:
+        return repository_of(kind, self._current, self._extensions)
 
     def executor_for(self, repository: str) -> Executor:
         self.database_for(repository).check_not_over()

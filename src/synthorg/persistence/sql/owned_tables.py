@@ -1,6 +1,6 @@
 """Tables of one owner, which are migrated together: this library's, or those of an extension."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import MetaData, Table, UniqueConstraint
 
-from synthorg.persistence.errors import MigrationError
+from synthorg.persistence.errors import MigrationError, UsageError
 from synthorg.persistence.sql.tables import APPEND_ONLY, VERSION_TABLE, metadata
 
 
@@ -60,6 +60,27 @@ class OwnedTables:
             for constraint in table.foreign_key_constraints
             if constraint.referred_table.metadata is not self.metadata
         }
+
+
+def refuse_clashes(extensions: Sequence[OwnedTables]) -> None:
+    """Refuse extensions that could not be kept in one database.
+
+    Args:
+        extensions: The tables of each extension.
+
+    Raises:
+        UsageError: If a name is that of another extension or of this library, with both named.
+    """
+    owners: dict[str, OwnedTables] = {}
+    for owned in (LIBRARY, *extensions):
+        for name in (*owned.names, *owned.owners):
+            # Some databases tell capitals apart, and some do not.
+            other = owners.setdefault(name.casefold(), owned)
+            if other is not owned:
+                raise UsageError(
+                    f"{owned.owner} and {other.owner} both have the name {name} for a table, an "
+                    "index or a constraint; rename it in one of them"
+                )
 
 
 def _names_of(table: Table) -> Collection[str]:

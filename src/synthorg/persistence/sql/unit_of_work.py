@@ -1,14 +1,17 @@
 """A unit of work: the nineteen repositories on one transaction."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Self, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.execution.transaction import Transaction
-from synthorg.persistence.sql.repositories import Repositories
+from synthorg.persistence.sql.owned_tables import OwnedTables
+from synthorg.persistence.sql.repositories import Repositories, repository_of
+
+Kind = TypeVar("Kind")
 
 
 class SQLUnitOfWork(Repositories):
@@ -16,10 +19,16 @@ class SQLUnitOfWork(Repositories):
 
     Args:
         transaction: The transaction, whose begin and end are its owner's.
+        extensions: The tables of each extension of its backend.
     """
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, extensions: Sequence[OwnedTables]) -> None:
         self._transaction = transaction
+        self._extensions = extensions
+
+    def repository(self, kind: type[Kind]) -> Kind:
+        """Give a repository of an extension, as `UnitOfWork` says."""
+        return repository_of(kind, self._transaction, self._extensions)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Self]:

@@ -30,16 +30,17 @@ def create_table(name: str, *items: SchemaItem, **options: Any) -> None:
         op.create_table(name, *items, **options)
 
 
-def create_index(name: str, table: str, columns: Sequence[str]) -> None:
+def create_index(name: str, table: str, columns: Sequence[str], *, unique: bool = False) -> None:
     """Create an index unless it is there, so that a revision can be run again.
 
     Args:
         name: The index.
         table: Its table.
         columns: Its columns, in their order.
+        unique: Whether no two rows may have the same values in them.
     """
     if name not in _existing("index", table):
-        op.create_index(name, table, columns)
+        op.create_index(name, table, columns, unique=unique)
 
 
 def drop_table(name: str) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from synthorg.persistence.errors import UsageError
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 
 Progress = Callable[[str, int, int], None]
@@ -45,3 +46,22 @@ def known_revisions(owned: OwnedTables = LIBRARY) -> ScriptDirectory:
         owned: The tables in question.
     """
     return ScriptDirectory.from_config(alembic_config(owned))
+
+
+def refuse_unclear_head(owned: OwnedTables) -> None:
+    """Refuse revisions that do not lead to one head.
+
+    Args:
+        owned: The tables in question.
+
+    Raises:
+        UsageError: If there is no revision, or more than one that no other follows.
+    """
+    heads = known_revisions(owned).get_heads()
+    if not heads:
+        raise UsageError(f"{owned.owner} has no revision yet; make one with `alembic revision`")
+    if len(heads) > 1:
+        raise UsageError(
+            f"the revisions of {owned.owner} have several heads ({', '.join(sorted(heads))}); join "
+            "them with `alembic merge heads`"
+        )

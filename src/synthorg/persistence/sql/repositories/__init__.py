@@ -1,9 +1,12 @@
 """The nineteen repositories, one module for each domain, named as in `synthorg.entities`."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, overload
 
+from synthorg.persistence.errors import UsageError
 from synthorg.persistence.sql.execution.executor import Executor
+from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 from synthorg.persistence.sql.repositories.artifacts import SQLArtifactRepository
 from synthorg.persistence.sql.repositories.audit import SQLAuditRepository
 from synthorg.persistence.sql.repositories.auth import SQLApiKeyRepository, SQLUserRepository
@@ -30,6 +33,7 @@ from synthorg.persistence.sql.repositories.workflows import (
     SQLWorkflowExecutionRepository,
 )
 
+Kind = TypeVar("Kind")
 AnyRepository = TypeVar("AnyRepository", bound=Repository[Any])
 
 
@@ -50,6 +54,33 @@ class _Provided(Generic[AnyRepository]):
         self, owner: "Repositories | None", kind: "type[Repositories]"
     ) -> "AnyRepository | _Provided[AnyRepository]":
         return self if owner is None else self._kind(owner.executor_for(self._name))
+
+
+def repository_of(kind: type[Kind], executor: Executor, extensions: Sequence[OwnedTables]) -> Kind:
+    """Make a repository of an extension.
+
+    Args:
+        kind: Its class.
+        executor: What it runs its statements on.
+        extensions: The tables that are there beside those of this library.
+
+    Raises:
+        UsageError: If it is no repository, or its table is none of these.
+    """
+    given: object = kind
+    if not (isinstance(given, type) and issubclass(given, Repository) and hasattr(given, "table")):
+        raise UsageError(
+            "repository() takes a class with a table, derived from one of the repositories in "
+            f"synthorg.persistence.extension, not {given!r}"
+        )
+    if all(given.table.metadata is not owned.metadata for owned in (LIBRARY, *extensions)):
+        raise UsageError(
+            f"this backend has no table {given.table.name}; give create_backend() the extension of "
+            f"{given.__name__}"
+        )
+    made: Any = given(executor)
+    repository: Kind = made
+    return repository
 
 
 class Repositories(ABC):
