@@ -5,14 +5,18 @@ from collections.abc import Iterator
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import inspect, text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, inspect, text
 
 from synthorg.persistence import ManagedBackend, MigrationError, PersistenceConfig, create_backend
 from synthorg.persistence.config import DATABASE_URL_VARIABLE
+from synthorg.persistence.extension import include_name_beside
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.migrations.drift import find_drift
 from synthorg.persistence.sql.migrations.revisions import alembic_config
@@ -174,3 +178,22 @@ async def test_an_upgrade_killed_at_any_statement_is_completed_by_the_next(
         await backend.migrate()
         assert await conditions(backend, lasting) == [Condition.CURRENT] * len(EVERY)
     assert killed
+
+
+async def test_an_applications_own_alembic_leaves_the_tables_of_others_alone(
+    extended: ManagedBackend,
+) -> None:
+    own = MetaData()
+    Table("invoices", own, Column("id", Integer, primary_key=True))
+
+    def differences(connection: Connection, include_name: Any) -> set[str]:
+        options = {"include_name": include_name}
+        context = MigrationContext.configure(connection, opts=options)
+        return {
+            change[0] for change in compare_metadata(context, own) if change[0] == "remove_table"
+        }
+
+    async with extended.get_db().begin() as connection:
+        beside = include_name_beside(ledger, office)
+        assert await connection.run_sync(differences, beside) == set()
+        assert await connection.run_sync(differences, lambda *_: True) == {"remove_table"}

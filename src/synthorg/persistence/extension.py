@@ -5,7 +5,7 @@ library are written on the same bases.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +38,7 @@ from synthorg.persistence.sql import tables, types
 from synthorg.persistence.sql.migrations import operations
 from synthorg.persistence.sql.migrations.env import run_environment
 from synthorg.persistence.sql.model_tables import table_of
-from synthorg.persistence.sql.owned_tables import OwnedTables
+from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 from synthorg.persistence.sql.repositories.base import (
     KeyedRepository,
     ListedRepository,
@@ -68,6 +68,7 @@ __all__ = [
     "UtcDatetime",
     "Version",
     "VersionedRepository",
+    "include_name_beside",
     "now",
     "operations",
     "random_id",
@@ -75,6 +76,9 @@ __all__ = [
     "tables",
     "types",
 ]
+
+IncludeName = Callable[[str | None, str, Any], bool]
+"""What Alembic asks whether it should look at something of a name and a kind."""
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -189,3 +193,29 @@ def run_migrations(extension: Extension) -> None:
         extension: The extension.
     """
     run_environment(extension.owned)
+
+
+def include_name_beside(*extensions: Extension) -> IncludeName:
+    """Make the hook by which an application's own Alembic leaves our tables alone.
+
+    In the `env.py` of an application that keeps tables of its own in the same database, with an
+    Alembic environment that this library has no part in::
+
+        context.configure(..., include_name=include_name_beside(organisation))
+
+    Without it, `alembic revision --autogenerate` proposes to drop what it does not know.
+
+    Args:
+        extensions: The extensions whose tables are in the database beside this library's.
+
+    Returns:
+        A function for the argument `include_name` of Alembic's `context.configure`.
+    """
+    kept = {
+        name for owned in (LIBRARY, *(each.owned for each in extensions)) for name in owned.names
+    }
+
+    def include_name(name: str | None, kind: str, _parents: object) -> bool:
+        return kind != "table" or name not in kept
+
+    return include_name
