@@ -276,7 +276,6 @@ def test_another_spelling_of_the_same_is_understood(url: str, same: str) -> None
         ("postgres://h/d?pgbouncer=true", "pgbouncer is for a pooler.*session mode"),
         ("postgres://h/d?prepared_statement_cache_size=0", "is for a pooler"),
         ("postgres://h/d?options=-csearch_path%3Dx", "options .* ALTER ROLE"),
-        ("postgres://h/d?schema=x", "schema .* search_path"),
         ("postgres://h/d?connection_limit=5", "pool_size"),
         ("postgres://h/d?target_session_attrs=read-write", "primary"),
         ("postgres://u:p@a,b/d", "one host"),

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import text
 
 from synthorg.entities import Task
-from synthorg.persistence import MigrationError, PersistenceConfig
+from synthorg.persistence import MigrationError, PersistenceConfig, PostgreSQLConfig
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from tests.cli.conftest import Command, command_on
@@ -193,3 +194,32 @@ def test_a_path_that_leads_nowhere_is_told(url: str, command: Command) -> None:
     refused = command("migrate")
     assert refused.exit_code == 1
     assert "search_path names no schema that exists" in refused.stderr
+
+
+def test_two_applications_in_schemas_of_their_own_never_see_each_other(url: str) -> None:
+    execute(url, "CREATE SCHEMA first", 'CREATE SCHEMA "Second"', "CREATE TABLE users (id integer)")
+    first, second = (f"{url}&schema={name}" for name in ("first", "Second"))
+
+    for each in (first, second):
+        command = command_on(each)
+        assert command("migrate").exit_code == 0
+        assert command("check").exit_code == 0
+    assert save_and_list(first) == (TASKS.example,)
+
+    assert tables_in(url, "first") == tables_in(url, "Second") == OURS
+    assert tables_in(url, "public") == {"users"}
+    assert status(command_on(first))["tables"]["tasks"]["rows"] == 1
+    assert status(command_on(second))["tables"]["tasks"]["rows"] == 0
+
+
+def test_a_schema_that_does_not_exist_is_told(url: str) -> None:
+    result = command_on(f"{url}&schema=nowhere")("migrate")
+
+    assert result.exit_code == 1
+    assert "search_path names no schema that exists" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["1st", "with space", "quo'te", "", "x" * 64])
+def test_a_schema_of_an_odd_name_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="schema"):
+        PostgreSQLConfig(database="d", username="u", schema=name)

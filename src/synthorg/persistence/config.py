@@ -37,6 +37,10 @@ SecondsOrZero = Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
+SchemaName = Annotated[str, Field(max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""A schema of PostgreSQL, which cuts longer names short."""
+
+
 class _Model(BaseModel):
     """A frozen model whose errors name fields and never hold the values given."""
 
@@ -222,12 +226,16 @@ class PostgreSQLConfig(ServerConfig):
     Attributes:
         driver: Through which package; through psycopg, all statements go through SQLAlchemy,
             whatever `prepared_statements` says.
+        schema_name: Where the tables are, given as `schema`: a schema that exists. Without it, the
+            first one of the user's search_path.
     """
 
     scheme: ClassVar[BackendName] = "postgresql"
 
     port: Port = 5432
     driver: Literal["asyncpg", "psycopg"] = "asyncpg"
+    # Pydantic's models have an attribute named schema.
+    schema_name: SchemaName | None = Field(default=None, alias="schema")
 
 
 class MySQLConfig(ServerConfig):

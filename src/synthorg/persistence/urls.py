@@ -81,7 +81,6 @@ _REFUSED_PARAMETERS: Final = {
     "statement_cache_size": _POOLER,
     "prepared_statement_cache_size": _POOLER,
     "options": "is not sent to the server: set it there, as by ALTER ROLE ... SET",
-    "schema": "is chosen on the server: ALTER ROLE ... SET search_path",
     "search_path": "is set on the server: ALTER ROLE ... SET search_path",
     "target_session_attrs": "is not supported: give the URL of the primary server",
     "unix_socket": "is called host here, with every '/' written as %2F",

@@ -58,6 +58,8 @@ class Connector(ABC):
         self._diagnose = diagnose
         milliseconds = ceil(config.statement_timeout_seconds * 1000)
         self._settings = {"statement_timeout": str(milliseconds), **settings}
+        if config.schema_name is not None:
+            self._settings["search_path"] = config.schema_name
         self._pools_sessions = False
         """Whether a pooler is in between, but one that keeps a session on its connection."""
 
