@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Final
 
+import psycopg
 import pytest
 
 from synthorg.persistence import PersistenceConfig, PersistenceConnectionError, create_backend
+from synthorg.persistence.sql.dialects import psycopg_connector
+from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
+from synthorg.persistence.sql.dialects.registry import create_dialect
 from tests.conftest import ServerPool
 from tests.dialects.places import connected, task
 from tests.servers.base import Unavailable
@@ -44,9 +48,12 @@ def through(server_pool: ServerPool) -> Iterator[Through]:
 
 async def refusal(url: str) -> str:
     backend = create_backend(PersistenceConfig.from_url(url))
-    with pytest.raises(PersistenceConnectionError) as refused:
-        await backend.connect()
-    assert not backend.is_connected
+    try:
+        with pytest.raises(PersistenceConnectionError) as refused:
+            await backend.connect()
+        assert not backend.is_connected
+    finally:
+        await backend.disconnect()  # else a test that fails would leave it to another one
     return str(refused.value)
 
 
@@ -93,3 +100,25 @@ async def test_a_pooler_that_refuses_a_parameter_names_it_and_its_own_setting(
     reason = await refusal(through("session", "psycopg"))
     assert "geqo" in reason
     assert "ignore_startup_parameters" in reason
+
+
+async def test_what_others_listen_to_does_not_show_that_a_pooler_keeps_sessions(
+    server_pool: ServerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psycopg_connector, "NOTICE_SECONDS", 0.2)
+    server = server_pool.get(PostgreSQL)
+    with server.empty_database() as url, server.empty_database() as elsewhere:
+        connector, stranger = psycopg_connector_to(url), psycopg_connector_to(elsewhere)
+        # A notice does not leave its database.
+        async with await connector.connect() as own, await stranger.connect() as far:
+            await own.execute("LISTEN others")
+            await own.execute("NOTIFY others")
+            assert not await connector.hears(own, "ours", far)
+            assert await connector.hears(own, "ours", own)
+
+
+def psycopg_connector_to(url: str) -> PsycopgConnector:
+    dialect = create_dialect(PersistenceConfig.from_url(url))
+    config = PersistenceConfig.from_url(url).postgresql
+    assert config is not None
+    return PsycopgConnector(psycopg, config, {}, dialect.diagnose)

@@ -102,10 +102,14 @@ class PsycopgConnector(Connector):
         """Tell whether notices arrive, as `Connector` says."""
         await connection.execute(f"LISTEN {channel}", prepare=False)
         await other.execute(f"NOTIFY {channel}", prepare=False)
-        async with aclosing(connection.notifies(timeout=NOTICE_SECONDS, stop_after=1)) as notices:
-            heard = [notice async for notice in notices]
+        heard = False
+        async with aclosing(connection.notifies(timeout=NOTICE_SECONDS)) as notices:
+            async for notice in notices:
+                # On a connection that many share, what others listen to arrives too.
+                if heard := notice.channel == channel:
+                    break
         await connection.execute(f"UNLISTEN {channel}", prepare=False)
-        return heard != []
+        return heard
 
     async def ping(self, connection: Any) -> None:
         """Ask for a sign of life, as `Connector` says."""
