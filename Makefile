@@ -10,6 +10,9 @@ DATABASES ?= sqlite or postgresql or mariadb
 VENV := .venv
 INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 
+# Tests start Python some hundred times, and each would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-sqlalchemy test-psycopg test-poolers test-faults test-all lint bench clean
 
