@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 import stat
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -385,24 +385,25 @@ class SQLiteDialect(Dialect):
 
     def _configure(self, connection: DBAPIConnection, _record: object) -> None:
         # https://docs.sqlalchemy.org/en/21/orm/extensions/asyncio.html#using-events-with-the-asyncio-extension
-        connection.run_async(self._set_pragmas)
+        connection.run_async(self._begin_session)
 
-    async def _set_pragmas(self, connection: aiosqlite.Connection) -> None:
+    async def _begin_session(self, connection: ThreadConnection) -> None:
         try:
-            # Before anything else, since it is not remembered in the file.
-            await connection.execute("PRAGMA foreign_keys=ON")
-            if not self._in_memory:
-                # A limit for the WAL file, which otherwise stays as large as it ever was.
-                await connection.execute(
-                    f"PRAGMA journal_size_limit={self._config.journal_size_limit}"
-                )
-                await connection.execute(f"PRAGMA wal_autocheckpoint={PAGES_BETWEEN_CHECKPOINTS}")
-                # FULL syncs the WAL at every commit: no acknowledged write is lost in a power cut.
-                await connection.execute(f"PRAGMA synchronous={self._config.synchronous}")
-                await _open_log(connection)
+            await connection.run(_set_pragmas, self._pragmas)
         except BaseException:
             await connection.close()  # the pool forgets a connection that it could not set up
             raise
+
+    @property
+    def _pragmas(self) -> Iterator[str]:
+        # Before anything else, since it is not remembered in the file.
+        yield "foreign_keys=ON"
+        if not self._in_memory:
+            # A limit for the WAL file, which otherwise stays as large as it ever was.
+            yield f"journal_size_limit={self._config.journal_size_limit}"
+            yield f"wal_autocheckpoint={PAGES_BETWEEN_CHECKPOINTS}"
+            # FULL syncs the WAL at every commit: no acknowledged write is lost in a power cut.
+            yield f"synchronous={self._config.synchronous}"
 
     async def adjust_storage(
         self, connection: AsyncConnection, is_current: Callable[[], Awaitable[bool]]
@@ -413,7 +414,7 @@ class SQLiteDialect(Dialect):
         is_wal = await _journal_mode(driver, "") == WAL
         if is_wal is not self._config.wal_mode and await is_current():
             await (self._leave_wal_mode(driver) if is_wal else self._enter_wal_mode(driver))
-            await _open_log(driver)
+            await driver.run(_open_log)
 
     async def _leave_wal_mode(self, connection: ThreadConnection) -> None:
         """Switch the file back to a journal that is rolled back, unless others have it open."""
@@ -459,11 +460,17 @@ def _is_busy(error: sqlite3.OperationalError) -> bool:
     return error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY
 
 
-async def _open_log(connection: aiosqlite.Connection) -> None:
+def _set_pragmas(connection: sqlite3.Connection, pragmas: Iterable[str]) -> None:
+    for pragma in pragmas:
+        connection.execute(f"PRAGMA {pragma}")
+    _open_log(connection)
+
+
+def _open_log(connection: sqlite3.Connection) -> None:
     """Have a connection open the log, if there is one, and remember it."""
-    assert isinstance(connection, ThreadConnection)
-    await connection.execute("PRAGMA schema_version")  # any read does
-    await connection.run(FileConnection.note_log)
+    assert isinstance(connection, FileConnection)
+    connection.execute("PRAGMA schema_version")  # any read does
+    connection.note_log()
 
 
 async def _interrupt(connection: AsyncConnection) -> None:
