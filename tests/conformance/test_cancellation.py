@@ -17,6 +17,8 @@ from tests.conformance.kind import Kind
 from tests.conformance.kinds import CHECKPOINTS, TASKS, kinds
 from tests.conftest import checked_out_connections
 
+pytestmark = pytest.mark.own_backend
+
 ROUNDS: Final = 40
 CALLS: Final = 6
 LONGEST_DELAY: Final = 0.004

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import pytest
+import pytest_asyncio
 
 from synthorg.persistence import PersistenceConnectionError, QueryError
 from synthorg.persistence.errors import TransactionConflictError
@@ -23,7 +24,7 @@ SECONDS: Final = 30 + ROUNDS * 2
 Work = Callable[[UnitOfWork], Awaitable[None]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def neighbour(
     server: Server, migrated_url: str, backend: TransactionalBackend
 ) -> AsyncIterator[TransactionalBackend]:

@@ -21,6 +21,8 @@ from tests.conformance.kinds import KINDS, TASKS
 from tests.conftest import checked_out_connections, connected
 from tests.servers.base import Server
 
+pytestmark = pytest.mark.own_backend
+
 CALLS: Final[dict[str, Callable[[PersistenceBackend], Awaitable[object]]]] = {
     "migrate": lambda backend: backend.migrate(),
     "get_setting": lambda backend: backend.get_setting("limit"),

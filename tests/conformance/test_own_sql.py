@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import Column, Connection, MetaData, String, Table, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
@@ -22,7 +23,7 @@ from tests.conformance.units import rolled_back
 OWN: Final = Table("own", MetaData(), Column("id", String(9), primary_key=True))
 
 
-@pytest.fixture(autouse=True)
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def own_table(backend: TransactionalBackend) -> AsyncIterator[None]:
     """A table of the application, beside those of the library."""
     async with backend.get_db().begin() as connection:

@@ -21,6 +21,8 @@ from tests.conformance.children import in_child
 from tests.conformance.kinds import TASKS
 from tests.servers.base import Server
 
+pytestmark = pytest.mark.own_backend
+
 PATIENCE_SECONDS: Final = 20
 
 Use = Callable[[TransactionalBackend], Awaitable[object]]

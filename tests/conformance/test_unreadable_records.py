@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final, cast
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import update
 
 from synthorg.entities import LLMCallCategory, TaskStatus
@@ -32,16 +33,14 @@ from tests.conformance.kinds import (
     TASKS,
     USERS,
 )
-from tests.conftest import connected
+from tests.conformance.lending import Lender, SkippingLoan
 from tests.servers.base import Server
 
 
-@pytest.fixture
-async def skipping(server: Server, migrated_url: str) -> AsyncIterator[TransactionalBackend]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def skipping(server: Server, lender: Lender) -> AsyncIterator[TransactionalBackend]:
     """A backend whose lists leave out what cannot be read."""
-    parameters = f"{'&' if '?' in migrated_url else '?'}unreadable_records=skip"
-    async with connected(migrated_url + parameters) as backend:
-        await server.migrate(backend)
+    async with lender.lend(server, SkippingLoan) as backend:
         yield cast("TransactionalBackend", backend)
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import event, text
 
 from synthorg.persistence import (
@@ -20,6 +21,8 @@ from synthorg.persistence import (
 from tests.conformance.kinds import TASKS
 from tests.conftest import checked_out_connections
 from tests.servers.base import Server
+
+pytestmark = pytest.mark.own_backend
 
 AT_ONCE_SECONDS: Final = 8
 """More than a refusal takes on a busy machine, and less than any wait for a lock."""
@@ -49,7 +52,7 @@ WAYS: Final[dict[str, Way]] = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def own_table(backend: TransactionalBackend) -> AsyncIterator[None]:
     """A table of the application, beside those of the library."""
     async with backend.get_db().begin() as connection:
@@ -254,7 +257,7 @@ def with_patience(url: str, seconds: float) -> str:
     return f"{url}{'&' if '?' in url else '?'}{name}={seconds}"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def impatient(server: Server, migrated_url: str) -> AsyncIterator[ManagedBackend]:
     """A connected backend that does not wait for long."""
     url = with_patience(migrated_url, SHORT_PATIENCE_SECONDS)
@@ -361,7 +364,7 @@ async def test_a_long_queue_is_not_taken_for_a_long_holder(impatient: ManagedBac
     assert len(await impatient.tasks.list_tasks()) == 6
 
 
-@pytest.fixture(params=["kept connections", "pool alone"])
+@pytest_asyncio.fixture(params=["kept connections", "pool alone"], loop_scope="session")
 async def small(
     request: pytest.FixtureRequest, server: Server, migrated_url: str
 ) -> AsyncIterator[ManagedBackend]:

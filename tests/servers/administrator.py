@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import URL
@@ -25,13 +25,18 @@ class Administrator:
 
     Args:
         url: The server's address, with an asynchronous driver of SQLAlchemy.
+        options: Options of the driver.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, options: Mapping[str, object] = MappingProxyType({})) -> None:
         self.url = url
         self._address = str(url)
         self._engine = create_async_engine(
-            url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=0
+            url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=1,
+            max_overflow=0,
+            connect_args=dict(options),
         ).execution_options(no_parameters=True)
         self._runner = asyncio.Runner()
         self._thread = ThreadPoolExecutor(1)
@@ -78,7 +83,10 @@ class Administrator:
         return self.run(self._execute(*statements))
 
     def execute_each(self, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
-        """Run statements in one session, and give the rows of each."""
+        """Run statements in one session and one trip, and give the rows of each.
+
+        The driver has to be asyncmy, and allowed to do so.
+        """
         return self.run(self._execute_each(statements))
 
     def execute_together(self, statements: Sequence[str]) -> None:
@@ -101,15 +109,21 @@ class Administrator:
         await asyncio.gather(*map(execute, statements))
 
     async def _execute(self, *statements: str) -> list[tuple[Any, ...]]:
-        return (await self._execute_each(statements))[-1]
-
-    async def _execute_each(self, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
-        answers: list[list[tuple[Any, ...]]] = []
         async with self._engine.connect() as connection:
             for statement in statements:
                 result = await connection.exec_driver_sql(statement)
-                answers.append([tuple(row) for row in result] if result.returns_rows else [])
-        return answers
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    async def _execute_each(self, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+        async with self._engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            async with driver.cursor() as cursor:
+                await cursor.execute("; ".join(statements))
+                answers = [[*await cursor.fetchall()]]
+                while await cursor.nextset():
+                    answers.append([*await cursor.fetchall()])
+                return answers
 
 
 @contextmanager

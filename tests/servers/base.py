@@ -48,5 +48,17 @@ class Server(ABC):
     def migrated_database(self) -> AbstractContextManager[str]:
         """Find or make a database at the head revision without records; gives its URL."""
 
+    @abstractmethod
+    async def renew(self, url: str, backend: PersistenceBackend) -> bool:
+        """Make a migrated database as it was handed out, for another test.
+
+        Args:
+            url: The database.
+            backend: The one backend that is connected to it, and stays so.
+
+        Returns:
+            Whether that is so now; otherwise somebody has changed more than records.
+        """
+
     async def migrate(self, backend: PersistenceBackend) -> None:  # noqa: B027 (most have no need)
         """Make the tables of a backend on a migrated database, where they end with it."""

@@ -2,11 +2,12 @@
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from asyncmy.constants import CLIENT
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -42,6 +43,9 @@ class MariaDB(NetworkServer):
     driver: ClassVar[str] = "asyncmy"
     url_variable: ClassVar[str] = "TEST_MARIADB_URL"
     usual_port: ClassVar[int] = 3306
+    administration: ClassVar[Mapping[str, object]] = {
+        "client_flag": CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS
+    }
     advice: ClassVar[str] = (
         "`apt-get install --no-install-recommends mariadb-server-core mariadb-client-core galera-4`"
     )
@@ -153,12 +157,14 @@ class MariaDB(NetworkServer):
         if template is None:
             self.administrator.execute(create)
             return
-        self.administrator.execute(
-            create,
-            f"USE {name}",
-            "SET foreign_key_checks = 0",
-            *self._schema,
-            f"INSERT INTO {VERSION_TABLE} SELECT * FROM {template}.{VERSION_TABLE}",
+        self.administrator.execute_each(
+            [
+                create,
+                f"USE {name}",
+                "SET foreign_key_checks = 0",
+                *self._schema,
+                f"INSERT INTO {VERSION_TABLE} SELECT * FROM {template}.{VERSION_TABLE}",
+            ]
         )
 
     def _prepare_template(self, name: str) -> None:
@@ -170,15 +176,14 @@ class MariaDB(NetworkServer):
     def _schema_of(self, name: str) -> list[str]:
         run = self.administrator.execute_each
         tables, triggers = run([f"SHOW TABLES FROM {name}", f"SHOW TRIGGERS FROM {name}"])
-        schema = [
-            COUNTER.sub("", creation)
-            for ((_, creation, *_),) in run(
-                [f"SHOW CREATE TABLE {name}.{row[0]}" for row in tables]
-            )
-        ]
-        for ((_, mode, statement, *_),) in run(
-            [f"SHOW CREATE TRIGGER {name}.{row[0]}" for row in triggers]
-        ):
+        creations = run(
+            [
+                *[f"SHOW CREATE TABLE {name}.{table}" for table, *_ in tables],
+                *[f"SHOW CREATE TRIGGER {name}.{trigger}" for trigger, *_ in triggers],
+            ]
+        )
+        schema = [COUNTER.sub("", creation) for ((_, creation, *_),) in creations[: len(tables)]]
+        for ((_, mode, statement, *_),) in creations[len(tables) :]:
             schema += [f"SET sql_mode = '{mode}'", statement]
         return schema
 

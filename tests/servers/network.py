@@ -5,15 +5,16 @@ import os
 import secrets
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import count
+from types import MappingProxyType
 from typing import ClassVar, Self
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from synthorg.persistence import PersistenceConfig, create_backend
+from synthorg.persistence import PersistenceBackend, PersistenceConfig, create_backend
 from tests.servers.administrator import Administrator, refusals_of
 from tests.servers.base import Server, Unavailable
 
@@ -36,6 +37,9 @@ class NetworkServer(Server):
 
     driver: ClassVar[str]
     """SQLAlchemy's name of the driver that administers the server."""
+
+    administration: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    """Options of that driver for whoever administers."""
 
     url_variable: ClassVar[str]
     """The environment variable that names a server to use instead of any other."""
@@ -92,6 +96,13 @@ class NetworkServer(Server):
             self._template = name
         with self._database(template=self._template) as name:
             yield self._url_of(name)
+
+    async def renew(self, url: str, backend: PersistenceBackend) -> bool:  # noqa: ARG002 (others do)
+        name = make_url(url).database or ""
+        if self._has_changed(name):
+            return False
+        self._empty(name)
+        return True
 
     @classmethod
     def ways(cls) -> Iterator[AbstractContextManager[Self]]:
@@ -169,8 +180,9 @@ class NetworkServer(Server):
         """
         url = url.set(drivername=cls.name)
         entrance = url.set(query={}) if administrator_url is None else administrator_url
+        entrance = entrance.set(drivername=f"{cls.name}+{cls.driver}")
         with (
-            Administrator(entrance.set(drivername=f"{cls.name}+{cls.driver}")) as administrator,
+            Administrator(entrance, cls.administration) as administrator,
             ExitStack() as stack,
         ):
             administrator.connect(is_starting)
