@@ -1,8 +1,9 @@
-"""A program whose child ends as programs do, with all that it inherited: `forking URL WHERE`.
+"""A program whose children end as programs do, with all that they inherited.
 
-It forks in no call (`outside`) or with a transaction open, which the child leaves (`inside`).
+Its arguments are `WHERE URL...`. It forks in no call (`outside`) or with a transaction
+open, which the child leaves (`inside`), on one database after the other.
 
-It exits with 0 if the child ended soon, and the parent goes on undisturbed.
+It exits with 0 if each child ended soon, and the parent goes on undisturbed.
 """
 
 import asyncio
@@ -50,18 +51,27 @@ async def go_on(backend: TransactionalBackend, expected: int) -> None:
         await backend.disconnect()
 
 
-def main() -> None:
-    backend = create_backend(PersistenceConfig.from_url(sys.argv[1]))
-    inside = sys.argv[2] == "inside"
+def fork_on(url: str, *, inside: bool) -> bool:
+    """Fork on a database, and tell the child, which has to end now, from the parent."""
+    backend = create_backend(PersistenceConfig.from_url(url))
     with asyncio.Runner() as runner:
         runner.run(prepare(backend))
         try:
             child, status = runner.run(fork_inside(backend)) if inside else fork_outside()
         except LookupError:
-            return
+            return True
         if child:
             runner.run(go_on(backend, expected=4 if inside else 3))
-            sys.exit(status)
+            if status:
+                sys.exit(status)
+    return child == 0
+
+
+def main() -> None:
+    where, *urls = sys.argv[1:]
+    for url in urls:
+        if fork_on(url, inside=where == "inside"):
+            return
 
 
 if __name__ == "__main__":

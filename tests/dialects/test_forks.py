@@ -12,30 +12,29 @@ import pytest
 
 from synthorg.persistence import PersistenceConfig, PersistenceConnectionError, create_backend
 from tests.conformance.children import in_child
-from tests.dialects.places import Place, connected, task
+from tests.dialects.places import Place, connected, task, with_parameters
 
 WHERE: Final = ("outside", "inside")
 
 
-def run_forking(url: str, where: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.dialects.forking", url, where]
+def run_forking(where: str, *urls: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.dialects.forking", where, *urls]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("where", WHERE)
 def test_a_child_that_ends_leaves_what_it_inherited_alone(place: Place, where: str) -> None:
-    for route in ("true", "false"):
-        separator = "&" if "?" in place.url else "?"
-        ended = run_forking(f"{place.url}{separator}prepared_statements={route}", where)
-        # Inside, the child leaves a unit without an event loop, and says so.
-        assert (ended.returncode, ended.stderr * (where == "outside")) == (0, "")
+    routes = [with_parameters(place.url, prepared_statements=route) for route in ("true", "false")]
+    ended = run_forking(where, *routes)
+    # Inside, the child leaves a unit without an event loop, and says so.
+    assert (ended.returncode, ended.stderr * (where == "outside")) == (0, "")
 
 
 @pytest.mark.parametrize("where", WHERE)
 def test_a_child_that_ends_leaves_the_file_it_inherited_alone(
     sqlite_file: Path, where: str
 ) -> None:
-    ended = run_forking(f"sqlite:///{sqlite_file}", where)
+    ended = run_forking(where, f"sqlite:///{sqlite_file}")
     assert (ended.returncode, ended.stderr * (where == "outside")) == (0, "")
 
 
