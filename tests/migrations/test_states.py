@@ -18,12 +18,6 @@ from tests.migrations.predecessor import example
 from tests.migrations.support import HEAD, Site, contents, site_at
 
 
-@pytest.fixture
-def site(empty_site: Site) -> Site:
-    """A database of every kind in turn, without tables."""
-    return empty_site
-
-
 async def state_of(site: Site) -> SchemaState:
     return await site.run(lambda connection: find_schema_state(connection, site.dialect))
 
@@ -50,24 +44,23 @@ async def assert_refuses(site: Site, *said: str) -> None:
     assert await site.run(contents) == rows
 
 
-async def test_an_empty_database_is_one(site: Site) -> None:
-    assert (await state_of(site)).condition is Condition.EMPTY
+async def test_an_empty_database_is_one(empty_site: Site) -> None:
+    assert (await state_of(empty_site)).condition is Condition.EMPTY
 
 
-async def test_connecting_does_not_migrate(site: Site) -> None:
-    assert await site.run(contents) == {}
+async def test_connecting_does_not_migrate(empty_site: Site) -> None:
+    assert await empty_site.run(contents) == {}
 
 
-async def test_a_migrated_database_is_current(site: Site) -> None:
-    await site.backend.migrate()
+async def test_a_migrated_database_is_current(empty_site: Site) -> None:
+    await empty_site.backend.migrate()
 
-    assert (await state_of(site)).condition is Condition.CURRENT
+    assert (await state_of(empty_site)).condition is Condition.CURRENT
 
 
 async def test_a_database_behind_this_version_is_told_each_command_that_helps(
     site: Site, revisions: Revisions
 ) -> None:
-    await site.backend.migrate()
     revisions.add("9999_added", "op.create_table('added', sa.Column('id', sa.Integer()))")
 
     state = await state_of(site)
@@ -79,7 +72,6 @@ async def test_a_database_behind_this_version_is_told_each_command_that_helps(
 
 
 async def test_a_database_of_a_newer_release_is_refused(site: Site) -> None:
-    await site.backend.migrate()
     await execute(site, f"UPDATE {VERSION_TABLE} SET version_num = '9999_newer'")
 
     await assert_refuses(site, "9999_newer", "newer release", "upgrade synthorg-persistence")
@@ -88,7 +80,6 @@ async def test_a_database_of_a_newer_release_is_refused(site: Site) -> None:
 async def test_a_database_with_several_versions_is_refused(
     site: Site, revisions: Revisions
 ) -> None:
-    await site.backend.migrate()
     revisions.add("9999_added", "pass")
     await execute(site, f"INSERT INTO {VERSION_TABLE} VALUES ('9999_added')")
 
@@ -98,7 +89,6 @@ async def test_a_database_with_several_versions_is_refused(
 async def test_stamping_puts_a_database_with_several_versions_right(
     site: Site, revisions: Revisions
 ) -> None:
-    await site.backend.migrate()
     revisions.add("9999_added", "pass")
     await execute(site, f"INSERT INTO {VERSION_TABLE} VALUES ('9999_added')")
 
@@ -121,36 +111,34 @@ async def test_stamping_puts_a_database_with_several_versions_right(
     ids=["a table", "tables", "a table and an empty version table"],
 )
 async def test_tables_made_by_somebody_else_are_named_and_refused(
-    site: Site, made_by_hand: Sequence[str]
+    empty_site: Site, made_by_hand: Sequence[str]
 ) -> None:
-    await execute(site, *made_by_hand)
+    await execute(empty_site, *made_by_hand)
 
     names = ", ".join(sorted({"users", *(["tasks"] if "tasks" in str(made_by_hand) else [])}))
-    await assert_refuses(site, f"({names})", "somebody else", "use another database")
+    await assert_refuses(empty_site, f"({names})", "somebody else", "use another database")
 
 
 async def test_a_complete_schema_that_lost_its_version_is_refused(site: Site) -> None:
     """Nothing tells which revision it is at."""
-    await site.backend.migrate()
     await execute(site, f"DELETE FROM {VERSION_TABLE}")
 
     await assert_refuses(site, "no version", "agent_states", "workflow_executions")
 
 
 async def test_a_version_without_all_of_its_tables_is_refused(site: Site) -> None:
-    await site.backend.migrate()
     await execute(site, "DROP TABLE heartbeats")
 
     await assert_refuses(site, HEAD, "no heartbeats", "restore a backup")
 
 
-async def test_other_tables_in_the_database_are_nobodys_business(site: Site) -> None:
-    await execute(site, "CREATE TABLE invoices (id INTEGER)")
+async def test_other_tables_in_the_database_are_nobodys_business(empty_site: Site) -> None:
+    await execute(empty_site, "CREATE TABLE invoices (id INTEGER)")
 
-    await site.backend.migrate()
+    await empty_site.backend.migrate()
 
-    assert (await state_of(site)).condition is Condition.CURRENT
-    await site.alembic(command.check)
+    assert (await state_of(empty_site)).condition is Condition.CURRENT
+    await empty_site.alembic(command.check)
 
 
 def mark(connection: Connection, work: CrashMarker) -> None:
@@ -177,7 +165,6 @@ def final_site(site: Site) -> Site:
 async def test_tables_without_a_version_are_ours_when_an_upgrade_was_interrupted(
     final_site: Site,
 ) -> None:
-    await final_site.backend.migrate()
     schema = await final_site.schema()
     await execute(final_site, f"DELETE FROM {VERSION_TABLE}", "DROP TABLE heartbeats")
     upgrade = CrashMarker(is_upgrade=True, destination=(HEAD,))
@@ -193,7 +180,6 @@ async def test_tables_without_a_version_are_ours_when_an_upgrade_was_interrupted
 async def test_an_interrupted_downgrade_must_be_finished_before_an_upgrade(
     final_site: Site,
 ) -> None:
-    await final_site.backend.migrate()
     await execute(final_site, "DROP TABLE heartbeats")
     downgrade = CrashMarker(is_upgrade=False, destination=())
     await final_site.run(lambda connection: mark(connection, downgrade))
@@ -208,7 +194,6 @@ async def test_an_interrupted_downgrade_must_be_finished_before_an_upgrade(
 async def test_an_interrupted_upgrade_must_be_finished_before_a_downgrade(
     final_site: Site, revisions: Revisions
 ) -> None:
-    await final_site.backend.migrate()
     revisions.add("9999_added", "pass")
     upgrade = CrashMarker(is_upgrade=True, destination=("9999_added",))
     await final_site.run(lambda connection: mark(connection, upgrade))
@@ -218,7 +203,6 @@ async def test_an_interrupted_upgrade_must_be_finished_before_a_downgrade(
 
 
 async def test_a_mark_that_outlived_its_migration_is_removed(final_site: Site) -> None:
-    await final_site.backend.migrate()
     upgrade = CrashMarker(is_upgrade=True, destination=(HEAD,))
     await final_site.run(lambda connection: mark(connection, upgrade))
 
