@@ -31,15 +31,17 @@ from tests.conformance.units import repositories
 from tests.conformance.walks import WALKS, Walk, walks
 from tests.conftest import checked_out_connections
 
-LITTLE: Final = 4 * 2**20
-MORE_THAN_ONE_READ: Final = 1203
-"""More records than a stream holds at a time."""
+MEBIBYTE: Final = 2**20
 
-MANY: Final = int(os.environ.get("TEST_MANY_RECORDS", "3000"))
+LITTLE: Final = 5 * MEBIBYTE // 2
+TOO_MANY: Final = 2000
+"""How many records take more than that."""
+
+MANY: Final = int(os.environ.get("TEST_MANY_RECORDS", str(TOO_MANY)))
 """How many records are walked through; the memory that this takes must not depend on it."""
 
-
-MEBIBYTE: Final = 2**20
+MORE_THAN_ONE_READ: Final = 603
+"""More records than a stream holds at a time."""
 
 LARGE: Final[dict[Kind, tuple[str, Callable[[str], object]]]] = {
     TASKS: ("description", str),
@@ -78,7 +80,7 @@ async def test_a_long_stream_with_many_ties_is_the_list(backend: TransactionalBa
     moments = [MOMENT, LATER, MOMENT]
     messages = [
         MESSAGES.altered(MESSAGES.keyed(str(number)), timestamp=moments[number % 3])
-        for number in range(MORE_THAN_ONE_READ)
+        for number in range(2 * MORE_THAN_ONE_READ)
     ]
     await backend.messages.save_many(messages)
     history = await backend.messages.get_history("general")
@@ -139,13 +141,13 @@ async def test_a_stream_in_a_unit_of_work_goes_on_after_writes(
         await unit.tasks.save_many(TASKS.make(id=f"{number:05}") for number in numbers)
         async for task in unit.tasks.stream():
             if task.id == "00000":
-                await unit.tasks.delete("00700")
-                await unit.tasks.save(TASKS.make(id="00700a"))
-            if task.id == "00800":
+                await unit.tasks.delete("00550")
+                await unit.tasks.save(TASKS.make(id="00550a"))
+            if task.id == "00600":
                 break
     listed = [task.id for task in await backend.tasks.list_tasks()]
     assert len(listed) == MORE_THAN_ONE_READ
-    assert "00700a" in listed
+    assert "00550a" in listed
 
 
 async def test_a_stream_sees_what_is_added_beyond_where_it_is(
@@ -165,8 +167,8 @@ async def test_a_stream_sees_what_is_added_beyond_where_it_is(
 async def test_saving_and_walking_through_many_records_takes_little_memory(
     backend: TransactionalBackend,
 ) -> None:
-    await backend.messages.save_many(_messages(1000, "rehearsal"))  # fills the caches
-    assert await _by_stream(backend, "rehearsal") == await _by_page(backend, "rehearsal") == 1000
+    await backend.messages.save_many(_messages(600, "rehearsal"))  # fills the caches
+    assert await _by_stream(backend, "rehearsal") == await _by_page(backend, "rehearsal") == 600
     with _memory() as saving:
         await backend.messages.save_many(_messages(MANY, "many"))
     with _memory() as streaming:
@@ -175,7 +177,7 @@ async def test_saving_and_walking_through_many_records_takes_little_memory(
         assert await _by_page(backend, "many") == MANY
     assert max(saving.peak, streaming.peak, paging.peak) < LITTLE
     with _memory() as listing:
-        assert len(await backend.messages.get_history("many", limit=3000)) == 3000
+        assert len(await backend.messages.get_history("many", limit=TOO_MANY)) == TOO_MANY
     assert listing.peak > LITTLE  # so it is measured
 
 
@@ -215,8 +217,8 @@ async def test_saving_and_streaming_large_records_takes_the_memory_of_a_few(
     backend: TransactionalBackend,
 ) -> None:
     def contexts() -> Iterator[ParkedContext]:
-        for number in range(600):  # the large ones come after many small ones
-            size = MEBIBYTE if number > 550 else 1
+        for number in range(530):  # the large ones come after many small ones
+            size = MEBIBYTE if number >= 510 else 1
             yield PARKED_CONTEXTS.altered(
                 PARKED_CONTEXTS.example,
                 id=f"{number:05}",
@@ -232,8 +234,8 @@ async def test_saving_and_streaming_large_records_takes_the_memory_of_a_few(
             await unit.parked_contexts.save_many(contexts())
     with _memory() as streaming:
         stream = backend.parked_contexts.stream(PARKED_CONTEXTS.example.agent_id)
-        assert await _count(stream) == 600
-    assert max(saving.peak, saving_in_a_unit.peak, streaming.peak) < 60 * MEBIBYTE
+        assert await _count(stream) == 530
+    assert max(saving.peak, saving_in_a_unit.peak, streaming.peak) < 36 * MEBIBYTE
 
 
 async def test_many_large_saves_at_once_take_the_memory_of_few(
@@ -242,7 +244,7 @@ async def test_many_large_saves_at_once_take_the_memory_of_few(
     text = "x" * MEBIBYTE
     with _memory() as memory:
         await asyncio.gather(
-            *[backend.tasks.save(TASKS.make(id=f"{n:03}", description=text)) for n in range(100)]
+            *[backend.tasks.save(TASKS.make(id=f"{n:03}", description=text)) for n in range(80)]
         )
     assert memory.peak < 60 * MEBIBYTE
 
