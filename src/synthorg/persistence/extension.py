@@ -40,15 +40,18 @@ from synthorg.persistence.sql.migrations.env import run_environment
 from synthorg.persistence.sql.model_tables import table_of
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 from synthorg.persistence.sql.repositories.base import (
+    AccumulatingRepository,
+    AppendOnlyRepository,
     KeyedRepository,
-    ListedRepository,
     VersionedRepository,
 )
 from synthorg.persistence.sql.statements.queries import ListQuery
 from synthorg.persistence.sql.tables import NAMING_CONVENTION, TABLE_OPTIONS
 
 __all__ = [
+    "AccumulatingRepository",
     "Amount",
+    "AppendOnlyRepository",
     "Count",
     "Entity",
     "Extension",
@@ -61,7 +64,6 @@ __all__ = [
     "KeyedRepository",
     "Label",
     "ListQuery",
-    "ListedRepository",
     "NotBlankStr",
     "Summary",
     "Text",

@@ -178,12 +178,15 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def upsert(self, table: Table, kept: Collection[str]) -> Executable:
+    def upsert(
+        self, table: Table, kept: Collection[str], added: Collection[str] = ()
+    ) -> Executable:
         """Build the statement that inserts a row, or replaces the one with its primary key.
 
         Args:
             table: The table; the statement has a bind parameter for each insertable column.
             kept: Columns that keep the value of an existing row.
+            added: Columns whose new value is added to that of an existing row.
 
         Returns:
             A statement that never touches a row which owns another unique key.
@@ -529,19 +532,24 @@ def import_driver(module: str, extra: str) -> ModuleType:
         ) from error
 
 
-def replacing_on_conflict(statement: Any, table: Table, kept: Collection[str]) -> Executable:
+def replacing_on_conflict(
+    statement: Any, table: Table, kept: Collection[str], added: Collection[str] = ()
+) -> Executable:
     """Make an upsert of an INSERT, on the databases that can name the key in ON CONFLICT.
 
     Args:
         statement: The dialect's own INSERT, of every insertable column.
         table: The table.
         kept: Columns that keep the value of an existing row.
+        added: Columns whose new value is added to that of an existing row.
     """
     key = [column.name for column in table.primary_key]
     upsert = statement.on_conflict_do_update(
         index_elements=key,
         set_={
-            name: statement.excluded[name]
+            name: table.columns[name] + statement.excluded[name]
+            if name in added
+            else statement.excluded[name]
             for name in insertable(table)
             if name not in key and name not in kept
         },

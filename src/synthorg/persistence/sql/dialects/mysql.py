@@ -303,7 +303,9 @@ class MySQLDialect(Dialect):
         limit = await connection.scalar(text("SELECT @@max_allowed_packet"))
         self.largest_payload = int(limit)
 
-    def upsert(self, table: Table, kept: Collection[str]) -> Executable:
+    def upsert(
+        self, table: Table, kept: Collection[str], added: Collection[str] = ()
+    ) -> Executable:
         # ON DUPLICATE KEY UPDATE would also overwrite a row that owns another unique key. The
         # guard sets the key of such a row to NULL, which the server refuses. It has to stand
         # first, since assignments are made in their order.
@@ -313,7 +315,11 @@ class MySQLDialect(Dialect):
         key = [column.name for column in table.primary_key]
         same_row = and_(*[table.columns[name] == new[name] for name in key])
         guard = (key[0], func.if_(same_row, table.columns[key[0]], null()))
-        replaced = [(name, new[name]) for name in values if name not in key and name not in kept]
+        replaced = [
+            (name, table.columns[name] + new[name] if name in added else new[name])
+            for name in values
+            if name not in key and name not in kept
+        ]
         return statement.on_duplicate_key_update([guard, *replaced])
 
     def after_position(

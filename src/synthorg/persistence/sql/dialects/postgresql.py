@@ -170,8 +170,11 @@ class PostgreSQLDialect(Dialect):
         if self.diagnose(context.original_exception).fault is Fault.CONNECTION:
             context.is_disconnect = True
 
-    def upsert(self, table: Table, kept: Collection[str]) -> Executable:
-        return replacing_on_conflict(insert(table).values(insert_values(table)), table, kept)
+    def upsert(
+        self, table: Table, kept: Collection[str], added: Collection[str] = ()
+    ) -> Executable:
+        statement = insert(table).values(insert_values(table))
+        return replacing_on_conflict(statement, table, kept, added)
 
     def insert_arrays(self, table: Table) -> Insert:
         # https://www.postgresql.org/docs/current/functions-array.html: unnest() of many arrays

@@ -293,8 +293,11 @@ class SQLiteDialect(Dialect):
         # Opening is lazy: only a read finds out that the file is damaged.
         await connection.execute(text("SELECT count(*) FROM sqlite_master"))
 
-    def upsert(self, table: Table, kept: Collection[str]) -> Executable:
-        return replacing_on_conflict(insert(table).values(insert_values(table)), table, kept)
+    def upsert(
+        self, table: Table, kept: Collection[str], added: Collection[str] = ()
+    ) -> Executable:
+        statement = insert(table).values(insert_values(table))
+        return replacing_on_conflict(statement, table, kept, added)
 
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
         return func.substr(moment, 1, len("2026-03-01"), type_=String())

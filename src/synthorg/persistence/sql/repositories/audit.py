@@ -4,17 +4,16 @@ from pydantic import AwareDatetime
 
 from synthorg.entities import ApprovalRiskLevel, AuditEntry, AuditVerdictStr, NotBlankStr
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.repositories.base import ListedRepository
+from synthorg.persistence.sql.repositories.base import AppendOnlyRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
 from synthorg.persistence.stores import AuditStore
 
 
-class SQLAuditRepository(ListedRepository[AuditEntry], AuditStore):
+class SQLAuditRepository(AppendOnlyRepository[AuditEntry], AuditStore):
     """`AuditRepository` on SQL."""
 
     table = tables.audit_entries
     record = AuditEntry
-    append_only = True
 
     listing = ListQuery(
         table,

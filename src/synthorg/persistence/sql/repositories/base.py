@@ -1,7 +1,6 @@
 """The base of every repository: records to rows and back, and the verbs they share."""
 
 import logging
-from abc import abstractmethod
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -37,6 +36,8 @@ from synthorg.persistence.sql.statements.statement import (
     EXISTING,
     KeysStatement,
     Statement,
+    SwapStatement,
+    accumulation,
     bind,
     deletion,
     equal,
@@ -264,6 +265,9 @@ class ListedRepository(Repository[Record]):
             every = select(*pick(cls.table, cls._fields))
             cls._selection_by_keys = KeysStatement("get", cls.table, every.where)
 
+    async def find(self, *required: object, **filters: object) -> tuple[Record, ...]:
+        return await self._list(self.listing, **self._named(required, filters))
+
     async def page(
         self, *required: object, limit: int = 100, after: str | None = None, **filters: object
     ) -> Page[Record]:
@@ -337,8 +341,17 @@ class ListedRepository(Repository[Record]):
         ]
 
 
-class KeyedRepository(ListedRepository[Record]):
-    """Listed records that are read and deleted by a key of one column."""
+class AppendOnlyRepository(ListedRepository[Record]):
+    """Listed records that are saved once and for all."""
+
+    append_only = True
+
+    async def save(self, record: Record, /) -> None:
+        await self._save(record)
+
+
+class BulkKeyedRepository(ListedRepository[Record]):
+    """Listed records of which any number are read and deleted by a key of one column."""
 
     _selection_by_keys: ClassVar[KeysStatement]  # their key has one column
     _deletion_by_keys: ClassVar[KeysStatement]
@@ -393,6 +406,50 @@ class KeyedRepository(ListedRepository[Record]):
         return stored
 
 
+class KeyedRepository(BulkKeyedRepository[Record]):
+    """Listed records that are read, replaced and deleted by a key of one column."""
+
+    _swaps: ClassVar[SwapStatement]
+
+    @classmethod
+    def _build_statements(cls) -> None:
+        super()._build_statements()
+        cls._swaps = SwapStatement(cls.table, cls._fields, cls.kept)
+
+    async def save(self, record: Record, /) -> None:
+        await self._save(record)
+
+    async def insert(self, record: Record, /) -> None:
+        await self._insert(record)
+
+    async def swap(self, record: Record, /, **expected: object) -> bool:
+        return await self._executor.execute(*self._swaps.of(self._values_of(record), expected)) > 0
+
+    async def get(self, key: NotBlankStr, /) -> Record | None:
+        return await self._get(key)
+
+    async def delete(self, key: NotBlankStr, /) -> bool:
+        self._check_deletable([key])
+        return await self._delete(key)
+
+
+class AccumulatingRepository(KeyedRepository[Record]):
+    """Records whose numbers are added up by the database itself, so that no two adds meet."""
+
+    added: ClassVar[frozenset[str]]
+    """The columns that `add` adds to; the others are replaced."""
+
+    _accumulation: ClassVar[Statement]
+
+    @classmethod
+    def _build_statements(cls) -> None:
+        super()._build_statements()
+        cls._accumulation = accumulation(cls.table, cls.kept, cls.added)
+
+    async def add(self, record: Record, /) -> None:
+        await self._executor.execute(self._accumulation, self._values_of(record))
+
+
 class VersionedRepository(KeyedRepository[Record]):
     """Records under optimistic concurrency: version N is saved over version N - 1 alone."""
 
@@ -400,8 +457,8 @@ class VersionedRepository(KeyedRepository[Record]):
 
     _advancement: ClassVar[Statement]
 
-    @abstractmethod
-    async def save(self, record: Record, /) -> None: ...
+    async def save(self, record: Record, /) -> None:
+        await self._save_version(record)
 
     async def _save_chunk(self, records: Sequence[Record]) -> None:
         for record in records:

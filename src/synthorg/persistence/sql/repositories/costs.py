@@ -13,7 +13,7 @@ from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.faults import OUT_OF_RANGE
-from synthorg.persistence.sql.repositories.base import ListedRepository
+from synthorg.persistence.sql.repositories.base import AppendOnlyRepository
 from synthorg.persistence.sql.repositories.records import RowReader
 from synthorg.persistence.sql.statements.queries import Conditions, ListQuery
 from synthorg.persistence.stores import CostRecordStore
@@ -22,12 +22,11 @@ from synthorg.persistence.totals import CostGroup, CostGroups, CostTotal
 _costs: Final = tables.cost_records
 
 
-class SQLCostRecordRepository(ListedRepository[CostRecord], CostRecordStore):
+class SQLCostRecordRepository(AppendOnlyRepository[CostRecord], CostRecordStore):
     """`CostRecordRepository` on SQL."""
 
     table = _costs
     record = CostRecord
-    append_only = True
 
     listing = ListQuery(
         table,

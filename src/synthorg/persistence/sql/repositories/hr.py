@@ -10,7 +10,7 @@ from synthorg.entities import (
     TaskMetricRecord,
 )
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.repositories.base import ListedRepository
+from synthorg.persistence.sql.repositories.base import AppendOnlyRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
 from synthorg.persistence.stores import (
     CollaborationMetricStore,
@@ -19,12 +19,11 @@ from synthorg.persistence.stores import (
 )
 
 
-class SQLLifecycleEventRepository(ListedRepository[AgentLifecycleEvent], LifecycleEventStore):
+class SQLLifecycleEventRepository(AppendOnlyRepository[AgentLifecycleEvent], LifecycleEventStore):
     """`LifecycleEventRepository` on SQL."""
 
     table = tables.lifecycle_events
     record = AgentLifecycleEvent
-    append_only = True
 
     listing = ListQuery(
         table,
@@ -51,12 +50,11 @@ class SQLLifecycleEventRepository(ListedRepository[AgentLifecycleEvent], Lifecyc
         )
 
 
-class SQLTaskMetricRepository(ListedRepository[TaskMetricRecord], TaskMetricStore):
+class SQLTaskMetricRepository(AppendOnlyRepository[TaskMetricRecord], TaskMetricStore):
     """`TaskMetricRepository` on SQL."""
 
     table = tables.task_metrics
     record = TaskMetricRecord
-    append_only = True
 
     listing = ListQuery(
         table,
@@ -81,13 +79,12 @@ class SQLTaskMetricRepository(ListedRepository[TaskMetricRecord], TaskMetricStor
 
 
 class SQLCollaborationMetricRepository(
-    ListedRepository[CollaborationMetricRecord], CollaborationMetricStore
+    AppendOnlyRepository[CollaborationMetricRecord], CollaborationMetricStore
 ):
     """`CollaborationMetricRepository` on SQL."""
 
     table = tables.collaboration_metrics
     record = CollaborationMetricRecord
-    append_only = True
 
     listing = ListQuery(
         table,

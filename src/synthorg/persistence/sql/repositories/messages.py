@@ -2,17 +2,16 @@
 
 from synthorg.entities import Message, NotBlankStr
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.repositories.base import ListedRepository
+from synthorg.persistence.sql.repositories.base import AppendOnlyRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
 from synthorg.persistence.stores import MessageStore
 
 
-class SQLMessageRepository(ListedRepository[Message], MessageStore):
+class SQLMessageRepository(AppendOnlyRepository[Message], MessageStore):
     """`MessageRepository` on SQL."""
 
     table = tables.messages
     record = Message
-    append_only = True
 
     listing = ListQuery(
         table, record, order_by=("timestamp", "id"), descending=True, required=("channel",)

@@ -4,13 +4,13 @@ from sqlalchemy import func, select
 
 from synthorg.entities import NotBlankStr, PresetListRow, PresetRow
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.repositories.base import KeyedRepository
+from synthorg.persistence.sql.repositories.base import BulkKeyedRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
 from synthorg.persistence.sql.statements.statement import from_expression
 from synthorg.persistence.stores import PersonalityPresetStore
 
 
-class SQLPersonalityPresetRepository(KeyedRepository[PresetListRow], PersonalityPresetStore):
+class SQLPersonalityPresetRepository(BulkKeyedRepository[PresetListRow], PersonalityPresetStore):
     """`PersonalityPresetRepository` on SQL."""
 
     table = tables.custom_presets

@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    update,
 )
 from sqlalchemy.sql import visitors
 
@@ -216,6 +217,58 @@ class KeysStatement:
         return statement, {f"keys_{place}": value for place, value in enumerate(repeated)}
 
 
+class SwapStatement:
+    """The statement that changes a row if some of its values are those expected.
+
+    Args:
+        table: The table.
+        columns: The columns that get new values, beside the key.
+        kept: Those of them that keep the value of the row.
+    """
+
+    def __init__(self, table: Table, columns: Iterable[str], kept: Collection[str]) -> None:
+        self._table = table
+        self._key = [column.name for column in table.primary_key]
+        self._changed = [name for name in columns if name not in self._key and name not in kept]
+        self._statements: dict[tuple[tuple[str, bool], ...], Statement] = {}
+
+    def of(self, values: Parameters, expected: Parameters) -> tuple[Statement, Parameters]:
+        """Find the statement for some expectations.
+
+        Args:
+            values: The new values, by column.
+            expected: The values that the row must have, by column.
+
+        Returns:
+            The statement and its parameters.
+
+        Raises:
+            QueryError: If there is no such column.
+        """
+        unknown = ", ".join(name for name in expected if name not in self._changed)
+        if unknown or not expected:
+            raise QueryError(
+                f"cannot save {self._table.name}: a swap expects values of "
+                f"{', '.join(self._changed)}, not of {unknown or 'nothing'}"
+            )
+        wanted = tuple(sorted((name, value is None) for name, value in expected.items()))
+        statement = self._statements.get(wanted)
+        if statement is None:
+            statement = self._statements[wanted] = self._build(wanted)
+        of_row = {name: values[name] for name in self._key} | dict(expected)
+        return statement, {**values, **{EXISTING + name: each for name, each in of_row.items()}}
+
+    def _build(self, wanted: Iterable[tuple[str, bool]]) -> Statement:
+        conditions = [equal(self._table, name, EXISTING + name) for name in self._key]
+        for name, is_none in wanted:
+            column = self._table.columns[name]
+            found = column.is_(None) if is_none else equal(self._table, name, EXISTING + name)
+            conditions.append(found)
+        changed = {name: bind(self._table, name) for name in self._changed}
+        expression = update(self._table).where(*conditions).values(changed)
+        return from_expression(SAVING, self._table, expression)
+
+
 def from_expression(action: str, table: Table, expression: Executable) -> Statement:
     """Make a statement of an expression that is the same on every database.
 
@@ -255,6 +308,18 @@ def replacement(table: Table, kept: Collection[str]) -> Statement:
         batched=Statement(SAVING, table, lambda dialect: dialect.upsert_arrays(table, kept), ()),
         replaces=True,
     )
+
+
+def accumulation(table: Table, kept: Collection[str], added: Collection[str]) -> Statement:
+    """Make the statement that adds one row, or adds to the one with its key.
+
+    Args:
+        table: The table.
+        kept: Columns that keep the value of an existing row.
+        added: Columns whose new value is added to that of an existing row.
+    """
+    values = insert_values(table).values()
+    return Statement(SAVING, table, lambda dialect: dialect.upsert(table, kept, added), values)
 
 
 def selection(
