@@ -266,6 +266,17 @@ class ListedRepository(Repository[Record]):
             cls._selection_by_keys = KeysStatement("get", cls.table, every.where)
 
     async def find(self, *required: object, **filters: object) -> tuple[Record, ...]:
+        """Return the records of the list, in its order.
+
+        Args:
+            required: The values that the list needs, in the order of its `required`.
+            filters: A value for each of its filters to apply; None for all.
+
+        Raises:
+            QueryError: If a value is of a wrong kind.
+            TypeError: If there is no such filter.
+            UnreadableRecordError: If a stored record does not fit its model.
+        """
         return await self._list(self.listing, **self._named(required, filters))
 
     async def page(
@@ -347,6 +358,12 @@ class AppendOnlyRepository(ListedRepository[Record]):
     append_only = True
 
     async def save(self, record: Record, /) -> None:
+        """Add a record.
+
+        Raises:
+            DuplicateRecordError: If its key is taken.
+            QueryError: If it could not be read again.
+        """
         await self._save(record)
 
 
@@ -417,18 +434,48 @@ class KeyedRepository(BulkKeyedRepository[Record]):
         cls._swaps = SwapStatement(cls.table, cls._fields, cls.kept)
 
     async def save(self, record: Record, /) -> None:
+        """Add a record, or replace the one with its key.
+
+        Raises:
+            DuplicateRecordError: If another record has the same unique value.
+            QueryError: If it could not be read again, or refers to a record that is not there.
+        """
         await self._save(record)
 
     async def insert(self, record: Record, /) -> None:
+        """Add a record whose key must be new.
+
+        Raises:
+            DuplicateRecordError: If its key, or another unique value, is taken.
+            QueryError: If it could not be read again.
+        """
         await self._insert(record)
 
     async def swap(self, record: Record, /, **expected: object) -> bool:
+        """Replace the record with the same key if it is as expected (compare and swap).
+
+        Args:
+            record: The new record.
+            expected: By field: the value that the stored record must have; None for none.
+
+        Returns:
+            Whether it was; otherwise nothing is changed.
+
+        Raises:
+            QueryError: If nothing is expected, or something of the key or of no field.
+        """
         return await self._executor.execute(*self._swaps.of(self._values_of(record), expected)) > 0
 
     async def get(self, key: NotBlankStr, /) -> Record | None:
+        """Return the record with this key, or None."""
         return await self._get(key)
 
     async def delete(self, key: NotBlankStr, /) -> bool:
+        """Delete the record with this key, and tell whether there was one.
+
+        Raises:
+            QueryError: If another record refers to it.
+        """
         self._check_deletable([key])
         return await self._delete(key)
 
@@ -447,6 +494,12 @@ class AccumulatingRepository(KeyedRepository[Record]):
         cls._accumulation = accumulation(cls.table, cls.kept, cls.added)
 
     async def add(self, record: Record, /) -> None:
+        """Add a record, or add its numbers to the one with its key.
+
+        Raises:
+            OutcomeUnknownError: If the answer was lost, since a second time would add twice.
+            QueryError: If it could not be read again.
+        """
         await self._executor.execute(self._accumulation, self._values_of(record))
 
 
@@ -458,6 +511,12 @@ class VersionedRepository(KeyedRepository[Record]):
     _advancement: ClassVar[Statement]
 
     async def save(self, record: Record, /) -> None:
+        """Add version 1 of a record, or put a later version in place of the one before it.
+
+        Raises:
+            DuplicateRecordError: If it is version 1 and the key is taken.
+            VersionConflictError: If the stored version is not the one before.
+        """
         await self._save_version(record)
 
     async def _save_chunk(self, records: Sequence[Record]) -> None:
