@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,9 +12,11 @@ from rich.console import Console
 
 from synthorg.persistence.cli.extensions import load, tables_named, tables_of
 from synthorg.persistence.cli.failures import ExitCode, fail, reported
+from synthorg.persistence.cli.new_extension import write_skeleton
 from synthorg.persistence.cli.session import ask, dialect_of, with_database
 from synthorg.persistence.cli.status import find_status
 from synthorg.persistence.config import DATABASE_URL_VARIABLE
+from synthorg.persistence.errors import UsageError
 from synthorg.persistence.extension import Extension
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.execution.database import Database
@@ -186,6 +189,23 @@ def downgrade(
             dialect, lambda opened: migration.downgrade(opened, revision, _Progress(), owned)
         )
         _say("nothing more to do")
+
+
+@app.command()
+def new_extension(
+    name: Annotated[str, typer.Argument(help="The name of the extension and of its package.")],
+    *,
+    folder: Annotated[
+        Path, typer.Option(help="Where to make the package.", file_okay=False)
+    ] = Path(),
+) -> None:
+    """Write the skeleton of an extension: a package with an entity, its revision and a test."""
+    try:
+        written = write_skeleton(name, folder)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
+    for path in written:
+        typer.echo(path)
 
 
 def _patient(dialect: Dialect, seconds: float | None) -> Dialect:
