@@ -28,6 +28,11 @@ from synthorg.persistence.sql.execution.executor import Executor, Rows
 from synthorg.persistence.sql.execution.retrying import run_again_if_unknown
 from synthorg.persistence.sql.repositories.chunks import ROWS_AT_ONCE, bytes_of, chunks
 from synthorg.persistence.sql.repositories.declaration import with_declared_signature
+from synthorg.persistence.sql.repositories.fitness import (
+    refuse_key_of_several,
+    refuse_misfit,
+    refuse_partial_order,
+)
 from synthorg.persistence.sql.repositories.large_rows import LargeRows
 from synthorg.persistence.sql.repositories.records import Records
 from synthorg.persistence.sql.statements.cursors import Position
@@ -95,6 +100,7 @@ class Repository(Generic[Record]):
     @classmethod
     def _build_statements(cls) -> None:
         cls._fields = field_names(cls.record)
+        refuse_misfit(cls.__name__, cls.table, cls.record.__name__, cls._fields)
         cls._long_fields = long_columns(cls.table, cls._fields)
         cls._values_in = staticmethod(field_values(cls.record))
         cls._key = tuple(column.name for column in cls.table.primary_key)
@@ -259,6 +265,7 @@ class ListedRepository(Repository[Record]):
         super()._build_statements()
         for name in ("page", "stream"):
             setattr(cls, name, with_declared_signature(getattr(ListedRepository, name), cls, name))
+        refuse_partial_order(cls.__name__, cls.table, cls.listing.ordered_by)
         cls._may_be_large = bool(cls._long_fields) and cls._tells_its_key
         cls._selection_by_keys = None
         if len(cls._key) == 1:
@@ -376,6 +383,7 @@ class BulkKeyedRepository(ListedRepository[Record]):
     @classmethod
     def _build_statements(cls) -> None:
         super()._build_statements()
+        refuse_key_of_several(cls.__name__, cls.table)
         cls._selection = selection(cls.table, cls._fields, cls._key, cls._selection_by_keys)
         cls._deletion_by_keys = KeysStatement("delete", cls.table, delete(cls.table).where)
 

@@ -244,6 +244,11 @@ class ListQuery:
             missing += case((size >= limit, size), else_=nothing)
         return expression.with_only_columns(*columns, missing.label("missing"))
 
+    @property
+    def ordered_by(self) -> Sequence[str]:
+        """The columns that order the list, and those that each call compares with one value."""
+        return (*self._order_by, *self._required)
+
     def check_limit(self, limit: object) -> None:
         """Refuse what is not a number of rows to read.
 
