@@ -13,17 +13,16 @@ from synthorg.persistence.sql.drivers.faults import FATAL
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.server_policy import ServerPolicy
 
-SET_MARK: Final = "SAVEPOINT step"
-DROP_MARK: Final = "RELEASE SAVEPOINT step"
-BACK_TO_MARK: Final = "ROLLBACK TO SAVEPOINT step"
+SET_SAVEPOINT: Final = "SAVEPOINT step"
+RELEASE_SAVEPOINT: Final = "RELEASE SAVEPOINT step"
+ROLLBACK_TO_SAVEPOINT: Final = "ROLLBACK TO SAVEPOINT step"
 
 
 class ServerTransaction(DriverTransaction):
     """A transaction on a pooled connection, which is dropped unless it ended in good order.
 
-    A write that may have to be undone alone needs a savepoint before it, here called the mark. It
-    stays until the next such write, which then moves it in one trip, or in none if nothing was
-    written since.
+    A write that may have to be undone alone needs a savepoint before it. That stays until the next
+    such write, which then moves it in one trip, or in none if nothing was written since.
 
     Args:
         connection: The connection, with no transaction begun.
@@ -44,27 +43,27 @@ class ServerTransaction(DriverTransaction):
         self._diagnose = policy.diagnose
         self._answer_timeout_seconds = policy.answer_timeout_seconds
         self._errors: tuple[type[Exception], ...] = (*policy.driver_errors, OSError)
-        self._marks_every_write = policy.failure_ends_transaction
+        self._needs_savepoints = policy.failure_ends_transaction
         self._begin = begin
         self._begun = False
         self._cut_off = False
         """Whether a step was left half done, so that the next answer may not be to what is sent."""
-        self._marked = False
+        self._has_savepoint = False
         self._wrote = False
-        """Whether anything may have been written since the mark."""
+        """Whether anything may have been written since the savepoint."""
         self._savepoints = 0
 
     async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverTransaction` says."""
         if not self._begun:
-            # The mark costs nothing in the same trip, and a write may follow.
-            await (self._mark() if self._marks_every_write else self._control())
+            # The savepoint costs nothing in the same trip, and a write may follow.
+            await (self._set_savepoint() if self._needs_savepoints else self._control())
         return call.statement.decode(await self._step(self._driver.send(call)))
 
     async def execute(self, call: Call) -> int:
         """Run a statement that writes, as `DriverTransaction` says."""
         row_count: int
-        if self._marks_every_write:
+        if self._needs_savepoints:
             async with self._undone_if_it_fails():
                 row_count = await self._step(self._driver.send(call))
         else:
@@ -82,8 +81,9 @@ class ServerTransaction(DriverTransaction):
 
     async def begin_savepoint(self) -> None:
         """Set a savepoint, as `DriverTransaction` says."""
-        await self._cross(
-            *[DROP_MARK] * self._marked, f"SAVEPOINT savepoint_{self._savepoints + 1}"
+        await self._nest(
+            *[RELEASE_SAVEPOINT] * self._has_savepoint,
+            f"SAVEPOINT savepoint_{self._savepoints + 1}",
         )
         self._savepoints += 1
 
@@ -91,8 +91,8 @@ class ServerTransaction(DriverTransaction):
         """Release the innermost savepoint, as `DriverTransaction` says."""
         name = f"savepoint_{self._savepoints}"
         self._savepoints -= 1
-        # The mark is inside, and ends with it.
-        await self._cross(*[f"ROLLBACK TO SAVEPOINT {name}"] * undo, f"RELEASE SAVEPOINT {name}")
+        # That of the last write is inside, and ends with it.
+        await self._nest(*[f"ROLLBACK TO SAVEPOINT {name}"] * undo, f"RELEASE SAVEPOINT {name}")
 
     async def commit(self) -> None:
         """Commit, as `DriverTransaction` says."""
@@ -125,25 +125,25 @@ class ServerTransaction(DriverTransaction):
 
     @asynccontextmanager
     async def _undone_if_it_fails(self) -> AsyncIterator[None]:
-        await self._mark()
+        await self._set_savepoint()
         self._wrote = True
         try:
             yield
         except Exception as error:
             if self._diagnose(error).fault not in FATAL:
-                await self._control(BACK_TO_MARK)
+                await self._control(ROLLBACK_TO_SAVEPOINT)
                 self._wrote = False
             raise
 
-    async def _mark(self) -> None:
-        if self._wrote or not self._marked:
-            await self._control(*[DROP_MARK] * self._marked, SET_MARK)
-            self._marked, self._wrote = True, False
+    async def _set_savepoint(self) -> None:
+        if self._wrote or not self._has_savepoint:
+            await self._control(*[RELEASE_SAVEPOINT] * self._has_savepoint, SET_SAVEPOINT)
+            self._has_savepoint, self._wrote = True, False
 
-    async def _cross(self, *statements: str) -> None:
-        """Set or release a savepoint, which the mark must not outlive."""
-        await self._control(*statements, *[SET_MARK] * self._marks_every_write)
-        self._marked, self._wrote = self._marks_every_write, False
+    async def _nest(self, *statements: str) -> None:
+        """Set or release a savepoint that was asked for; that of a write must not outlive it."""
+        await self._control(*statements, *[SET_SAVEPOINT] * self._needs_savepoints)
+        self._has_savepoint, self._wrote = self._needs_savepoints, False
 
     async def _control(self, *statements: str) -> None:
         if not self._begun:
