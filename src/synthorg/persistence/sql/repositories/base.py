@@ -184,7 +184,7 @@ class Repository(Generic[Record]):
         if not isinstance(record, self.record):
             return 0  # it is refused later
         value_of = self._values_in(record).get
-        return sum([bytes_of(value) for name in self._long_fields if (value := value_of(name))])
+        return bytes_of([value for name in self._long_fields if (value := value_of(name))])
 
     def _check_kind(self, record: object) -> None:
         if not isinstance(record, self.record):

@@ -11,6 +11,7 @@ ROWS_AT_ONCE: Final = 500
 """How many rows bulk writes and streams hold; more were not faster, and take more memory."""
 
 BYTES_OF_NODE: Final = 64  # about what an object of Python takes
+NODES_AT_ONCE: Final = BYTES_AT_ONCE // BYTES_OF_NODE
 
 Item = TypeVar("Item")
 
@@ -66,25 +67,28 @@ class _Filling(Generic[Item]):
         return items
 
 
-def bytes_of(value: object) -> int:
-    """Tell about how many bytes of memory a value takes, up to `BYTES_AT_ONCE`.
+def bytes_of(values: list[object]) -> int:
+    """Tell about how many bytes of memory values take, or at least that these are too many.
 
     Args:
-        value: Text, or a document of any depth, whether anybody has validated it or not.
+        values: Texts and documents of any depth, whether anybody has validated them or not; the
+            list is used up.
     """
-    if isinstance(value, str):
-        return value.__sizeof__()
     total = 0
-    # Not by recursion, since what nobody validated may be nested as deeply as it likes.
-    rest = [value]
-    while rest and total < BYTES_AT_ONCE:
-        node = rest.pop()
-        total += node.__sizeof__() if isinstance(node, str) else BYTES_OF_NODE
-        if isinstance(node, BaseModel):
-            rest.extend(vars(node).values())
+    # What is inside is appended to what is walked: what nobody validated may be nested as deeply
+    # as it likes, and an enormous document need not be walked to its end.
+    for node in values:
+        if isinstance(node, str):
+            total += node.__sizeof__()
+        elif isinstance(node, (tuple, list)):
+            values += node
+        elif node is None or isinstance(node, (int, float)):
+            continue  # before the kinds that take longer to tell
+        elif isinstance(node, BaseModel):
+            values += vars(node).values()
         elif isinstance(node, Mapping):
-            rest.extend(node)
-            rest.extend(node.values())
-        elif isinstance(node, list | tuple):
-            rest.extend(node)
-    return total
+            values += node
+            values += node.values()
+        if len(values) > NODES_AT_ONCE:
+            break
+    return total + len(values) * BYTES_OF_NODE
