@@ -1,5 +1,6 @@
 """Fixtures that run a test on every database: servers, empty databases, connected backends."""
 
+import gc
 import os
 import re
 from collections import Counter
@@ -63,6 +64,13 @@ class ServerPool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slowest tests first."""
     items.sort(key=lambda item: not item.nodeid.startswith(SLOWEST))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leave_nothing_open() -> Iterator[None]:
+    """Fail in the module that left something open, instead of wherever that is collected."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
