@@ -66,6 +66,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(SLOWEST))
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector all tests and modules, which live as long as the session."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _leave_nothing_open() -> Iterator[None]:
     """Fail in the module that left something open, instead of wherever that is collected."""
