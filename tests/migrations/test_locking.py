@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -139,23 +139,23 @@ async def test_waiting_for_others_is_not_cut_short_by_the_limit_of_a_statement(
 async def test_nobody_waits_for_the_lock_when_there_is_nothing_to_do(
     shared_server: Server,
 ) -> None:
-    with shared_server.empty_database() as url:
-        async with site_at(url) as holding, site_at(url) as site:
+    with shared_server.migrated_database() as url:
+        async with (
+            site_at(url) as holding,
+            site_at(url) as site,
+            migrating(holding),
+            asyncio.timeout(20),
+        ):
             await site.backend.migrate()
-            async with migrating(holding), asyncio.timeout(20):
-                await site.backend.migrate()
-                await site.alembic(command.upgrade, "head")
+            await site.alembic(command.upgrade, "head")
 
 
-@pytest.mark.parametrize("look", [command.current, command.check, command.history])
-async def test_commands_that_only_look_do_not_wait_for_the_lock(
-    shared_server: Server, look: Callable[..., None]
-) -> None:
-    with shared_server.empty_database() as url:
+async def test_commands_that_only_look_do_not_wait_for_the_lock(shared_server: Server) -> None:
+    with shared_server.migrated_database() as url:
         async with site_at(url) as holding, site_at(url) as site:
-            await site.backend.migrate()
-            async with migrating(holding), asyncio.timeout(20):
-                await site.alembic(look)
+            for look in (command.current, command.check, command.history):
+                async with migrating(holding), asyncio.timeout(20):
+                    await site.alembic(look)
 
 
 async def test_a_session_has_its_own_settings_back_after_a_migration(
