@@ -90,10 +90,10 @@ class UnmigratedLoan(Loan):
 
 
 class Lender:
-    """Lends a backend of each sort on each server, and takes it back."""
+    """Lends a backend on each server, and takes it back; more would use up its connections."""
 
     def __init__(self) -> None:
-        self._idle: dict[tuple[Server, type[Loan]], Loan] = {}
+        self._idle: dict[Server, Loan] = {}
 
     @asynccontextmanager
     async def lend(self, server: Server, sort: type[Loan]) -> AsyncIterator[PersistenceBackend]:
@@ -105,14 +105,18 @@ class Lender:
             server: Where its database is.
             sort: Whether that is migrated.
         """
-        loan = self._idle.pop((server, sort), None) or await sort.begin(server)
+        loan = self._idle.pop(server, None)
+        if type(loan) is not sort:
+            if loan is not None:
+                await loan.end()
+            loan = await sort.begin(server)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(loan.end)
             yield loan.backend
             if loan.backend.is_connected:
                 assert checked_out_connections(loan.backend) == 0
                 if await loan.is_renewed():
-                    self._idle[server, sort] = loan
+                    self._idle[server] = loan
                     stack.pop_all()
 
     async def close(self) -> None:
