@@ -1,15 +1,18 @@
 """A server whose operator has chosen what suits nobody: the library works on it as on any other."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from sqlalchemy import make_url, text
 
-from synthorg.persistence import PersistenceBackend, PersistenceConnectionError
+from synthorg.persistence import (
+    PersistenceBackend,
+    PersistenceConnectionError,
+    TransactionalBackend,
+)
 from synthorg.persistence.sql.dialects.mysql import MariaDBDialect
 from tests.conformance.test_conflicts import (
-    neighbour,
     test_units_that_read_all_before_they_write_lose_no_update,
 )
 from tests.conformance.test_constraints import (
@@ -23,13 +26,13 @@ from tests.conformance.test_keys import (
 from tests.conformance.test_saving import (
     test_saving_again_replaces_every_field,
 )
+from tests.conformance.units import neighbour_of
 from tests.dialects.awkward_mariadb import SETTINGS, settings
 from tests.dialects.places import connected, task
 from tests.servers.administrator import Administrator
 from tests.servers.mariadb import MariaDB
 
 __all__ = [
-    "neighbour",
     "test_keys_that_look_alike_are_different_keys",
     "test_saving_again_replaces_every_field",
     "test_the_database_refuses_a_second_ceo",
@@ -56,6 +59,15 @@ def migrated_url(server: MariaDB, request: pytest.FixtureRequest) -> Iterator[st
     """A database at the head revision, on each route."""
     with server.migrated_database() as url:
         yield f"{url}?prepared_statements={request.param}"
+
+
+@pytest.fixture
+async def neighbour(
+    server: MariaDB, migrated_url: str, backend: TransactionalBackend
+) -> AsyncIterator[TransactionalBackend]:
+    """Another backend on the same database, in the event loop of the test."""
+    async with neighbour_of(backend, server, migrated_url) as neighbour:
+        yield neighbour
 
 
 async def test_no_session_keeps_a_setting_of_the_operator_that_matters(
