@@ -558,7 +558,7 @@ def upgrade() -> None:
     operations.create_index(
         op.f("ix_workflow_executions_updated_at_id"), "workflow_executions", ["updated_at", "id"]
     )
-    operations.make_append_only("audit_entries")
+    operations.make_append_only("audit_entries", every_session=False)
 
 
 def downgrade() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from synthorg.persistence import (
     DuplicateRecordError,
@@ -131,6 +132,22 @@ async def test_a_record_that_is_saved_once_and_for_all_is_a_duplicate_the_second
 
     with pytest.raises(DuplicateRecordError):
         await decisions.save(Decision(id="d", text="no"))
+
+    assert await decisions.find() == (Decision(id="d", text="yes"),)
+
+
+async def test_what_the_database_protects_is_changed_by_no_sql_either(
+    extended: ManagedBackend,
+) -> None:
+    decisions = extended.repository(DecisionRepository)
+    await decisions.save(Decision(id="d", text="yes"))
+
+    async def tamper(work: UnitOfWork) -> None:
+        connection = await work.connection()
+        await connection.execute(DecisionRepository.table.update().values(text="no"))
+
+    with pytest.raises(DBAPIError, match="append-only"):
+        await extended.run_in_transaction(tamper)
 
     assert await decisions.find() == (Decision(id="d", text="yes"),)
 

@@ -75,7 +75,7 @@ approvals = ledger.table(
 )
 
 spendings = ledger.table(Spending, name="spendings", key="project")
-decisions = ledger.table(Decision, name="decisions", key="id")
+decisions = ledger.table(Decision, name="decisions", key="id", append_only=True)
 plans = ledger.table(Plan, name="plans", key="id")
 
 

@@ -88,14 +88,17 @@ def change_table(name: str) -> Iterator[BatchOperations]:
         connection.exec_driver_sql(statement)
 
 
-def make_append_only(table: str) -> None:
+def make_append_only(table: str, *, every_session: bool = True) -> None:
     """Make the database itself refuse UPDATE and DELETE on a table.
 
     Args:
         table: The table, with `id` as its primary key.
+        every_session: Whether that holds for sessions that apply others' changes too.
     """
     for statement in _dialect().append_only_triggers(table):
         op.execute(statement)
+    if every_session:
+        guard_every_session(table)
 
 
 def lift_append_only(table: str) -> None:
