@@ -8,13 +8,14 @@ SEEDS ?= 2
 MINUTES ?= 1
 DATABASES ?= sqlite or postgresql or mariadb
 VENV := .venv
+EXAMPLE := $(CURDIR)/build/example
 INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 
 # Tests start Python some hundred times, and each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-sqlalchemy test-psycopg test-poolers test-faults test-all lint bench clean
+.PHONY: help demo test test-sqlalchemy test-psycopg test-poolers test-faults test-example test-all lint bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -45,6 +46,17 @@ test-poolers: $(VENV)/test.installed  ## Run the tests behind PgBouncer, which h
 test-faults: $(VENV)/test.installed  ## Break connections for MINUTES on each of DATABASES, SEEDS times
 	TEST_FAULT_SEEDS=$(SEEDS) TEST_FAULT_SECONDS=$$(( $(MINUTES) * 60 )) \
 		$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) tests/faults -k '$(DATABASES)'
+
+test-example: $(VENV)/test.installed  ## Test examples/organisation where the wheels of both packages are installed
+	rm -rf $(EXAMPLE)
+	$(VENV)/bin/python -m venv $(EXAMPLE)
+	$(VENV)/bin/python -m build --wheel --outdir $(EXAMPLE)/wheels . > /dev/null
+	$(VENV)/bin/python -m build --wheel --outdir $(EXAMPLE)/wheels examples/organisation > /dev/null
+	$(EXAMPLE)/bin/pip install --quiet --disable-pip-version-check $(EXAMPLE)/wheels/synthorg_persistence-*.whl \
+		"$$(echo $(EXAMPLE)/wheels/organisation_example-*.whl)[test]"
+	cd examples/organisation && $(EXAMPLE)/bin/mypy && $(EXAMPLE)/bin/pyright --pythonpath $(EXAMPLE)/bin/python
+	$(VENV)/bin/python -m tests.servers.lend ORGANISATION_DATABASES \
+		$(EXAMPLE)/bin/pytest --config-file examples/organisation/pyproject.toml examples/organisation/tests
 
 test-all:  ## Run all tests on every supported interpreter found
 	@set -e; for interpreter in $(INTERPRETERS); do \
