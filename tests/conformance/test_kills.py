@@ -27,6 +27,8 @@ BEGUN, COMMITTED = "begun", "committed"
 Event = tuple[str, str]
 """One of the two, and the name of a unit."""
 
+CarryOut = Callable[[str, str, Callable[[Event], None]], None]
+
 shared_databases = pytest.mark.parametrize(
     "server",
     [kind for kind in SERVERS if kind is not SQLiteMemory],
@@ -81,7 +83,7 @@ def test_a_unit_whose_process_is_killed_is_stored_as_a_whole_or_not_at_all(
     events = [
         event
         for name in map(str, range(KILLS))
-        for event in _events_until_killed(migrated_url, name, random)
+        for event in events_until_killed(carry_out_units, migrated_url, name, random)
     ]
     begun, committed = (
         [unit for event, unit in events if event == wanted] for wanted in (BEGUN, COMMITTED)
@@ -91,12 +93,22 @@ def test_a_unit_whose_process_is_killed_is_stored_as_a_whole_or_not_at_all(
     assert set(committed) <= set(complete)
 
 
-def _events_until_killed(url: str, name: str, random: Random) -> list[Event]:
-    """Start a process that carries out units, and kill it at a random moment."""
+def events_until_killed(carry_out: CarryOut, url: str, name: str, random: Random) -> list[Event]:
+    """Start a process that carries out units, and kill it at a random moment.
+
+    Args:
+        carry_out: What the process runs: one unit after the other, telling of each.
+        url: Where.
+        name: What the names of its units begin with.
+        random: Chooses the moment.
+
+    Returns:
+        What it told until then.
+    """
     fresh = get_context("forkserver")  # imports once, and shares nothing with this process
-    fresh.set_forkserver_preload([__name__])
+    fresh.set_forkserver_preload([carry_out.__module__])
     receiver, sender = fresh.Pipe(duplex=False)
-    process = fresh.Process(target=carry_out_units, args=(url, name, sender.send))
+    process = fresh.Process(target=carry_out, args=(url, name, sender.send))
     process.start()
     sender.close()
     with receiver:
