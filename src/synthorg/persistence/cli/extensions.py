@@ -1,5 +1,6 @@
 """The extensions that a command looks after, beside the tables of this library."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
@@ -26,6 +27,8 @@ def load(named: Sequence[str]) -> tuple[Extension, ...]:
     """
     installed = sorted(entry_points(group=GROUP), key=lambda each: each.name)
     given = [EntryPoint(text, text, GROUP) for text in named]
+    if given and "" not in sys.path:
+        sys.path.insert(0, "")  # what is not installed is looked for in the working directory
     found: dict[str, Extension] = {}
     for extension in map(_load, (*installed, *given)):
         found.setdefault(extension.name, extension)
