@@ -33,6 +33,7 @@ SLOWEST: Final = (
     "tests/migrations/test_command_line.py",
     "tests/migrations/test_locking.py",
     "tests/migrations/test_races.py",
+    "tests/extensions/test_docs.py",
     "tests/packaging/test_installation.py",
     "tests/packaging/test_contents.py",
     "tests/benchmarks/",
