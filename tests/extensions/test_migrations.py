@@ -1,6 +1,7 @@
 """The tables of extensions are migrated after the library's, with all that its own have."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
@@ -14,18 +15,20 @@ from alembic.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, inspect, text
 
+import tests.extensions.ledger as ledger_package
 from synthorg.persistence import ManagedBackend, MigrationError, PersistenceConfig, create_backend
 from synthorg.persistence.config import DATABASE_URL_VARIABLE
-from synthorg.persistence.extension import include_name_beside
+from synthorg.persistence.extension import Extension, include_name_beside
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.migrations.drift import find_drift
+from synthorg.persistence.sql.migrations.operations import DIALECT
 from synthorg.persistence.sql.migrations.revisions import alembic_config
 from synthorg.persistence.sql.migrations.runner import find_schema_state
 from synthorg.persistence.sql.migrations.state import Condition
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 from tests.conftest import SERVERS, ServerPool
 from tests.extensions.conftest import EXTENSIONS, approval, backend_at, task
-from tests.extensions.ledger import ApprovalRepository, ledger
+from tests.extensions.ledger import ApprovalRepository, Decision, ledger
 from tests.extensions.office import office
 from tests.migrations.support import BUSY_SECONDS
 from tests.migrations.test_crashes import kill_at_every_statement
@@ -33,6 +36,10 @@ from tests.servers.sqlite import SQLiteMemory
 
 EVERY = (LIBRARY, *(each.owned for each in EXTENSIONS))
 PROCESSES = 8
+RUN = "from synthorg.persistence.extension import run_migrations\nrun_migrations(archive)\n"
+
+archive = Extension("archive", migrations="archive:migrations")
+archive.table(Decision, name="records", key="id", append_only=True)
 LASTING = tuple(kind for kind in SERVERS if kind is not SQLiteMemory)
 
 
@@ -197,3 +204,25 @@ async def test_an_applications_own_alembic_leaves_the_tables_of_others_alone(
         beside = include_name_beside(ledger, office)
         assert await connection.run_sync(differences, beside) == set()
         assert await connection.run_sync(differences, lambda *_: True) == {"remove_table"}
+
+
+def test_autogenerate_writes_the_protection_of_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "archive" / "migrations"
+    shutil.copytree(Path(ledger_package.__path__[0], "migrations"), folder)
+    shutil.rmtree(folder / "versions")
+    (folder / "versions").mkdir()
+    (folder / "env.py").write_text(f"from {__name__} import archive\n{RUN}")
+    monkeypatch.syspath_prepend(tmp_path)
+    dialect = create_dialect(PersistenceConfig.from_url("sqlite:///:memory:"))
+
+    command.revision(
+        alembic_config(archive.owned, {DIALECT: dialect}), "file it", autogenerate=True
+    )
+
+    (revision,) = (folder / "versions").glob("*.py")
+    upgrade, _, downgrade = revision.read_text().partition("def downgrade")
+    assert upgrade.index("create_table('records'") < upgrade.index("make_append_only('records')")
+    assert downgrade.index("lift_append_only('records')") < downgrade.index("drop_table('records')")
+    assert "info=" not in upgrade

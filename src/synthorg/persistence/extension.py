@@ -148,7 +148,7 @@ class Extension:
             references: By field: the column of another table that it refers to, of this extension,
                 of this library (`from synthorg.persistence.extension import tables`) or of another.
             append_only: Whether the database itself refuses to change or delete its rows; the
-                revision that makes the table has to call `operations.make_append_only`.
+                revision that makes the table calls `operations.make_append_only`.
 
         Raises:
             UsageError: If a field has a type for which there is no column, or one that cannot be

@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations.ops import DropIndexOp, DropTableOp, MigrationScript, ModifyTableOps
-from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -20,6 +18,7 @@ from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.execution.failures import redacted
 from synthorg.persistence.sql.migrations import environment
 from synthorg.persistence.sql.migrations.comparison import COMPARISON
+from synthorg.persistence.sql.migrations.directives import adjust_directives
 from synthorg.persistence.sql.migrations.operations import DIALECT
 from synthorg.persistence.sql.migrations.revisions import CONNECTION
 from synthorg.persistence.sql.migrations.runner import adjust_storage, explain
@@ -50,24 +49,8 @@ def settings_of(owned: OwnedTables) -> dict[str, Any]:
         "include_name": include_name,
         "user_module_prefix": "types.",
         "render_item": render_item,
-        "process_revision_directives": _leave_indexes_to_tables,
+        "process_revision_directives": adjust_directives,
     }
-
-
-def _leave_indexes_to_tables(
-    _context: MigrationContext, _revision: object, directives: list[MigrationScript]
-) -> None:
-    """Drop no index that goes with its table, since foreign keys may need it until then."""
-    for directive in directives:
-        for downgrade in directive.downgrade_ops_list:
-            dropped = {each.table_name for each in downgrade.ops if isinstance(each, DropTableOp)}
-            downgrade.ops = [
-                each
-                for each in downgrade.ops
-                if not (
-                    isinstance(each, DropIndexOp | ModifyTableOps) and each.table_name in dropped
-                )
-            ]
 
 
 def run_environment(owned: OwnedTables) -> None:
