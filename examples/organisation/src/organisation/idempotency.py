@@ -1,5 +1,6 @@
 """Work that must be done once, however often somebody asks for it."""
 
+from contextlib import suppress
 from enum import StrEnum
 
 from pydantic import Field
@@ -49,17 +50,14 @@ class IdempotencyKeyRepository(KeyedRepository[IdempotencyKey]):
 
     table = idempotency_keys
     record = IdempotencyKey
-    listing = ListQuery(
-        table, record, order_by=("claimed_at", "key"), filters=("status",), time="claimed_at"
-    )
+    listing = ListQuery(table, record, order_by=("claimed_at", "key"), filters=("status",))
 
     async def claim(self, claim: IdempotencyKey) -> bool:
         """Claim a key that is new, or whose work has failed, and tell whether that succeeded."""
-        try:
+        with suppress(DuplicateRecordError):
             await self.insert(claim)
-        except DuplicateRecordError:
-            return await self.swap(claim, status=ClaimStatus.FAILED)
-        return True
+            return True
+        return await self.swap(claim, status=ClaimStatus.FAILED)
 
     async def settle(self, claim: IdempotencyKey, status: ClaimStatus, answer: str = "") -> bool:
         """Complete or fail the work, and tell whether the claim still held."""
