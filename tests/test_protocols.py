@@ -5,12 +5,14 @@ from typing import Any, cast, get_type_hints
 
 import pytest
 
-from synthorg.entities import NotBlankStr
+from synthorg.entities import NotBlankStr, ProjectStatus
 from synthorg.persistence import artifact_storage, protocol, repositories
 from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.protocol import PersistenceBackend
+from synthorg.persistence.signatures import filters_of
 from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.repositories import Repositories
+from synthorg.persistence.stores import ProjectStore
 from synthorg.persistence.transactions import Stores
 
 # Parameters with their defaults and the type of the result; applications call by these names.
@@ -233,10 +235,29 @@ def test_a_method_of_a_repository_shows_its_contract_at_run_time(name: str) -> N
     repository = getattr(Offline(), name)
     for method in methods_of(store):
         offered, declared = getattr(repository, method), getattr(store, method)
-        assert inspect.getdoc(offered) == inspect.getdoc(declared), method
-        if method in ("page", "stream"):
-            shown = inspect.signature(offered)
-            assert [*shown.parameters] == [*inspect.signature(declared).parameters][1:]
+        described, contract = inspect.getdoc(offered), inspect.getdoc(declared)
+        assert described is not None
+        assert contract is not None
+        filters = filters_of(declared)
+        told = [contract] if filters is None else [contract, inspect.getdoc(filters)]
+        assert described == "\n\n".join(text for text in told if text), method
+        if filters is not None or method in ("page", "stream"):
+            shown = inspect.signature(offered).parameters
+            _, *expected = inspect.signature(declared).parameters.values()
+            assert [*shown.values()] == expected, method
+
+
+@pytest.mark.parametrize(
+    ("method", "others"),
+    [("list_projects", {}), ("page", {"limit": int, "after": str | None}), ("stream", {})],
+)
+def test_help_shows_each_filter_by_name_with_its_type(method: str, others: dict[str, Any]) -> None:
+    filters = {"status": ProjectStatus | None, "lead": str | None}
+    for owner in (Offline().projects, ProjectStore):
+        shown = inspect.signature(getattr(owner, method)).parameters.values()
+        types = {each.name: each.annotation for each in shown if each.name != "self"}
+        assert types == {**filters, **others}
+        assert all(each.default is None for each in shown if each.name in filters)
 
 
 def methods_of(cls: type) -> set[str]:
@@ -260,7 +281,10 @@ def test_everything_in_a_protocol_is_documented_and_coroutines_are_marked(name: 
     cls = protocol_named(name)
     assert cls.__doc__
     for member_name, member in public_members(cls).items():
-        assert member.__doc__, member_name
+        described = inspect.getdoc(
+            member if isinstance(member, property) else getattr(cls, member_name)
+        )
+        assert described, member_name
         if inspect.isfunction(member) and member_name != "get_db":
             assert inspect.iscoroutinefunction(member), member_name
 

@@ -229,7 +229,7 @@ LISTINGS: Final = (
             "event_type": (LifecycleEventType.HIRED, LifecycleEventType.FIRED),
         },
         time="timestamp",
-        bounds=("since",),
+        bounds=("since", "until"),
         limited=True,
     ),
     Listing(
@@ -250,7 +250,7 @@ LISTINGS: Final = (
         filters={"agent_id": "agent_id"},
         values={"agent_id": NAMES},
         time="recorded_at",
-        bounds=("since",),
+        bounds=("since", "until"),
     ),
     Listing(
         PARKED_CONTEXTS,

@@ -3,7 +3,8 @@
 That nothing is sent shows on a database without tables, which would refuse it otherwise.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -23,10 +24,11 @@ from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from synthorg.persistence.transactions import Stores, TransactionalBackend
 from tests.conformance.kind import Kind
 from tests.conformance.kinds import MOMENT, PRESETS, SETTINGS, TASKS, USERS, kinds
+from tests.conformance.listings import LISTINGS
 from tests.conformance.test_bulk import keyed
 from tests.conformance.walks import Walk, walks
 
-Call = Callable[[Any], Awaitable[object]]
+Call = Callable[..., Awaitable[object]]
 
 
 async def _nothing() -> AsyncIterator[Any]:
@@ -67,6 +69,34 @@ async def test_a_filter_that_no_record_can_match_is_refused_with_what_it_may_be(
         await unmigrated.tasks.page(status="nope")  # type: ignore[arg-type]
     with pytest.raises(QueryError, match=r"list tasks: status must be one of "):
         await _streamed(unmigrated.tasks.stream(status="nope"))  # type: ignore[arg-type]
+
+
+async def test_what_is_no_filter_of_a_list_is_a_type_error_also_when_it_is_none(
+    unmigrated: Stores,
+) -> None:
+    for listing in LISTINGS:
+        list_: Call = getattr(getattr(unmigrated, listing.kind.repository), listing.method)
+        required = dict.fromkeys(listing.required, "x")
+        for unknown in ("colour", "after_id", "offset", *(["limit"] * (not listing.limited))):
+            for value in ("x", None):
+                with pytest.raises(TypeError, match=unknown):
+                    await list_(**required, **{unknown: value})
+        for missing in listing.required:
+            with pytest.raises(TypeError, match=missing):
+                await list_()
+
+
+async def test_what_is_no_filter_of_a_sum_or_a_count_is_a_type_error(unmigrated: Stores) -> None:
+    calls: Sequence[tuple[str, Call]] = [
+        ("sum cost_records", unmigrated.cost_records.aggregate),
+        ("sum cost_records", partial(unmigrated.cost_records.totals, ["day"])),
+        ("count tasks", unmigrated.tasks.count_by_status),
+        ("list checkpoints", partial(unmigrated.checkpoints.get_latest, task_id="task-1")),
+    ]
+    for subject, call in calls:
+        for value in ("x", None):
+            with pytest.raises(TypeError, match=f"cannot {subject} by colour"):
+                await call(colour=value)
 
 
 async def test_a_filter_may_be_the_plain_text_of_a_member(backend: TransactionalBackend) -> None:

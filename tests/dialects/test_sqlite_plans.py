@@ -119,8 +119,8 @@ def test_every_repository_is_looked_at() -> None:
 
 @pytest.mark.parametrize("query", attributes(ListQuery))
 def test_every_list_is_read_from_an_index_in_its_order(sqlite_file: Path, query: ListQuery) -> None:
-    filters = sorted(query._conditions.names)  # noqa: SLF001 (no caller needs to know them)
-    beginning = query.after(("x",) * len(query._order_by))  # noqa: SLF001 (likewise)
+    filters = sorted(query.filters.names)
+    beginning = query.after(("x",) * len(query._order_by))  # noqa: SLF001 (no caller asks)
     for size in range(query in NEVER_WHOLE, len(filters) + 1):
         for names in combinations(filters, size):
             if query is SQLCostRecordRepository.listing and names and set(names) <= TIMES.keys():

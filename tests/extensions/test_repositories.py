@@ -46,7 +46,7 @@ async def test_a_list_has_its_order_and_takes_its_filters(approvals: ApprovalRep
 
     assert await approvals.find() == (granted, approval(id="2"))
     assert await approvals.find(verdict=Verdict.GRANTED) == (granted,)
-    with pytest.raises(TypeError, match="approvals cannot be listed by colour"):
+    with pytest.raises(TypeError, match="cannot list approvals by colour"):
         await approvals.find(colour="red")
 
 

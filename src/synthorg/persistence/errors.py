@@ -38,7 +38,7 @@ class UsageError(PersistenceError):
     """The program uses the library in a way that cannot work.
 
     Raised for a mistake in the calling code, such as a backend used in another event loop or
-    after a fork: trying again does not help.
+    after a fork, or a call that would wait for its own unit of work: trying again does not help.
     """
 
 
@@ -53,7 +53,8 @@ class MigrationError(PersistenceError):
     """The database's schema is not the version that this library needs.
 
     Raised when a revision fails, when the schema was written by a newer release, and by any call
-    whose statement did not fit a schema that is not this version's: the text says what to do.
+    whose statement did not fit a schema that is not this version's, such as that of a database
+    that was never migrated; nothing was read or written then. The text says what to do.
     """
 
 
@@ -76,9 +77,10 @@ class DuplicateRecordError(PersistenceError):
 class QueryError(PersistenceError):
     """A statement could not be carried out.
 
-    Raised for arguments that make no sense (a limit below 1), for values that the database
-    cannot hold, for a stored row that no longer fits its entity, and for whatever else the
-    database refuses.
+    Raised for an argument of a wrong type, such as None for a key; for a filter that no record
+    could match, a `limit` below 1, or `until` before `since`; for text or a number that the
+    database cannot hold, such as a key of more than 255 characters; for a record that could not
+    be read again; and for whatever else the database refuses.
     """
 
 

@@ -6,18 +6,15 @@ Writing
     When a write returns, it is durable and every later read sees it; a write that raises has
     written nothing, but for an OutcomeUnknownError: the connection was lost before the answer
     came. What can be repeated is repeated before that is raised. A write that is cancelled, as
-    by a timeout of asyncio, has written all or nothing. `save` inserts, or replaces
-    every field of the record with the same key, unless the repository is append-only or
-    versioned. In an append-only repository a stored record never changes. In a versioned one, of
-    any number of savers of the same next version exactly one succeeds. `delete` returns whether
-    there was something to delete. A record that could not be read again is a QueryError, whoever
-    has made it and however.
+    by a timeout of asyncio, has written all or nothing. A record that could not be read again is a
+    QueryError, whoever has made it and however.
 
 Reading
-    A miss is None, never an error. Filters are combined with AND, and None filters nothing;
-    `since` and `until` are inclusive. A list that matches nothing is empty. A stored record that
-    does not fit its kind is an UnreadableRecordError, also in a list, which leaves such records
-    out where the configuration's `unreadable_records` is "skip".
+    A miss is None, never an error. Filters are keywords, which a repository of one's own may spell
+    out: they are combined with AND, None filters nothing, `since` and `until` are inclusive, and
+    `limit` keeps the first. A list that matches nothing is empty. A stored record that does not
+    fit its kind is an UnreadableRecordError, also in a list, which leaves it out where the
+    configuration's `unreadable_records` is "skip".
 
 Order
     Every list has a total order. "Newest first" is by the time named, latest first, and at the
@@ -26,25 +23,13 @@ Order
 
 Errors
     Only PersistenceError leaves a repository, apart from a ValueError where a method names it.
-
-    - PersistenceConnectionError: the database cannot be reached, or no connection is free.
-    - OutcomeUnknownError, which is one: a write was sent, and its answer was lost.
-    - UsageError: a mistake of the program, such as a call in another event loop or one that would
-      wait for its own unit of work; trying again does not help. NotConnectedError is one.
-    - DuplicateRecordError: a unique key is taken; the record that has it is untouched.
-    - MigrationError: the schema is not this version's, such as that of a database that was never
-      migrated; nothing was read or written.
-    - QueryError: an argument of a wrong type, such as None for a key, a filter that no record
-      could match, a `limit` below 1, or `until` before `since`; text or a number that the
-      database cannot hold, such as a key of more than 255 characters; a record that could not be
-      read again; whatever else the database refuses.
-    - UnreadableRecordError, which is one: a stored record does not fit its kind.
-    - TransactionConflictError, which is one: others held a lock for too long, or again and again.
+    When it is which of its kinds is said in `synthorg.persistence.errors`.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from pydantic import AwareDatetime
+from typing_extensions import TypedDict, Unpack
 
 from synthorg.entities import (
     AgentLifecycleEvent,
@@ -78,42 +63,92 @@ from synthorg.entities import (
     WorkflowType,
 )
 
+Record = TypeVar("Record")
+Record_contra = TypeVar("Record_contra", contravariant=True)
 
-@runtime_checkable
-class TaskRepository(Protocol):
-    """Tasks, by id."""
 
-    async def save(self, task: Task) -> None:
-        """Insert or replace a task."""
+class Keyed(Protocol[Record]):
+    """Records by key, of which the latest is stored."""
+
+    async def save(self, record: Record, /) -> None:
+        """Insert the record, or replace every field of the one with its key."""
         ...
 
-    async def get(self, task_id: NotBlankStr) -> Task | None:
-        """Return the task with this id."""
+    async def get(self, key: NotBlankStr, /) -> Record | None:
+        """Return the record with this key."""
         ...
 
-    async def list_tasks(
-        self,
-        *,
-        status: TaskStatus | None = None,
-        assigned_to: NotBlankStr | None = None,
-        project: NotBlankStr | None = None,
-    ) -> tuple[Task, ...]:
-        """Return the matching tasks, ordered by id.
+    async def delete(self, key: NotBlankStr, /) -> bool:
+        """Delete the record with this key, and return whether there was one."""
+        ...
 
-        Args:
-            status: Only tasks in this status.
-            assigned_to: Only tasks of this agent.
-            project: Only tasks of this project.
+
+class Versioned(Keyed[Record], Protocol):
+    """Records by key, of which the latest version is stored."""
+
+    async def save(self, record: Record, /) -> None:
+        """Insert version 1, or replace version N-1 by version N.
+
+        Without that version it is a VersionConflictError: of any number of savers of the same next
+        version exactly one succeeds.
         """
         ...
 
-    async def delete(self, task_id: NotBlankStr) -> bool:
-        """Delete a task; the cost records and metrics about it stay."""
+
+class AppendOnly(Protocol[Record_contra]):
+    """Records that are added, and never change."""
+
+    async def save(self, record: Record_contra, /) -> None:
+        """Append the record; one whose id is stored is a DuplicateRecordError."""
         ...
 
 
+class _Agent(TypedDict, total=False):
+    agent_id: NotBlankStr | None
+
+
+class _Since(TypedDict, total=False):
+    since: AwareDatetime | None
+
+
+class _Period(_Since, total=False):
+    until: AwareDatetime | None
+
+
+class TaskFilters(TypedDict, total=False, closed=True):
+    """Only tasks in this `status`, `assigned_to` this agent, and of this `project`."""
+
+    status: TaskStatus | None
+    assigned_to: NotBlankStr | None
+    project: NotBlankStr | None
+
+
 @runtime_checkable
-class CostRecordRepository(Protocol):
+class TaskRepository(Keyed[Task], Protocol):
+    """Tasks, by id; the cost records and metrics about one that is deleted stay."""
+
+    async def save(self, task: Task) -> None: ...
+    async def get(self, task_id: NotBlankStr) -> Task | None: ...
+    async def delete(self, task_id: NotBlankStr) -> bool: ...
+    async def list_tasks(self, **filters: Unpack[TaskFilters]) -> tuple[Task, ...]:
+        """Return the matching tasks, ordered by id."""
+        ...
+
+
+class _Calls(_Agent, total=False):
+    task_id: NotBlankStr | None
+
+
+class PlainCostFilters(_Calls, total=False, closed=True):
+    """Only calls of the agent `agent_id`, and for the task `task_id`."""
+
+
+class CostFilters(_Calls, _Period, total=False, closed=True):
+    """Only calls of the agent `agent_id`, for the task `task_id`, from `since` to `until`."""
+
+
+@runtime_checkable
+class CostRecordRepository(AppendOnly[CostRecord], Protocol):
     """Append-only costs of calls to language models.
 
     A record is evidence of a call that was made: it may name a task that is unknown, and it
@@ -121,155 +156,91 @@ class CostRecordRepository(Protocol):
     """
 
     async def save(self, record: CostRecord) -> None:
-        """Append a record; equal records are separate calls, and each is kept."""
+        """Append the record; equal ones are separate calls, and each is kept."""
         ...
 
-    async def query(
-        self, *, agent_id: NotBlankStr | None = None, task_id: NotBlankStr | None = None
-    ) -> tuple[CostRecord, ...]:
-        """Return the matching records in the order in which they were recorded.
-
-        Args:
-            agent_id: Only calls of this agent.
-            task_id: Only calls for this task.
-        """
+    async def query(self, **filters: Unpack[PlainCostFilters]) -> tuple[CostRecord, ...]:
+        """Return the matching records in the order in which they were recorded."""
         ...
 
-    async def aggregate(
-        self, *, agent_id: NotBlankStr | None = None, task_id: NotBlankStr | None = None
-    ) -> float:
-        """Add up the costs of the matching records.
-
-        Args:
-            agent_id: Only calls of this agent.
-            task_id: Only calls for this task.
-
-        Returns:
-            The sum in USD, right to a relative error of 1e-9; 0.0 when nothing matches.
-        """
+    async def aggregate(self, **filters: Unpack[PlainCostFilters]) -> float:
+        """Sum the matching costs in USD, to a relative error of 1e-9; 0.0 if there are none."""
         ...
 
 
 @runtime_checkable
-class MessageRepository(Protocol):
+class MessageRepository(AppendOnly[Message], Protocol):
     """Append-only messages, by channel."""
 
-    async def save(self, message: Message) -> None:
-        """Append a message.
-
-        Raises:
-            DuplicateRecordError: If a message with this id is stored.
-        """
-        ...
-
+    async def save(self, message: Message) -> None: ...
     async def get_history(
         self, channel: NotBlankStr, *, limit: int | None = None
     ) -> tuple[Message, ...]:
-        """Return the messages of a channel, newest first by `timestamp`.
-
-        Args:
-            channel: The channel's exact name.
-            limit: At most this many, the newest; None for all.
-        """
+        """Return the messages of exactly this channel, newest first by `timestamp`."""
         ...
 
 
+class _Events(_Agent, total=False):
+    event_type: LifecycleEventType | None
+
+
+class PlainEventFilters(_Events, _Since, total=False, closed=True):
+    """Only events of the agent `agent_id`, of this `event_type`, at or after `since`."""
+
+
+class EventFilters(_Events, _Period, total=False, closed=True):
+    """Only events of the agent `agent_id`, of this `event_type`, from `since` to `until`."""
+
+
 @runtime_checkable
-class LifecycleEventRepository(Protocol):
+class LifecycleEventRepository(AppendOnly[AgentLifecycleEvent], Protocol):
     """Append-only events in the lives of agents."""
 
-    async def save(self, event: AgentLifecycleEvent) -> None:
-        """Append an event.
-
-        Raises:
-            DuplicateRecordError: If an event with this id is stored.
-        """
-        ...
-
+    async def save(self, event: AgentLifecycleEvent) -> None: ...
     async def list_events(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        event_type: LifecycleEventType | None = None,
-        since: AwareDatetime | None = None,
-        limit: int | None = None,
+        self, *, limit: int | None = None, **filters: Unpack[PlainEventFilters]
     ) -> tuple[AgentLifecycleEvent, ...]:
-        """Return the matching events, newest first by `timestamp`.
+        """Return the matching events, newest first by `timestamp`."""
+        ...
 
-        Args:
-            agent_id: Only events of this agent.
-            event_type: Only events of this type.
-            since: Only events at or after this time.
-            limit: At most this many, the newest; None for all.
-        """
+
+class PlainMetricFilters(_Agent, _Since, total=False, closed=True):
+    """Only records of the agent `agent_id`, at or after `since`."""
+
+
+class MetricFilters(_Agent, _Period, total=False, closed=True):
+    """Only records of the agent `agent_id`, from `since` to `until`."""
+
+
+@runtime_checkable
+class TaskMetricRepository(AppendOnly[TaskMetricRecord], Protocol):
+    """Append-only metrics of finished tasks, by the time of completion."""
+
+    async def save(self, record: TaskMetricRecord) -> None: ...
+    async def query(self, **filters: Unpack[MetricFilters]) -> tuple[TaskMetricRecord, ...]:
+        """Return the matching records, newest first by `completed_at`."""
         ...
 
 
 @runtime_checkable
-class TaskMetricRepository(Protocol):
-    """Append-only metrics of finished tasks."""
-
-    async def save(self, record: TaskMetricRecord) -> None:
-        """Append a record.
-
-        Raises:
-            DuplicateRecordError: If a record with this id is stored.
-        """
-        ...
-
-    async def query(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> tuple[TaskMetricRecord, ...]:
-        """Return the matching records, newest first by `completed_at`.
-
-        Args:
-            agent_id: Only records of this agent.
-            since: Only tasks completed at or after this time.
-            until: Only tasks completed at or before this time.
-        """
-        ...
-
-
-@runtime_checkable
-class CollaborationMetricRepository(Protocol):
+class CollaborationMetricRepository(AppendOnly[CollaborationMetricRecord], Protocol):
     """Append-only metrics of how agents work together."""
 
-    async def save(self, record: CollaborationMetricRecord) -> None:
-        """Append a record.
-
-        Raises:
-            DuplicateRecordError: If a record with this id is stored.
-        """
-        ...
-
+    async def save(self, record: CollaborationMetricRecord) -> None: ...
     async def query(
-        self, *, agent_id: NotBlankStr | None = None, since: AwareDatetime | None = None
+        self, **filters: Unpack[PlainMetricFilters]
     ) -> tuple[CollaborationMetricRecord, ...]:
-        """Return the matching records, newest first by `recorded_at`.
-
-        Args:
-            agent_id: Only records of this agent.
-            since: Only records made at or after this time.
-        """
+        """Return the matching records, newest first by `recorded_at`."""
         ...
 
 
 @runtime_checkable
-class ParkedContextRepository(Protocol):
+class ParkedContextRepository(Keyed[ParkedContext], Protocol):
     """Executions that wait for a human approval, by id."""
 
-    async def save(self, context: ParkedContext) -> None:
-        """Insert or replace a parked context."""
-        ...
-
-    async def get(self, parked_id: NotBlankStr) -> ParkedContext | None:
-        """Return the parked context with this id."""
-        ...
-
+    async def save(self, context: ParkedContext) -> None: ...
+    async def get(self, parked_id: NotBlankStr) -> ParkedContext | None: ...
+    async def delete(self, parked_id: NotBlankStr) -> bool: ...
     async def get_by_approval(self, approval_id: NotBlankStr) -> ParkedContext | None:
         """Return what waits for this approval: of several, the newest by `parked_at`."""
         ...
@@ -278,65 +249,42 @@ class ParkedContextRepository(Protocol):
         """Return the parked contexts of an agent, newest first by `parked_at`."""
         ...
 
-    async def delete(self, parked_id: NotBlankStr) -> bool:
-        """Delete a parked context."""
-        ...
+
+class AuditFilters(TypedDict, total=False, closed=True):
+    """Only entries with exactly these fields, from `since` to `until`."""
+
+    agent_id: NotBlankStr | None
+    action_type: str | None
+    verdict: AuditVerdictStr | None
+    risk_level: ApprovalRiskLevel | None
+    since: AwareDatetime | None
+    until: AwareDatetime | None
 
 
 @runtime_checkable
-class AuditRepository(Protocol):
+class AuditRepository(AppendOnly[AuditEntry], Protocol):
     """Append-only records of security decisions; the database itself refuses to change one."""
 
-    async def save(self, entry: AuditEntry) -> None:
-        """Append an entry.
-
-        Raises:
-            DuplicateRecordError: If an entry with this id is stored.
-        """
-        ...
-
+    async def save(self, entry: AuditEntry) -> None: ...
     async def query(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        action_type: str | None = None,
-        verdict: AuditVerdictStr | None = None,
-        risk_level: ApprovalRiskLevel | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-        limit: int = 100,
+        self, *, limit: int = 100, **filters: Unpack[AuditFilters]
     ) -> tuple[AuditEntry, ...]:
-        """Return the matching entries, newest first by `timestamp`.
-
-        Args:
-            agent_id: Only entries about this agent.
-            action_type: Only entries about this exact type of action.
-            verdict: Only entries with this verdict.
-            risk_level: Only entries at this level of risk.
-            since: Only entries at or after this time.
-            until: Only entries at or before this time.
-            limit: At most this many, the newest.
-        """
+        """Return the matching entries, newest first by `timestamp`."""
         ...
 
 
 @runtime_checkable
-class UserRepository(Protocol):
-    """The people who use the organisation, and its system user, by id."""
+class UserRepository(Keyed[User], Protocol):
+    """The people who use the organisation, and its system user, by id.
 
-    async def save(self, user: User) -> None:
-        """Insert or replace a user; `created_at` of a stored user never changes.
+    `created_at` of a stored user never changes. A username or the role ceo that another user has is
+    a DuplicateRecordError. API keys are deleted with their user; deleting the system user is a
+    QueryError.
+    """
 
-        Raises:
-            DuplicateRecordError: If the username belongs to another user, or if the role is ceo
-                and another user has it.
-        """
-        ...
-
-    async def get(self, user_id: NotBlankStr) -> User | None:
-        """Return the user with this id."""
-        ...
-
+    async def save(self, user: User) -> None: ...
+    async def get(self, user_id: NotBlankStr) -> User | None: ...
+    async def delete(self, user_id: NotBlankStr) -> bool: ...
     async def get_by_username(self, username: NotBlankStr) -> User | None:
         """Return the user with this exact username."""
         ...
@@ -353,32 +301,17 @@ class UserRepository(Protocol):
         """Count the users of one role, which may be system."""
         ...
 
-    async def delete(self, user_id: NotBlankStr) -> bool:
-        """Delete a user together with the user's API keys.
-
-        Raises:
-            QueryError: If the id is that of the system user.
-        """
-        ...
-
 
 @runtime_checkable
-class ApiKeyRepository(Protocol):
-    """API keys, by id."""
+class ApiKeyRepository(Keyed[ApiKey], Protocol):
+    """API keys, by id; `created_at` of a stored key never changes.
 
-    async def save(self, key: ApiKey) -> None:
-        """Insert or replace a key; `created_at` of a stored key never changes.
+    A hash that another key has is a DuplicateRecordError, and an unknown user a QueryError.
+    """
 
-        Raises:
-            DuplicateRecordError: If another key has the same hash.
-            QueryError: If the user is unknown.
-        """
-        ...
-
-    async def get(self, key_id: NotBlankStr) -> ApiKey | None:
-        """Return the key with this id."""
-        ...
-
+    async def save(self, key: ApiKey) -> None: ...
+    async def get(self, key_id: NotBlankStr) -> ApiKey | None: ...
+    async def delete(self, key_id: NotBlankStr) -> bool: ...
     async def get_by_hash(self, key_hash: NotBlankStr) -> ApiKey | None:
         """Return the key with this hash, whether or not it is revoked or has expired."""
         ...
@@ -387,9 +320,12 @@ class ApiKeyRepository(Protocol):
         """Return the keys of a user, newest first by `created_at`."""
         ...
 
-    async def delete(self, key_id: NotBlankStr) -> bool:
-        """Delete a key."""
-        ...
+
+class CheckpointFilters(TypedDict, total=False, closed=True):
+    """Only checkpoints of the execution `execution_id`, and of the task `task_id`."""
+
+    execution_id: NotBlankStr | None
+    task_id: NotBlankStr | None
 
 
 @runtime_checkable
@@ -400,19 +336,10 @@ class CheckpointRepository(Protocol):
         """Insert or replace a checkpoint."""
         ...
 
-    async def get_latest(
-        self, *, execution_id: NotBlankStr | None = None, task_id: NotBlankStr | None = None
-    ) -> Checkpoint | None:
+    async def get_latest(self, **filters: Unpack[CheckpointFilters]) -> Checkpoint | None:
         """Return the matching checkpoint with the highest `turn_number`.
 
-        Of several in that turn it is the newest by `created_at`.
-
-        Args:
-            execution_id: Only checkpoints of this execution.
-            task_id: Only checkpoints of this task.
-
-        Raises:
-            ValueError: If neither filter is given.
+        Of several in that turn it is the newest by `created_at`. No filter is a ValueError.
         """
         ...
 
@@ -422,45 +349,33 @@ class CheckpointRepository(Protocol):
 
 
 @runtime_checkable
-class HeartbeatRepository(Protocol):
+class HeartbeatRepository(Keyed[Heartbeat], Protocol):
     """The last sign of life of every execution, by execution id."""
 
-    async def save(self, heartbeat: Heartbeat) -> None:
-        """Insert or replace the heartbeat of an execution."""
-        ...
-
-    async def get(self, execution_id: NotBlankStr) -> Heartbeat | None:
-        """Return the heartbeat of this execution."""
-        ...
-
+    async def save(self, heartbeat: Heartbeat) -> None: ...
+    async def get(self, execution_id: NotBlankStr) -> Heartbeat | None: ...
+    async def delete(self, execution_id: NotBlankStr) -> bool: ...
     async def get_stale(self, threshold: AwareDatetime) -> tuple[Heartbeat, ...]:
         """Return the heartbeats strictly before a time, oldest first by `last_heartbeat_at`."""
         ...
 
-    async def delete(self, execution_id: NotBlankStr) -> bool:
-        """Delete the heartbeat of an execution."""
-        ...
-
 
 @runtime_checkable
-class AgentStateRepository(Protocol):
+class AgentStateRepository(Keyed[AgentRuntimeState], Protocol):
     """What every agent is doing at present, by agent id."""
 
-    async def save(self, state: AgentRuntimeState) -> None:
-        """Insert or replace the state of an agent."""
-        ...
-
-    async def get(self, agent_id: NotBlankStr) -> AgentRuntimeState | None:
-        """Return the state of this agent."""
-        ...
-
+    async def save(self, state: AgentRuntimeState) -> None: ...
+    async def get(self, agent_id: NotBlankStr) -> AgentRuntimeState | None: ...
+    async def delete(self, agent_id: NotBlankStr) -> bool: ...
     async def get_active(self) -> tuple[AgentRuntimeState, ...]:
         """Return every state that is not idle, newest first by `last_activity_at`."""
         ...
 
-    async def delete(self, agent_id: NotBlankStr) -> bool:
-        """Delete the state of an agent."""
-        ...
+
+class SettingFilters(TypedDict, total=False, closed=True):
+    """Only settings of this `namespace`."""
+
+    namespace: NotBlankStr | None
 
 
 @runtime_checkable
@@ -492,19 +407,12 @@ class SettingsRepository(Protocol):
         *,
         expected_updated_at: str | None = None,
     ) -> bool:
-        """Insert or replace a setting, if wanted only over the version that the caller has seen.
+        """Insert or replace a setting, and return whether it was written.
 
-        Args:
-            namespace: The setting's namespace.
-            key: The setting's key in that namespace.
-            value: The new value.
-            updated_at: The time of the change, which is also the version of this value.
-            expected_updated_at: Write only if this is what is stored as `updated_at`; the empty
-                text means only if there is no such setting yet, and None in any case. Check and
-                write are one step: of several callers that expect the same, one succeeds.
-
-        Returns:
-            Whether the setting was written; always True if nothing was expected.
+        `updated_at` is the time of the change, which is also the version of this value. It is
+        written in any case, or only over the version `expected_updated_at`, where the empty text
+        means only if there is no such setting yet. Check and write are one step: of several
+        callers that expect the same, one succeeds.
         """
         ...
 
@@ -517,70 +425,48 @@ class SettingsRepository(Protocol):
         ...
 
 
-@runtime_checkable
-class ArtifactRepository(Protocol):
-    """What is known about artifacts, by id; `ArtifactStorageBackend` holds their content."""
+class ArtifactFilters(TypedDict, total=False, closed=True):
+    """Only artifacts of the task `task_id`, `created_by` this agent, of this `artifact_type`."""
 
-    async def save(self, artifact: Artifact) -> None:
-        """Insert or replace an artifact."""
-        ...
-
-    async def get(self, artifact_id: NotBlankStr) -> Artifact | None:
-        """Return the artifact with this id."""
-        ...
-
-    async def list_artifacts(
-        self,
-        *,
-        task_id: NotBlankStr | None = None,
-        created_by: NotBlankStr | None = None,
-        artifact_type: ArtifactType | None = None,
-    ) -> tuple[Artifact, ...]:
-        """Return the matching artifacts, ordered by id.
-
-        Args:
-            task_id: Only artifacts of this task.
-            created_by: Only artifacts of this agent.
-            artifact_type: Only artifacts of this type.
-        """
-        ...
-
-    async def delete(self, artifact_id: NotBlankStr) -> bool:
-        """Delete an artifact; its stored content is left to the caller."""
-        ...
+    task_id: NotBlankStr | None
+    created_by: NotBlankStr | None
+    artifact_type: ArtifactType | None
 
 
 @runtime_checkable
-class ProjectRepository(Protocol):
-    """Projects, by id."""
+class ArtifactRepository(Keyed[Artifact], Protocol):
+    """Facts about artifacts, by id; their content in `ArtifactStorageBackend` is the caller's."""
 
-    async def save(self, project: Project) -> None:
-        """Insert or replace a project."""
+    async def save(self, artifact: Artifact) -> None: ...
+    async def get(self, artifact_id: NotBlankStr) -> Artifact | None: ...
+    async def delete(self, artifact_id: NotBlankStr) -> bool: ...
+    async def list_artifacts(self, **filters: Unpack[ArtifactFilters]) -> tuple[Artifact, ...]:
+        """Return the matching artifacts, ordered by id."""
         ...
 
-    async def get(self, project_id: NotBlankStr) -> Project | None:
-        """Return the project with this id."""
-        ...
 
-    async def list_projects(
-        self, *, status: ProjectStatus | None = None, lead: NotBlankStr | None = None
-    ) -> tuple[Project, ...]:
-        """Return the matching projects, ordered by id.
+class ProjectFilters(TypedDict, total=False, closed=True):
+    """Only projects in this `status`, and with this agent as `lead`."""
 
-        Args:
-            status: Only projects in this status.
-            lead: Only projects led by this agent.
-        """
-        ...
+    status: ProjectStatus | None
+    lead: NotBlankStr | None
 
-    async def delete(self, project_id: NotBlankStr) -> bool:
-        """Delete a project; its tasks and artifacts stay."""
+
+@runtime_checkable
+class ProjectRepository(Keyed[Project], Protocol):
+    """Projects, by id; the tasks and artifacts of one that is deleted stay."""
+
+    async def save(self, project: Project) -> None: ...
+    async def get(self, project_id: NotBlankStr) -> Project | None: ...
+    async def delete(self, project_id: NotBlankStr) -> bool: ...
+    async def list_projects(self, **filters: Unpack[ProjectFilters]) -> tuple[Project, ...]:
+        """Return the matching projects, ordered by id."""
         ...
 
 
 @runtime_checkable
 class PersonalityPresetRepository(Protocol):
-    """Personality presets that people have made, by name."""
+    """Personality presets that people have made, by name; JSON and times are kept as given."""
 
     async def save(
         self,
@@ -590,15 +476,7 @@ class PersonalityPresetRepository(Protocol):
         created_at: str,
         updated_at: str,
     ) -> None:
-        """Insert or replace a preset; `created_at` of a stored preset never changes.
-
-        Args:
-            name: The preset's unique name.
-            config_json: The personality as JSON text, kept exactly as given.
-            description: What the preset is for, in words.
-            created_at: The time of its making as ISO 8601 text, kept exactly as given.
-            updated_at: The time of this change, likewise.
-        """
+        """Insert or replace a preset; `created_at` of a stored preset never changes."""
         ...
 
     async def get(self, name: NotBlankStr) -> PresetRow | None:
@@ -618,63 +496,47 @@ class PersonalityPresetRepository(Protocol):
         ...
 
 
+class DefinitionFilters(TypedDict, total=False, closed=True):
+    """Only definitions of this `workflow_type`."""
+
+    workflow_type: WorkflowType | None
+
+
 @runtime_checkable
-class WorkflowDefinitionRepository(Protocol):
-    """Versioned workflow definitions, by id."""
+class WorkflowDefinitionRepository(Versioned[WorkflowDefinition], Protocol):
+    """Versioned workflow definitions, by id.
 
-    async def save(self, definition: WorkflowDefinition) -> None:
-        """Insert version 1, or replace version N-1 by version N.
+    `created_by` and `created_at` of a stored definition never change. Version 1 over a stored one
+    is a VersionConflictError, and deleting one that has executions a QueryError.
+    """
 
-        `created_by` and `created_at` of a stored definition never change.
-
-        Raises:
-            VersionConflictError: If version 1 is saved over a stored definition, or if the
-                stored one is not the version before this one.
-        """
-        ...
-
-    async def get(self, definition_id: NotBlankStr) -> WorkflowDefinition | None:
-        """Return the definition with this id, in its stored version."""
-        ...
-
+    async def save(self, definition: WorkflowDefinition) -> None: ...
+    async def get(self, definition_id: NotBlankStr) -> WorkflowDefinition | None: ...
+    async def delete(self, definition_id: NotBlankStr) -> bool: ...
     async def list_definitions(
-        self, *, workflow_type: WorkflowType | None = None
+        self, **filters: Unpack[DefinitionFilters]
     ) -> tuple[WorkflowDefinition, ...]:
-        """Return the matching definitions, newest first by `updated_at`.
-
-        Args:
-            workflow_type: Only definitions of this type.
-        """
+        """Return the matching definitions, newest first by `updated_at`."""
         ...
 
-    async def delete(self, definition_id: NotBlankStr) -> bool:
-        """Delete a definition.
 
-        Raises:
-            QueryError: If it has executions.
-        """
-        ...
+class ExecutionFilters(TypedDict, total=False, closed=True):
+    """Only executions of the definition `definition_id`, and in this `status`."""
+
+    definition_id: NotBlankStr | None
+    status: WorkflowExecutionStatus | None
 
 
 @runtime_checkable
-class WorkflowExecutionRepository(Protocol):
-    """Versioned executions of workflow definitions, by id."""
+class WorkflowExecutionRepository(Versioned[WorkflowExecution], Protocol):
+    """Versioned executions of workflow definitions, by id.
 
-    async def save(self, execution: WorkflowExecution) -> None:
-        """Insert version 1, or replace version N-1 by version N.
+    Version 1 over a stored one is a DuplicateRecordError, and an unknown definition a QueryError.
+    """
 
-        Raises:
-            DuplicateRecordError: If version 1 is saved over a stored execution.
-            VersionConflictError: If the stored execution is not the version before this one, or
-                is missing.
-            QueryError: If the definition is unknown.
-        """
-        ...
-
-    async def get(self, execution_id: NotBlankStr) -> WorkflowExecution | None:
-        """Return the execution with this id, in its stored version."""
-        ...
-
+    async def save(self, execution: WorkflowExecution) -> None: ...
+    async def get(self, execution_id: NotBlankStr) -> WorkflowExecution | None: ...
+    async def delete(self, execution_id: NotBlankStr) -> bool: ...
     async def list_by_definition(self, definition_id: NotBlankStr) -> tuple[WorkflowExecution, ...]:
         """Return the executions of a definition, newest first by `updated_at`."""
         ...
@@ -683,8 +545,4 @@ class WorkflowExecutionRepository(Protocol):
         self, status: WorkflowExecutionStatus
     ) -> tuple[WorkflowExecution, ...]:
         """Return the executions in a status, newest first by `updated_at`."""
-        ...
-
-    async def delete(self, execution_id: NotBlankStr) -> bool:
-        """Delete an execution."""
         ...

@@ -1,71 +1,57 @@
 """What the repositories add to the plain protocols: bulk writes, paging, streaming and totals.
 
 A store is a repository with these; a repository written against the plain protocols stays one.
-What holds for all stores is said on the first four protocols. The filters of `page` and `stream`
-are those of the repository's list, whose order both keep; a filter that is None is left out.
+`page` and `stream` take the filters of the store's list, and keep its order.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import NamedTuple, TypeVar
 
 from pydantic import AwareDatetime
-from typing_extensions import Protocol, runtime_checkable
+from typing_extensions import Protocol, Unpack, runtime_checkable
 
 from synthorg.entities import (
     AgentLifecycleEvent,
     AgentRuntimeState,
     ApiKey,
-    ApprovalRiskLevel,
     Artifact,
-    ArtifactType,
     AuditEntry,
-    AuditVerdictStr,
     Checkpoint,
     CollaborationMetricRecord,
     CostRecord,
     Heartbeat,
-    LifecycleEventType,
     Message,
     NotBlankStr,
     ParkedContext,
     PresetListRow,
     Project,
-    ProjectStatus,
     Task,
     TaskMetricRecord,
     TaskStatus,
     User,
     WorkflowDefinition,
     WorkflowExecution,
-    WorkflowExecutionStatus,
-    WorkflowType,
 )
+from synthorg.persistence import repositories as plain
 from synthorg.persistence.paging import Page
 from synthorg.persistence.repositories import (
-    AgentStateRepository,
-    ApiKeyRepository,
-    ArtifactRepository,
-    AuditRepository,
-    CheckpointRepository,
-    CollaborationMetricRepository,
-    CostRecordRepository,
-    HeartbeatRepository,
-    LifecycleEventRepository,
-    MessageRepository,
-    ParkedContextRepository,
-    PersonalityPresetRepository,
-    ProjectRepository,
-    SettingsRepository,
-    TaskMetricRepository,
-    TaskRepository,
-    UserRepository,
-    WorkflowDefinitionRepository,
-    WorkflowExecutionRepository,
+    ArtifactFilters,
+    AuditFilters,
+    CostFilters,
+    DefinitionFilters,
+    EventFilters,
+    ExecutionFilters,
+    MetricFilters,
+    ProjectFilters,
+    SettingFilters,
+    TaskFilters,
 )
+from synthorg.persistence.signatures import spell_out_filters
 from synthorg.persistence.totals import CostGroups, CostTotal
 
 Record = TypeVar("Record")
 Record_contra = TypeVar("Record_contra", contravariant=True)
+Value_contra = TypeVar("Value_contra", contravariant=True)
 
 
 class SettingRow(NamedTuple):
@@ -85,577 +71,275 @@ class BulkSaving(Protocol[Record_contra]):
     ) -> None:
         """Save all records or none, each by the rules of `save`, in their order.
 
-        Args:
-            records: The records, of which at most some hundred, and few large ones, are held in
-                memory at a time.
-
-        Raises:
-            PersistenceError: If one could not be saved, as `save` would raise it; the text names
-                the first record at fault, and nothing is written.
-            OutcomeUnknownError: If the answer was lost, and saving cannot be repeated: all are
-                written, or none.
+        At most some hundred of them, and few large ones, are held in memory at a time. An error is
+        that of `save`, and names the first record at fault; or an OutcomeUnknownError, if the
+        answer was lost and saving cannot be repeated.
         """
         ...
 
 
 class BulkAccess(Protocol[Record]):
-    """Reading and deleting any number of records by their keys."""
+    """Reading and deleting any number of records by their keys; a single text is refused."""
 
     async def get_many(self, keys: Iterable[NotBlankStr], /) -> dict[NotBlankStr, Record]:
-        """Read the records with these keys.
-
-        Args:
-            keys: Any number of keys; a single text is refused.
-
-        Returns:
-            The records found, by their keys as they were given, in the order given.
-
-        Raises:
-            PersistenceError: If the operation fails.
-        """
+        """Return the records found, by their keys as they were given, in the order given."""
         ...
 
     async def delete_many(self, keys: Iterable[NotBlankStr], /) -> int:
-        """Delete the records with these keys, all of them or none.
+        """Delete the records with these keys, all or none, and return how many there were.
 
-        Args:
-            keys: Any number of keys; a single text is refused.
-
-        Returns:
-            How many records there were.
-
-        Raises:
-            PersistenceError: If one cannot be deleted, as `delete` would raise it; then nothing is.
-            OutcomeUnknownError: If the answer was lost: all are deleted, or none.
+        An error is that of `delete`, or an OutcomeUnknownError if the answer was lost.
         """
         ...
 
 
-class Paging(Protocol):
-    """Walking through a list of any length, page by page.
+class Pageable(BulkSaving[Record], Protocol):
+    """Also walking through a list of any length, in its order."""
 
-    `page(..., limit=100, after=None)` returns at most `limit` records and the cursor that leads
-    on. It begins where `after` says, which is the `next_cursor` of the page before. A cursor
-    belongs to its list and its filters. Every page costs the same, and rows that are added or
-    removed meanwhile move no others: each that stays is seen once. A limit below 1, and an `after`
-    that is no cursor of this list with these filters, is a QueryError. Records that cannot be read
-    are an UnreadableRecordError, or left out for others where the configuration says so.
-    """
+    async def page(self, *, limit: int = 100, after: str | None = None) -> Page[Record]:
+        """Return at most `limit` records, and the cursor that leads on.
+
+        They begin where `after` says, which is the `next_cursor` of the page before. A cursor
+        belongs to its list and its filters: another one is a QueryError. Every page costs the same,
+        and rows that are added or removed meanwhile move no others: each that stays is seen once.
+        Records that are left out as unreadable make room for others.
+        """
+        ...
+
+    def stream(self) -> AsyncIterator[Record]:
+        """Yield every record, holding at most some hundred, and few large ones, at a time.
+
+        It holds no connection while its caller works, and can be left at any point. Outside a unit
+        of work it sees rows that are added beyond where it is, and reads values of 8 KiB and more
+        on their own, as they are by then.
+        """
+        ...
 
 
-class Streaming(Protocol):
-    """Walking through a list of any length, record by record.
+class PageableBy(BulkSaving[Record], Protocol[Value_contra, Record]):
+    """As `Pageable`, through a list that is narrowed by a value."""
 
-    `stream(...)` yields every record in the list's order, holding at most some hundred, and few
-    large ones, at a time. It holds no connection while its caller works, and can be left at any
-    point. Outside a unit of work it sees rows that are added beyond where it is, and reads values
-    of 8 KiB and more on their own, as they are by then.
-    """
+    async def page(
+        self, value: Value_contra, /, *, limit: int = 100, after: str | None = None
+    ) -> Page[Record]:
+        """Return one page, as `Pageable` says."""
+        ...
+
+    def stream(self, value: Value_contra, /) -> AsyncIterator[Record]:
+        """Yield every record, as `Pageable` says."""
+        ...
+
+
+class KeyedStore(BulkAccess[Record], Pageable[Record], Protocol):
+    """What a store of keyed records adds, where its list needs no value."""
 
 
 @runtime_checkable
-class TaskStore(TaskRepository, BulkSaving[Task], BulkAccess[Task], Paging, Streaming, Protocol):
+class TaskStore(plain.TaskRepository, KeyedStore[Task], Protocol):
     """`TaskRepository` with bulk access, walking as `list_tasks` lists."""
 
     async def page(
-        self,
-        *,
-        status: TaskStatus | None = None,
-        assigned_to: NotBlankStr | None = None,
-        project: NotBlankStr | None = None,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[Task]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(
-        self,
-        *,
-        status: TaskStatus | None = None,
-        assigned_to: NotBlankStr | None = None,
-        project: NotBlankStr | None = None,
-    ) -> AsyncIterator[Task]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
-
-    async def count_by_status(
-        self, *, assigned_to: NotBlankStr | None = None, project: NotBlankStr | None = None
-    ) -> dict[TaskStatus, int]:
-        """Count tasks by their status.
-
-        Args:
-            assigned_to: Count those of this agent.
-            project: Count those of this project.
-
-        Returns:
-            The number of tasks in each status that occurs.
-
-        Raises:
-            UnreadableRecordError: If some are in a status that this version does not know.
-            PersistenceError: If the operation fails.
-        """
+        self, *, limit: int = 100, after: str | None = None, **filters: Unpack[TaskFilters]
+    ) -> Page[Task]: ...
+    def stream(self, **filters: Unpack[TaskFilters]) -> AsyncIterator[Task]: ...
+    async def count_by_status(self, **filters: Unpack[TaskFilters]) -> dict[TaskStatus, int]:
+        """Return the number of the matching tasks in each status that occurs."""
         ...
 
 
 @runtime_checkable
-class CostRecordStore(CostRecordRepository, BulkSaving[CostRecord], Paging, Streaming, Protocol):
+class CostRecordStore(plain.CostRecordRepository, Pageable[CostRecord], Protocol):
     """`CostRecordRepository` with bulk access, walking as `query` lists."""
 
     async def page(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        task_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[CostRecord]:
-        """Give one page of the list, as `Paging` says."""
-        ...
+        self, *, limit: int = 100, after: str | None = None, **filters: Unpack[CostFilters]
+    ) -> Page[CostRecord]: ...
+    def stream(self, **filters: Unpack[CostFilters]) -> AsyncIterator[CostRecord]: ...
+    async def query(self, **filters: Unpack[CostFilters]) -> tuple[CostRecord, ...]: ...
+    async def aggregate(self, **filters: Unpack[CostFilters]) -> float: ...
+    async def totals(self, by: CostGroups, **filters: Unpack[CostFilters]) -> tuple[CostTotal, ...]:
+        """Sum costs and tokens in the database, by one or more of `CostGroup`.
 
-    def stream(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        task_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> AsyncIterator[CostRecord]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
-
-    async def query(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        task_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> tuple[CostRecord, ...]:
-        """List costs as `CostRecordRepository` says, also by time (inclusive)."""
-        ...
-
-    async def aggregate(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        task_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> float:
-        """Sum costs as `CostRecordRepository` says, also by time (inclusive)."""
-        ...
-
-    async def totals(
-        self,
-        by: CostGroups,
-        *,
-        agent_id: NotBlankStr | None = None,
-        task_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> tuple[CostTotal, ...]:
-        """Sum costs and tokens by groups, in the database.
-
-        Args:
-            by: What to group by, one or more of `CostGroup`.
-            agent_id: Sum those of this agent.
-            task_id: Sum those of this task.
-            since: Sum those at or after this time.
-            until: Sum those at or before this time.
-
-        Returns:
-            A total for each group that occurs, ordered by the groups in the order of `by`, with
-            None last.
-
-        Raises:
-            QueryError: If `by` is empty or unknown, `until` is before `since`, or a sum of costs
-                is beyond the largest floating-point number; sums of tokens have no limit.
-            PersistenceError: If the operation fails.
+        There is a total for each group that occurs, ordered by the groups in the order of `by`,
+        with None last. Other groups, none, and a sum of costs beyond the largest floating-point
+        number are a QueryError; sums of tokens have no limit.
         """
         ...
 
 
 @runtime_checkable
-class MessageStore(MessageRepository, BulkSaving[Message], Paging, Streaming, Protocol):
+class MessageStore(plain.MessageRepository, PageableBy[NotBlankStr, Message], Protocol):
     """`MessageRepository` with bulk access, walking as `get_history` lists."""
 
     async def page(
         self, channel: NotBlankStr, /, *, limit: int = 100, after: str | None = None
-    ) -> Page[Message]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(self, channel: NotBlankStr, /) -> AsyncIterator[Message]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+    ) -> Page[Message]: ...
+    def stream(self, channel: NotBlankStr, /) -> AsyncIterator[Message]: ...
 
 
 @runtime_checkable
-class LifecycleEventStore(
-    LifecycleEventRepository, BulkSaving[AgentLifecycleEvent], Paging, Streaming, Protocol
-):
+class LifecycleEventStore(plain.LifecycleEventRepository, Pageable[AgentLifecycleEvent], Protocol):
     """`LifecycleEventRepository` with bulk access, walking as `list_events` lists."""
 
+    async def list_events(
+        self, *, limit: int | None = None, **filters: Unpack[EventFilters]
+    ) -> tuple[AgentLifecycleEvent, ...]: ...
     async def page(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        event_type: LifecycleEventType | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[AgentLifecycleEvent]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        event_type: LifecycleEventType | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> AsyncIterator[AgentLifecycleEvent]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+        self, *, limit: int = 100, after: str | None = None, **filters: Unpack[EventFilters]
+    ) -> Page[AgentLifecycleEvent]: ...
+    def stream(self, **filters: Unpack[EventFilters]) -> AsyncIterator[AgentLifecycleEvent]: ...
 
 
 @runtime_checkable
-class TaskMetricStore(
-    TaskMetricRepository, BulkSaving[TaskMetricRecord], Paging, Streaming, Protocol
-):
+class TaskMetricStore(plain.TaskMetricRepository, Pageable[TaskMetricRecord], Protocol):
     """`TaskMetricRepository` with bulk access, walking as `query` lists."""
 
     async def page(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[TaskMetricRecord]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> AsyncIterator[TaskMetricRecord]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+        self, *, limit: int = 100, after: str | None = None, **filters: Unpack[MetricFilters]
+    ) -> Page[TaskMetricRecord]: ...
+    def stream(self, **filters: Unpack[MetricFilters]) -> AsyncIterator[TaskMetricRecord]: ...
 
 
 @runtime_checkable
 class CollaborationMetricStore(
-    CollaborationMetricRepository,
-    BulkSaving[CollaborationMetricRecord],
-    Paging,
-    Streaming,
-    Protocol,
+    plain.CollaborationMetricRepository, Pageable[CollaborationMetricRecord], Protocol
 ):
     """`CollaborationMetricRepository` with bulk access, walking as `query` lists."""
 
+    async def query(
+        self, **filters: Unpack[MetricFilters]
+    ) -> tuple[CollaborationMetricRecord, ...]: ...
     async def page(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[CollaborationMetricRecord]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
+        self, *, limit: int = 100, after: str | None = None, **filters: Unpack[MetricFilters]
+    ) -> Page[CollaborationMetricRecord]: ...
     def stream(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> AsyncIterator[CollaborationMetricRecord]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+        self, **filters: Unpack[MetricFilters]
+    ) -> AsyncIterator[CollaborationMetricRecord]: ...
 
 
 @runtime_checkable
 class ParkedContextStore(
-    ParkedContextRepository,
-    BulkSaving[ParkedContext],
+    plain.ParkedContextRepository,
     BulkAccess[ParkedContext],
-    Paging,
-    Streaming,
+    PageableBy[NotBlankStr, ParkedContext],
     Protocol,
 ):
     """`ParkedContextRepository` with bulk access, walking as `get_by_agent` lists."""
 
     async def page(
         self, agent_id: NotBlankStr, /, *, limit: int = 100, after: str | None = None
-    ) -> Page[ParkedContext]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(self, agent_id: NotBlankStr, /) -> AsyncIterator[ParkedContext]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+    ) -> Page[ParkedContext]: ...
+    def stream(self, agent_id: NotBlankStr, /) -> AsyncIterator[ParkedContext]: ...
 
 
 @runtime_checkable
-class AuditStore(AuditRepository, BulkSaving[AuditEntry], Paging, Streaming, Protocol):
+class AuditStore(plain.AuditRepository, Pageable[AuditEntry], Protocol):
     """`AuditRepository` with bulk access, walking as `query` lists."""
 
     async def page(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        action_type: str | None = None,
-        verdict: AuditVerdictStr | None = None,
-        risk_level: ApprovalRiskLevel | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[AuditEntry]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        action_type: str | None = None,
-        verdict: AuditVerdictStr | None = None,
-        risk_level: ApprovalRiskLevel | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> AsyncIterator[AuditEntry]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+        self, *, limit: int = 100, after: str | None = None, **filters: Unpack[AuditFilters]
+    ) -> Page[AuditEntry]: ...
+    def stream(self, **filters: Unpack[AuditFilters]) -> AsyncIterator[AuditEntry]: ...
 
 
 @runtime_checkable
-class UserStore(UserRepository, BulkSaving[User], BulkAccess[User], Paging, Streaming, Protocol):
+class UserStore(plain.UserRepository, KeyedStore[User], Protocol):
     """`UserRepository` with bulk access, walking as `list_users` lists."""
-
-    async def page(self, *, limit: int = 100, after: str | None = None) -> Page[User]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(self) -> AsyncIterator[User]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
 
 
 @runtime_checkable
 class ApiKeyStore(
-    ApiKeyRepository, BulkSaving[ApiKey], BulkAccess[ApiKey], Paging, Streaming, Protocol
+    plain.ApiKeyRepository, BulkAccess[ApiKey], PageableBy[NotBlankStr, ApiKey], Protocol
 ):
     """`ApiKeyRepository` with bulk access, walking as `list_by_user` lists."""
 
     async def page(
         self, user_id: NotBlankStr, /, *, limit: int = 100, after: str | None = None
-    ) -> Page[ApiKey]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(self, user_id: NotBlankStr, /) -> AsyncIterator[ApiKey]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+    ) -> Page[ApiKey]: ...
+    def stream(self, user_id: NotBlankStr, /) -> AsyncIterator[ApiKey]: ...
 
 
 @runtime_checkable
-class CheckpointStore(CheckpointRepository, BulkSaving[Checkpoint], Protocol):
+class CheckpointStore(plain.CheckpointRepository, BulkSaving[Checkpoint], Protocol):
     """`CheckpointRepository` with bulk access."""
 
 
 @runtime_checkable
 class HeartbeatStore(
-    HeartbeatRepository, BulkSaving[Heartbeat], BulkAccess[Heartbeat], Paging, Streaming, Protocol
+    plain.HeartbeatRepository, BulkAccess[Heartbeat], PageableBy[AwareDatetime, Heartbeat], Protocol
 ):
     """`HeartbeatRepository` with bulk access, walking as `get_stale` lists."""
 
     async def page(
         self, threshold: AwareDatetime, /, *, limit: int = 100, after: str | None = None
-    ) -> Page[Heartbeat]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(self, threshold: AwareDatetime, /) -> AsyncIterator[Heartbeat]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+    ) -> Page[Heartbeat]: ...
+    def stream(self, threshold: AwareDatetime, /) -> AsyncIterator[Heartbeat]: ...
 
 
 @runtime_checkable
-class AgentStateStore(
-    AgentStateRepository,
-    BulkSaving[AgentRuntimeState],
-    BulkAccess[AgentRuntimeState],
-    Paging,
-    Streaming,
-    Protocol,
-):
+class AgentStateStore(plain.AgentStateRepository, KeyedStore[AgentRuntimeState], Protocol):
     """`AgentStateRepository` with bulk access, walking as `get_active` lists."""
 
-    async def page(self, *, limit: int = 100, after: str | None = None) -> Page[AgentRuntimeState]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(self) -> AsyncIterator[AgentRuntimeState]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
-
 
 @runtime_checkable
-class SettingsStore(SettingsRepository, BulkSaving[SettingRow], Paging, Streaming, Protocol):
+class SettingsStore(plain.SettingsRepository, Pageable[SettingRow], Protocol):
     """`SettingsRepository` with bulk access, walking as `get_all` lists."""
 
     async def page(
-        self, *, namespace: NotBlankStr | None = None, limit: int = 100, after: str | None = None
-    ) -> Page[SettingRow]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(self, *, namespace: NotBlankStr | None = None) -> AsyncIterator[SettingRow]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+        self, *, limit: int = 100, after: str | None = None, **filters: Unpack[SettingFilters]
+    ) -> Page[SettingRow]: ...
+    def stream(self, **filters: Unpack[SettingFilters]) -> AsyncIterator[SettingRow]: ...
 
 
 @runtime_checkable
-class ArtifactStore(
-    ArtifactRepository, BulkSaving[Artifact], BulkAccess[Artifact], Paging, Streaming, Protocol
-):
+class ArtifactStore(plain.ArtifactRepository, KeyedStore[Artifact], Protocol):
     """`ArtifactRepository` with bulk access, walking as `list_artifacts` lists."""
 
     async def page(
-        self,
-        *,
-        task_id: NotBlankStr | None = None,
-        created_by: NotBlankStr | None = None,
-        artifact_type: ArtifactType | None = None,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[Artifact]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(
-        self,
-        *,
-        task_id: NotBlankStr | None = None,
-        created_by: NotBlankStr | None = None,
-        artifact_type: ArtifactType | None = None,
-    ) -> AsyncIterator[Artifact]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+        self, *, limit: int = 100, after: str | None = None, **filters: Unpack[ArtifactFilters]
+    ) -> Page[Artifact]: ...
+    def stream(self, **filters: Unpack[ArtifactFilters]) -> AsyncIterator[Artifact]: ...
 
 
 @runtime_checkable
-class ProjectStore(
-    ProjectRepository, BulkSaving[Project], BulkAccess[Project], Paging, Streaming, Protocol
-):
+class ProjectStore(plain.ProjectRepository, KeyedStore[Project], Protocol):
     """`ProjectRepository` with bulk access, walking as `list_projects` lists."""
 
     async def page(
-        self,
-        *,
-        status: ProjectStatus | None = None,
-        lead: NotBlankStr | None = None,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[Project]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(
-        self, *, status: ProjectStatus | None = None, lead: NotBlankStr | None = None
-    ) -> AsyncIterator[Project]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+        self, *, limit: int = 100, after: str | None = None, **filters: Unpack[ProjectFilters]
+    ) -> Page[Project]: ...
+    def stream(self, **filters: Unpack[ProjectFilters]) -> AsyncIterator[Project]: ...
 
 
 @runtime_checkable
 class PersonalityPresetStore(
-    PersonalityPresetRepository,
-    BulkSaving[PresetListRow],
-    BulkAccess[PresetListRow],
-    Paging,
-    Streaming,
-    Protocol,
+    plain.PersonalityPresetRepository, KeyedStore[PresetListRow], Protocol
 ):
     """`PersonalityPresetRepository` with bulk access, walking as `list_all` lists."""
-
-    async def page(self, *, limit: int = 100, after: str | None = None) -> Page[PresetListRow]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(self) -> AsyncIterator[PresetListRow]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
 
 
 @runtime_checkable
 class WorkflowDefinitionStore(
-    WorkflowDefinitionRepository,
-    BulkSaving[WorkflowDefinition],
-    BulkAccess[WorkflowDefinition],
-    Paging,
-    Streaming,
-    Protocol,
+    plain.WorkflowDefinitionRepository, KeyedStore[WorkflowDefinition], Protocol
 ):
     """`WorkflowDefinitionRepository` with bulk access, walking as `list_definitions` lists."""
 
     async def page(
-        self,
-        *,
-        workflow_type: WorkflowType | None = None,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[WorkflowDefinition]:
-        """Give one page of the list, as `Paging` says."""
-        ...
-
-    def stream(
-        self, *, workflow_type: WorkflowType | None = None
-    ) -> AsyncIterator[WorkflowDefinition]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+        self, *, limit: int = 100, after: str | None = None, **filters: Unpack[DefinitionFilters]
+    ) -> Page[WorkflowDefinition]: ...
+    def stream(self, **filters: Unpack[DefinitionFilters]) -> AsyncIterator[WorkflowDefinition]: ...
 
 
 @runtime_checkable
 class WorkflowExecutionStore(
-    WorkflowExecutionRepository,
-    BulkSaving[WorkflowExecution],
-    BulkAccess[WorkflowExecution],
-    Paging,
-    Streaming,
-    Protocol,
+    plain.WorkflowExecutionRepository, KeyedStore[WorkflowExecution], Protocol
 ):
     """`WorkflowExecutionRepository` with bulk access, walking as `list_by_definition` lists."""
 
     async def page(
-        self,
-        *,
-        definition_id: NotBlankStr | None = None,
-        status: WorkflowExecutionStatus | None = None,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[WorkflowExecution]:
-        """Give one page of the list, as `Paging` says."""
-        ...
+        self, *, limit: int = 100, after: str | None = None, **filters: Unpack[ExecutionFilters]
+    ) -> Page[WorkflowExecution]: ...
+    def stream(self, **filters: Unpack[ExecutionFilters]) -> AsyncIterator[WorkflowExecution]: ...
 
-    def stream(
-        self,
-        *,
-        definition_id: NotBlankStr | None = None,
-        status: WorkflowExecutionStatus | None = None,
-    ) -> AsyncIterator[WorkflowExecution]:
-        """Yield the whole list, as `Streaming` says."""
-        ...
+
+spell_out_filters([*vars(plain).values(), *globals().values()])

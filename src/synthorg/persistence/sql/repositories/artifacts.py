@@ -1,6 +1,9 @@
 """Artifacts."""
 
-from synthorg.entities import Artifact, ArtifactType, NotBlankStr
+from typing_extensions import Unpack
+
+from synthorg.entities import Artifact, NotBlankStr
+from synthorg.persistence.repositories import ArtifactFilters
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.repositories.base import KeyedRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
@@ -17,7 +20,8 @@ class SQLArtifactRepository(KeyedRepository[Artifact], ArtifactStore):
         table,
         record,
         order_by=("id",),
-        filters={"task_id": "task_id", "created_by": "created_by", "artifact_type": "type"},
+        filters=ArtifactFilters,
+        columns={"artifact_type": "type"},
     )
 
     async def save(self, artifact: Artifact) -> None:
@@ -26,16 +30,8 @@ class SQLArtifactRepository(KeyedRepository[Artifact], ArtifactStore):
     async def get(self, artifact_id: NotBlankStr) -> Artifact | None:
         return await self._get(artifact_id)
 
-    async def list_artifacts(
-        self,
-        *,
-        task_id: NotBlankStr | None = None,
-        created_by: NotBlankStr | None = None,
-        artifact_type: ArtifactType | None = None,
-    ) -> tuple[Artifact, ...]:
-        return await self._list(
-            self.listing, task_id=task_id, created_by=created_by, artifact_type=artifact_type
-        )
+    async def list_artifacts(self, **filters: Unpack[ArtifactFilters]) -> tuple[Artifact, ...]:
+        return await self._list(self.listing, filters)
 
     async def delete(self, artifact_id: NotBlankStr) -> bool:
         return await self._delete(artifact_id)

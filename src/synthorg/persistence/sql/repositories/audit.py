@@ -1,8 +1,9 @@
 """The audit trail."""
 
-from pydantic import AwareDatetime
+from typing_extensions import Unpack
 
-from synthorg.entities import ApprovalRiskLevel, AuditEntry, AuditVerdictStr, NotBlankStr
+from synthorg.entities import AuditEntry
+from synthorg.persistence.repositories import AuditFilters
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.repositories.base import AppendOnlyRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
@@ -20,7 +21,7 @@ class SQLAuditRepository(AppendOnlyRepository[AuditEntry], AuditStore):
         record,
         order_by=("timestamp", "id"),
         descending=True,
-        filters=("agent_id", "action_type", "verdict", "risk_level"),
+        filters=AuditFilters,
         time="timestamp",
     )
 
@@ -28,23 +29,6 @@ class SQLAuditRepository(AppendOnlyRepository[AuditEntry], AuditStore):
         await self._save(entry)
 
     async def query(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        action_type: str | None = None,
-        verdict: AuditVerdictStr | None = None,
-        risk_level: ApprovalRiskLevel | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-        limit: int = 100,
+        self, *, limit: int = 100, **filters: Unpack[AuditFilters]
     ) -> tuple[AuditEntry, ...]:
-        return await self._list(
-            self.listing,
-            agent_id=agent_id,
-            action_type=action_type,
-            verdict=verdict,
-            risk_level=risk_level,
-            since=since,
-            until=until,
-            limit=limit,
-        )
+        return await self._list(self.listing, filters, limit=limit)

@@ -32,7 +32,7 @@ class SQLUserRepository(KeyedRepository[User], UserStore):
     _by_username = selection(table, field_names(record), ["username"])
     _human_count = from_expression("count", table, select(func.count()).where(_is_human))
     _count_by_role = from_expression(
-        "count", table, select(func.count()).where(equal(table, "role", record=record))
+        "count", table, select(func.count()).where(equal(table, "role", kind=HumanRole))
     )
 
     async def save(self, user: User) -> None:
@@ -85,7 +85,7 @@ class SQLApiKeyRepository(KeyedRepository[ApiKey], ApiKeyStore):
         return await self._first(self._by_hash, {"key_hash": key_hash})
 
     async def list_by_user(self, user_id: NotBlankStr) -> tuple[ApiKey, ...]:
-        return await self._list(self.listing, user_id=user_id)
+        return await self._list(self.listing, {"user_id": user_id})
 
     async def delete(self, key_id: NotBlankStr) -> bool:
         return await self._delete(key_id)

@@ -12,6 +12,7 @@ from collections.abc import (
     Sequence,
 )
 from itertools import count
+from types import FunctionType
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import Table, delete, select, update
@@ -24,10 +25,11 @@ from synthorg.persistence.errors import (
     VersionConflictError,
 )
 from synthorg.persistence.paging import Page
+from synthorg.persistence.signatures import filters_of
 from synthorg.persistence.sql.execution.executor import Executor, Rows
 from synthorg.persistence.sql.execution.retrying import run_again_if_unknown
 from synthorg.persistence.sql.repositories.chunks import ROWS_AT_ONCE, bytes_of, chunks
-from synthorg.persistence.sql.repositories.declaration import with_declared_signature
+from synthorg.persistence.sql.repositories.declaration import copied, show_declaration
 from synthorg.persistence.sql.repositories.fitness import (
     refuse_key_of_several,
     refuse_misfit,
@@ -40,6 +42,7 @@ from synthorg.persistence.sql.statements.queries import LIMIT, ListQuery
 from synthorg.persistence.sql.statements.statement import (
     EXISTING,
     KeysStatement,
+    Parameters,
     Statement,
     SwapStatement,
     accumulation,
@@ -94,6 +97,9 @@ class Repository(Generic[Record]):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        for method in vars(cls).values():
+            if isinstance(method, FunctionType) and filters_of(method) is not None:
+                show_declaration(method, cls)
         if "table" in vars(cls):
             cls._build_statements()
 
@@ -200,21 +206,26 @@ class Repository(Generic[Record]):
         rows = await self._executor.fetch(statement, parameters)
         return self._records.read(rows[0]) if rows else None
 
-    async def _first_of(self, query: ListQuery, **filters: object) -> Record | None:
+    async def _first_of(self, query: ListQuery, filters: Parameters) -> Record | None:
+        query.refuse_unknown(filters)
         return await self._first(*query.narrowed({**filters, LIMIT: 1}))
 
-    async def _list(self, query: ListQuery, **filters: object) -> tuple[Record, ...]:
+    async def _list(
+        self, query: ListQuery, filters: Parameters | None = None, *, limit: int | None = None
+    ) -> tuple[Record, ...]:
+        filters = filters or {}
+        query.refuse_unknown(filters)
         listed: list[Record] = []
         while True:
-            statement, parameters = query.narrowed(filters)
+            statement, parameters = query.narrowed({**filters, LIMIT: limit})
             rows = await self._executor.fetch(statement, parameters)
             found = [record for _, record in self._readable(rows)]
             listed += found
-            if len(found) == len(rows) or len(rows) != filters.get(LIMIT):
+            if len(found) == len(rows) or len(rows) != limit:
                 return tuple(listed)
             # Others take the places of those that were passed over.
-            onward = query.after(query.position(rows[-1]))
-            filters = {**filters, **onward, LIMIT: len(rows) - len(found)}
+            limit -= len(found)
+            filters = {**filters, **query.after(query.position(rows[-1]))}
 
     def _readable(
         self, rows: Rows, read: Callable[[Sequence[Any]], Any] | None = None
@@ -264,7 +275,9 @@ class ListedRepository(Repository[Record]):
     def _build_statements(cls) -> None:
         super()._build_statements()
         for name in ("page", "stream"):
-            setattr(cls, name, with_declared_signature(getattr(ListedRepository, name), cls, name))
+            method = copied(getattr(ListedRepository, name), cls, name)
+            show_declaration(method, cls)
+            setattr(cls, name, method)
         refuse_partial_order(cls.__name__, cls.table, cls.listing.ordered_by)
         cls._may_be_large = bool(cls._long_fields) and cls._tells_its_key
         cls._selection_by_keys = None
@@ -284,7 +297,7 @@ class ListedRepository(Repository[Record]):
             TypeError: If there is no such filter.
             UnreadableRecordError: If a stored record does not fit its model.
         """
-        return await self._list(self.listing, **self._named(required, filters))
+        return await self._list(self.listing, self._named(required, filters))
 
     async def page(
         self, *required: object, limit: int = 100, after: str | None = None, **filters: object

@@ -5,17 +5,18 @@ from functools import partial
 from math import isfinite
 from typing import Any, Final, get_args
 
-from pydantic import AwareDatetime
 from sqlalchemy import ColumnElement, Select, func, select
+from typing_extensions import Unpack
 
-from synthorg.entities import CostRecord, NotBlankStr
+from synthorg.entities import CostRecord
 from synthorg.persistence.errors import QueryError
+from synthorg.persistence.repositories import CostFilters
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.faults import OUT_OF_RANGE
 from synthorg.persistence.sql.repositories.base import AppendOnlyRepository
 from synthorg.persistence.sql.repositories.records import RowReader
-from synthorg.persistence.sql.statements.queries import Conditions, ListQuery
+from synthorg.persistence.sql.statements.queries import ListQuery
 from synthorg.persistence.stores import CostRecordStore
 from synthorg.persistence.totals import CostGroup, CostGroups, CostTotal
 
@@ -32,52 +33,25 @@ class SQLCostRecordRepository(AppendOnlyRepository[CostRecord], CostRecordStore)
         table,
         record,
         order_by=("sequence_number",),
-        filters=("agent_id", "task_id"),
+        filters=CostFilters,
         time="timestamp",
     )
-    _conditions = Conditions(table, record, filters=("agent_id", "task_id"), time="timestamp")
     _totals = RowReader(table, CostTotal)
 
     async def save(self, record: CostRecord) -> None:
         await self._save(record)
 
-    async def query(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        task_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> tuple[CostRecord, ...]:
-        return await self._list(
-            self.listing, agent_id=agent_id, task_id=task_id, since=since, until=until
-        )
+    async def query(self, **filters: Unpack[CostFilters]) -> tuple[CostRecord, ...]:
+        return await self._list(self.listing, filters)
 
-    async def aggregate(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        task_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> float:
-        given = {"agent_id": agent_id, "task_id": task_id, "since": since, "until": until}
-        statement, present = self._conditions.applied("sum", given, _sum)
+    async def aggregate(self, **filters: Unpack[CostFilters]) -> float:
+        statement, present = self.listing.filters.applied("sum", filters, _sum)
         return _finite(float(await self._scalar(statement, **present)))
 
-    async def totals(
-        self,
-        by: CostGroups,
-        *,
-        agent_id: NotBlankStr | None = None,
-        task_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> tuple[CostTotal, ...]:
+    async def totals(self, by: CostGroups, **filters: Unpack[CostFilters]) -> tuple[CostTotal, ...]:
         groups = _known_groups(by)
-        given = {"agent_id": agent_id, "task_id": task_id, "since": since, "until": until}
-        statement, present = self._conditions.applied(
-            "sum", given, lambda dialect: _grouped(groups, dialect), variant=groups
+        statement, present = self.listing.filters.applied(
+            "sum", filters, lambda dialect: _grouped(groups, dialect), variant=groups
         )
         rows = await self._executor.fetch(statement, present)
         names = (*groups, "cost_usd", "input_tokens", "output_tokens", "records")

@@ -1,8 +1,10 @@
 """Checkpoints, heartbeats and what each agent is doing."""
 
 from pydantic import AwareDatetime
+from typing_extensions import Unpack
 
 from synthorg.entities import AgentRuntimeState, Checkpoint, Heartbeat, NotBlankStr
+from synthorg.persistence.repositories import CheckpointFilters
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.repositories.base import KeyedRepository, Repository
 from synthorg.persistence.sql.statements.queries import ListQuery
@@ -21,19 +23,17 @@ class SQLCheckpointRepository(Repository[Checkpoint], CheckpointStore):
         record,
         order_by=("turn_number", "created_at", "id"),
         descending=True,
-        filters=("execution_id", "task_id"),
+        filters=CheckpointFilters,
     )
     _deletion_by_execution = deletion(table, ["execution_id"])
 
     async def save(self, checkpoint: Checkpoint) -> None:
         await self._save(checkpoint)
 
-    async def get_latest(
-        self, *, execution_id: NotBlankStr | None = None, task_id: NotBlankStr | None = None
-    ) -> Checkpoint | None:
-        if execution_id is None and task_id is None:
+    async def get_latest(self, **filters: Unpack[CheckpointFilters]) -> Checkpoint | None:
+        if all(value is None for value in filters.values()):
             raise ValueError("get_latest needs an execution_id or a task_id")
-        return await self._first_of(self._checkpoints, execution_id=execution_id, task_id=task_id)
+        return await self._first_of(self._checkpoints, filters)
 
     async def delete_by_execution(self, execution_id: NotBlankStr) -> int:
         return await self._executor.execute(
@@ -61,7 +61,7 @@ class SQLHeartbeatRepository(KeyedRepository[Heartbeat], HeartbeatStore):
         return await self._get(execution_id)
 
     async def get_stale(self, threshold: AwareDatetime) -> tuple[Heartbeat, ...]:
-        return await self._list(self.listing, threshold=threshold)
+        return await self._list(self.listing, {"threshold": threshold})
 
     async def delete(self, execution_id: NotBlankStr) -> bool:
         return await self._delete(execution_id)

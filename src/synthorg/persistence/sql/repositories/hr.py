@@ -1,14 +1,9 @@
 """People: lifecycle events, task metrics and collaboration metrics."""
 
-from pydantic import AwareDatetime
+from typing_extensions import Unpack
 
-from synthorg.entities import (
-    AgentLifecycleEvent,
-    CollaborationMetricRecord,
-    LifecycleEventType,
-    NotBlankStr,
-    TaskMetricRecord,
-)
+from synthorg.entities import AgentLifecycleEvent, CollaborationMetricRecord, TaskMetricRecord
+from synthorg.persistence.repositories import EventFilters, MetricFilters
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.repositories.base import AppendOnlyRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
@@ -30,7 +25,7 @@ class SQLLifecycleEventRepository(AppendOnlyRepository[AgentLifecycleEvent], Lif
         record,
         order_by=("timestamp", "id"),
         descending=True,
-        filters=("agent_id", "event_type"),
+        filters=EventFilters,
         time="timestamp",
     )
 
@@ -38,16 +33,9 @@ class SQLLifecycleEventRepository(AppendOnlyRepository[AgentLifecycleEvent], Lif
         await self._save(event)
 
     async def list_events(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        event_type: LifecycleEventType | None = None,
-        since: AwareDatetime | None = None,
-        limit: int | None = None,
+        self, *, limit: int | None = None, **filters: Unpack[EventFilters]
     ) -> tuple[AgentLifecycleEvent, ...]:
-        return await self._list(
-            self.listing, agent_id=agent_id, event_type=event_type, since=since, limit=limit
-        )
+        return await self._list(self.listing, filters, limit=limit)
 
 
 class SQLTaskMetricRepository(AppendOnlyRepository[TaskMetricRecord], TaskMetricStore):
@@ -61,21 +49,15 @@ class SQLTaskMetricRepository(AppendOnlyRepository[TaskMetricRecord], TaskMetric
         record,
         order_by=("completed_at", "id"),
         descending=True,
-        filters=("agent_id",),
+        filters=MetricFilters,
         time="completed_at",
     )
 
     async def save(self, record: TaskMetricRecord) -> None:
         await self._save(record)
 
-    async def query(
-        self,
-        *,
-        agent_id: NotBlankStr | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
-    ) -> tuple[TaskMetricRecord, ...]:
-        return await self._list(self.listing, agent_id=agent_id, since=since, until=until)
+    async def query(self, **filters: Unpack[MetricFilters]) -> tuple[TaskMetricRecord, ...]:
+        return await self._list(self.listing, filters)
 
 
 class SQLCollaborationMetricRepository(
@@ -91,7 +73,7 @@ class SQLCollaborationMetricRepository(
         record,
         order_by=("recorded_at", "id"),
         descending=True,
-        filters=("agent_id",),
+        filters=MetricFilters,
         time="recorded_at",
     )
 
@@ -99,6 +81,6 @@ class SQLCollaborationMetricRepository(
         await self._save(record)
 
     async def query(
-        self, *, agent_id: NotBlankStr | None = None, since: AwareDatetime | None = None
+        self, **filters: Unpack[MetricFilters]
     ) -> tuple[CollaborationMetricRecord, ...]:
-        return await self._list(self.listing, agent_id=agent_id, since=since)
+        return await self._list(self.listing, filters)

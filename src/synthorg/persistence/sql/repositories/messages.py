@@ -23,4 +23,4 @@ class SQLMessageRepository(AppendOnlyRepository[Message], MessageStore):
     async def get_history(
         self, channel: NotBlankStr, *, limit: int | None = None
     ) -> tuple[Message, ...]:
-        return await self._list(self.listing, channel=channel, limit=limit)
+        return await self._list(self.listing, {"channel": channel}, limit=limit)

@@ -27,10 +27,10 @@ class SQLParkedContextRepository(KeyedRepository[ParkedContext], ParkedContextSt
         return await self._get(parked_id)
 
     async def get_by_approval(self, approval_id: NotBlankStr) -> ParkedContext | None:
-        return await self._first_of(self._by_approval, approval_id=approval_id)
+        return await self._first_of(self._by_approval, {"approval_id": approval_id})
 
     async def get_by_agent(self, agent_id: NotBlankStr) -> tuple[ParkedContext, ...]:
-        return await self._list(self.listing, agent_id=agent_id)
+        return await self._list(self.listing, {"agent_id": agent_id})
 
     async def delete(self, parked_id: NotBlankStr) -> bool:
         return await self._delete(parked_id)

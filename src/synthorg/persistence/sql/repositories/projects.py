@@ -1,6 +1,9 @@
 """Projects."""
 
-from synthorg.entities import NotBlankStr, Project, ProjectStatus
+from typing_extensions import Unpack
+
+from synthorg.entities import NotBlankStr, Project
+from synthorg.persistence.repositories import ProjectFilters
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.repositories.base import KeyedRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
@@ -13,7 +16,7 @@ class SQLProjectRepository(KeyedRepository[Project], ProjectStore):
     table = tables.projects
     record = Project
 
-    listing = ListQuery(table, record, order_by=("id",), filters=("status", "lead"))
+    listing = ListQuery(table, record, order_by=("id",), filters=ProjectFilters)
 
     async def save(self, project: Project) -> None:
         await self._save(project)
@@ -21,10 +24,8 @@ class SQLProjectRepository(KeyedRepository[Project], ProjectStore):
     async def get(self, project_id: NotBlankStr) -> Project | None:
         return await self._get(project_id)
 
-    async def list_projects(
-        self, *, status: ProjectStatus | None = None, lead: NotBlankStr | None = None
-    ) -> tuple[Project, ...]:
-        return await self._list(self.listing, status=status, lead=lead)
+    async def list_projects(self, **filters: Unpack[ProjectFilters]) -> tuple[Project, ...]:
+        return await self._list(self.listing, filters)
 
     async def delete(self, project_id: NotBlankStr) -> bool:
         return await self._delete(project_id)

@@ -4,6 +4,7 @@ from sqlalchemy import update
 
 from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import DuplicateRecordError
+from synthorg.persistence.repositories import SettingFilters
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.repositories.base import ListedRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
@@ -23,7 +24,7 @@ class SQLSettingsRepository(ListedRepository[SettingRow], SettingsStore):
     table = tables.settings
     record = SettingRow
 
-    listing = ListQuery(table, record, order_by=("namespace", "key"), filters=("namespace",))
+    listing = ListQuery(table, record, order_by=("namespace", "key"), filters=SettingFilters)
     _in_namespace = ListQuery(table, record, order_by=("key",), required=("namespace",))
     _swap = from_expression(
         "save",
@@ -43,7 +44,7 @@ class SQLSettingsRepository(ListedRepository[SettingRow], SettingsStore):
         return None if row is None else (row.value, row.updated_at)
 
     async def get_namespace(self, namespace: NotBlankStr) -> tuple[tuple[str, str, str], ...]:
-        rows = await self._list(self._in_namespace, namespace=namespace)
+        rows = await self._list(self._in_namespace, {"namespace": namespace})
         return tuple((row.key, row.value, row.updated_at) for row in rows)
 
     async def get_all(self) -> tuple[tuple[str, str, str, str], ...]:

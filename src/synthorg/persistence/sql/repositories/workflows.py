@@ -1,13 +1,15 @@
 """Workflow definitions and their executions."""
 
+from typing_extensions import Unpack
+
 from synthorg.entities import (
     NotBlankStr,
     WorkflowDefinition,
     WorkflowExecution,
     WorkflowExecutionStatus,
-    WorkflowType,
 )
 from synthorg.persistence.errors import DuplicateRecordError, VersionConflictError
+from synthorg.persistence.repositories import DefinitionFilters, ExecutionFilters
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.repositories.base import VersionedRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
@@ -24,7 +26,7 @@ class SQLWorkflowDefinitionRepository(
     kept = frozenset({"created_by", "created_at"})
 
     listing = ListQuery(
-        table, record, order_by=("updated_at", "id"), descending=True, filters=("workflow_type",)
+        table, record, order_by=("updated_at", "id"), descending=True, filters=DefinitionFilters
     )
 
     async def save(self, definition: WorkflowDefinition) -> None:
@@ -37,9 +39,9 @@ class SQLWorkflowDefinitionRepository(
         return await self._get(definition_id)
 
     async def list_definitions(
-        self, *, workflow_type: WorkflowType | None = None
+        self, **filters: Unpack[DefinitionFilters]
     ) -> tuple[WorkflowDefinition, ...]:
-        return await self._list(self.listing, workflow_type=workflow_type)
+        return await self._list(self.listing, filters)
 
     async def delete(self, definition_id: NotBlankStr) -> bool:
         return await self._delete(definition_id)
@@ -54,11 +56,7 @@ class SQLWorkflowExecutionRepository(
     record = WorkflowExecution
 
     listing = ListQuery(
-        table,
-        record,
-        order_by=("updated_at", "id"),
-        descending=True,
-        filters=("definition_id", "status"),
+        table, record, order_by=("updated_at", "id"), descending=True, filters=ExecutionFilters
     )
     _by_definition = ListQuery(
         table, record, order_by=("updated_at", "id"), descending=True, required=("definition_id",)
@@ -74,12 +72,12 @@ class SQLWorkflowExecutionRepository(
         return await self._get(execution_id)
 
     async def list_by_definition(self, definition_id: NotBlankStr) -> tuple[WorkflowExecution, ...]:
-        return await self._list(self._by_definition, definition_id=definition_id)
+        return await self._list(self._by_definition, {"definition_id": definition_id})
 
     async def list_by_status(
         self, status: WorkflowExecutionStatus
     ) -> tuple[WorkflowExecution, ...]:
-        return await self._list(self._by_status, status=status)
+        return await self._list(self._by_status, {"status": status})
 
     async def delete(self, execution_id: NotBlankStr) -> bool:
         return await self._delete(execution_id)

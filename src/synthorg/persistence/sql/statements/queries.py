@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 from sqlalchemy import (
     BigInteger,
@@ -26,6 +26,7 @@ from synthorg.persistence.sql.statements.statement import (
     bind,
     equal,
     field_names,
+    field_type,
     long_columns,
     pick,
     required_parameters,
@@ -46,29 +47,12 @@ class Conditions:
 
     Args:
         table: The table.
-        record: The kind of record, whose fields say what a filter may be.
-        filters: The columns that a call may compare with a value, by the name of its parameter
-            where that differs.
-        time: The column that `since` and `until` limit, both inclusive.
+        conditions: The condition of each filter, by its name.
     """
 
-    def __init__(
-        self,
-        table: Table,
-        record: type[Any],
-        *,
-        filters: Sequence[str] | Mapping[str, str] = (),
-        time: str | None = None,
-    ) -> None:
+    def __init__(self, table: Table, conditions: Mapping[str, ColumnElement[bool]]) -> None:
         self._table = table
-        named = filters if isinstance(filters, Mapping) else {name: name for name in filters}
-        self._conditions = {
-            name: equal(table, column, name, record=record) for name, column in named.items()
-        }
-        if time is not None:
-            moment = table.columns[time]
-            self._conditions[SINCE] = moment >= bind(table, time, SINCE)
-            self._conditions[UNTIL] = moment <= bind(table, time, UNTIL)
+        self._conditions = conditions
         self._statements: dict[object, Statement] = {}
 
     @property
@@ -83,6 +67,20 @@ class Conditions:
             names: Names of filters, and others that are passed over.
         """
         return [condition for name, condition in self._conditions.items() if name in names]
+
+    def refuse_unknown(self, given: Collection[str], action: str) -> None:
+        """Refuse what is no filter, as a misspelt one would have too many rows match.
+
+        Args:
+            given: What a caller gave.
+            action: What is done with the rows, as a verb for error messages.
+
+        Raises:
+            TypeError: If one is unknown.
+        """
+        unknown = [name for name in given if name not in self._conditions]
+        if unknown:
+            raise TypeError(f"cannot {action} {self._table.name} by {', '.join(sorted(unknown))}")
 
     def present(self, given: Parameters, action: str) -> dict[str, Any]:
         """Drop the filters that are None.
@@ -119,8 +117,10 @@ class Conditions:
             The statement and its parameters.
 
         Raises:
+            TypeError: If a filter is unknown.
             QueryError: If the range ends before it begins.
         """
+        self.refuse_unknown(given, action)
         present = self.present(given, action)
         key = (frozenset(present), variant)
         if key not in self._statements:
@@ -144,21 +144,23 @@ class ListQuery:
         record: The kind of record, which names the columns to read.
         order_by: The columns that order the list; the last makes the order total.
         descending: Whether the order is from last to first, in all of them.
-        filters: The columns that a call may compare with a value, by the name of its parameter
-            where that differs.
+        filters: The set of filters that a call may give, as a TypedDict; or only their names, if
+            they are fields of the record, with `since` and `until` where a time is named.
+        columns: The column that a filter is compared with, where its name is another.
         required: The columns that every call compares with a value.
         time: The column that `since` and `until` limit, both inclusive.
         where: Conditions that always hold; a call gives a value for each parameter in them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is a part of a list)
         self,
         table: Table,
         record: type[Any],
         *,
         order_by: Sequence[str],
         descending: bool = False,
-        filters: Sequence[str] | Mapping[str, str] = (),
+        filters: type[Any] | Sequence[str] = (),
+        columns: Mapping[str, str] | None = None,
         required: Sequence[str] = (),
         time: str | None = None,
         where: Sequence[ColumnElement[bool]] = (),
@@ -168,8 +170,15 @@ class ListQuery:
         self._descending = descending
         fields = field_names(record)
         self._columns = (*fields, *(name for name in order_by if name not in fields))
-        self._conditions = Conditions(table, record, filters=filters, time=time)
-        always = (*where, *(equal(table, name, record=record) for name in required))
+        renamed = columns or {}
+        self.filters = Conditions(
+            table,
+            {
+                name: _condition(table, renamed.get(name, name), name, kind, time)
+                for name, kind in _kinds(filters, record, time).items()
+            },
+        )
+        always = (*where, *(equal(table, name, kind=field_type(record, name)) for name in required))
         order = pick(table, order_by)
         self._everything = (
             select(*pick(table, self._columns))
@@ -195,7 +204,7 @@ class ListQuery:
         Raises:
             QueryError: If the limit is not positive, or the range ends before it begins.
         """
-        present = self._conditions.present(given, "list")
+        present = self.filters.present(given, "list")
         limit = present.get(LIMIT)
         if limit is not None:
             self.check_limit(limit)
@@ -273,25 +282,24 @@ class ListQuery:
             TypeError: If there are more than the list requires.
         """
         if len(values) > len(self._required):
-            raise TypeError(f"{self._table.name} is listed by {len(self._required)} values alone")
+            raise TypeError(
+                f"cannot list {self._table.name} by more than {len(self._required)} values"
+            )
         return dict(zip(self._required, values, strict=False))
 
     def refuse_unknown(self, filters: Parameters) -> None:
-        """Refuse what is no filter of this list, as a misspelt one would list too much.
+        """Refuse what is no filter of this list, and a call without what the list requires.
 
         Args:
             filters: What a caller gave.
 
         Raises:
-            TypeError: If one is unknown, or a required one is missing.
+            TypeError: If a filter is unknown, or a required one is missing.
         """
-        known = {*self._required, *self._conditions.names}
-        unknown = ", ".join(sorted(filters.keys() - known))
-        missing = ", ".join(sorted({*self._required} - filters.keys()))
-        if unknown:
-            raise TypeError(f"{self._table.name} cannot be listed by {unknown}")
+        self.filters.refuse_unknown(filters.keys() - {*self._required}, "list")
+        missing = [name for name in self._required if name not in filters]
         if missing:
-            raise TypeError(f"{self._table.name} cannot be listed without {missing}")
+            raise TypeError(f"cannot list {self._table.name} without {', '.join(missing)}")
 
     def position(self, row: Sequence[object]) -> Position:
         """Tell where in the order a row stands.
@@ -346,7 +354,7 @@ class ListQuery:
         return {**statement.coerce(present), "order": [*self._order_by, self._descending]}
 
     def _build(self, names: frozenset[str]) -> Statement:
-        expression = self._everything.where(*self._conditions.compared(names))
+        expression = self._everything.where(*self.filters.compared(names))
         if LIMIT in names:
             expression = expression.limit(bindparam(LIMIT, type_=BigInteger(), required=True))
         parameters = required_parameters(expression)
@@ -360,6 +368,26 @@ class ListQuery:
             return dialect.in_order(expression.where(after_position), self._table, self._order_by)
 
         return Statement("list", self._table, go_on, [*parameters, *position])
+
+
+def _kinds(
+    filters: type[Any] | Sequence[str], record: type[Any], time: str | None
+) -> Mapping[str, Any]:
+    """Find the type of the values of each filter."""
+    if isinstance(filters, type):
+        return get_type_hints(filters)
+    limits = () if time is None else (SINCE, UNTIL)
+    return {name: field_type(record, name) for name in (*filters, *limits)}
+
+
+def _condition(
+    table: Table, column: str, name: str, kind: Any, time: str | None
+) -> ColumnElement[bool]:
+    """Compare a column with the value of a filter, or that of the time with its limit."""
+    if time is None or name not in (SINCE, UNTIL):
+        return equal(table, column, name, kind=kind)
+    moment, limit = table.columns[time], bind(table, time, name)
+    return moment >= limit if name == SINCE else moment <= limit
 
 
 def _ends_before_it_begins(since: object, until: object) -> bool:

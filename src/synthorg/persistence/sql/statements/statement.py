@@ -357,7 +357,7 @@ def bind(table: Table, column: str, parameter: str | None = None) -> BindParamet
 
 
 def equal(
-    table: Table, column: str, parameter: str | None = None, *, record: type[Any] | None = None
+    table: Table, column: str, parameter: str | None = None, *, kind: Any = None
 ) -> ColumnElement[bool]:
     """Compare a column with a parameter.
 
@@ -365,34 +365,28 @@ def equal(
         table: The table.
         column: The column.
         parameter: The name of the parameter, where it is not the column's.
-        record: The kind of record, where values that its field cannot have are to be refused.
+        kind: The type of the values, where others of the same column are to be refused.
     """
     compared = table.columns[column]
     given = bind(table, column, parameter)
-    members = None if record is None else _members(record, column)
+    members = _members(kind)
     if members is not None and isinstance(compared.type, ShortText):
         given.type = Choice(compared.type.length, members)
     return compared == given
 
 
-def _members(record: type[Any], field: str) -> tuple[str, ...] | None:
-    """Find the texts that a field may be, where they are few."""
-    if field not in field_names(record):
-        return None
-    if issubclass(record, BaseModel):
-        annotation: Any = record.model_fields[field].annotation
-    else:
-        annotation = get_type_hints(record)[field]
-    is_union = get_origin(annotation) in (Union, UnionType)
-    kinds = [*get_args(annotation)] if is_union else [annotation]
+def _members(kind: Any) -> tuple[str, ...] | None:
+    """Find the texts of a type, beside None, where they are few."""
+    is_union = get_origin(kind) in (Union, UnionType)
+    kinds = [*get_args(kind)] if is_union else [kind]
     if NoneType in kinds:
         kinds.remove(NoneType)
     if len(kinds) != 1:
         return None
-    (kind,) = kinds
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return tuple(member.value for member in kind)
-    return get_args(kind) if get_origin(kind) is Literal else None
+    (only,) = kinds
+    if isinstance(only, type) and issubclass(only, StrEnum):
+        return tuple(member.value for member in only)
+    return get_args(only) if get_origin(only) is Literal else None
 
 
 def field_names(record: type[Any]) -> tuple[str, ...]:
@@ -401,6 +395,14 @@ def field_names(record: type[Any]) -> tuple[str, ...]:
         return tuple(record.model_fields)
     names: tuple[str, ...] = record._fields
     return names
+
+
+def field_type(record: type[Any], field: str) -> Any:
+    """Find the type of a field of an entity or a named tuple; None where there is no such field."""
+    if issubclass(record, BaseModel):
+        found = record.model_fields.get(field)
+        return None if found is None else found.annotation
+    return get_type_hints(record).get(field)
 
 
 def field_values(record: type[Any]) -> Callable[[Any], Parameters]:
