@@ -221,7 +221,8 @@ def test_a_repository_offers_the_methods_of_its_store_and_no_others(name: str) -
     store = get_type_hints(public_members(Stores)[name].fget)["return"]
     repository = getattr(Offline(), name)
     offered = methods_of(type(repository))
-    assert offered == methods_of(store)
+    # The bases offer more, for repositories of an application.
+    assert offered - {"find", "insert", "swap"} == methods_of(store)
     assert isinstance(repository, store)
     only_declared = {
         method for method in offered if is_protocol(owner_of(type(repository), method))

@@ -86,7 +86,7 @@ and the filters."""
 def repositories(base: type[Repository[Any]] = Repository) -> Iterator[type[Repository[Any]]]:
     """Find the class of every repository."""
     for repository in base.__subclasses__():
-        if hasattr(repository, "table"):
+        if hasattr(repository, "table") and repository.__module__.startswith("synthorg."):
             yield repository
         yield from repositories(repository)
 

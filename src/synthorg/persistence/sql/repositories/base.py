@@ -98,7 +98,9 @@ class Repository(Generic[Record]):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         for method in vars(cls).values():
-            if isinstance(method, FunctionType) and filters_of(method) is not None:
+            if isinstance(method, FunctionType) and (
+                filters_of(method) is not None or method.__doc__ is None
+            ):
                 show_declaration(method, cls)
         if "table" in vars(cls):
             cls._build_statements()
