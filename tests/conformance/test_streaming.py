@@ -217,7 +217,7 @@ async def test_saving_and_streaming_large_records_takes_the_memory_of_a_few(
     backend: TransactionalBackend,
 ) -> None:
     def contexts() -> Iterator[ParkedContext]:
-        for number in range(530):  # the large ones come after many small ones
+        for number in range(540):  # the large ones come after many small ones
             size = MEBIBYTE if number >= 510 else 1
             yield PARKED_CONTEXTS.altered(
                 PARKED_CONTEXTS.example,
@@ -234,8 +234,10 @@ async def test_saving_and_streaming_large_records_takes_the_memory_of_a_few(
             await unit.parked_contexts.save_many(contexts())
     with _memory() as streaming:
         stream = backend.parked_contexts.stream(PARKED_CONTEXTS.example.agent_id)
-        assert await _count(stream) == 530
-    assert max(saving.peak, saving_in_a_unit.peak, streaming.peak) < 36 * MEBIBYTE
+        assert await _count(stream) == 540
+    # All have 60 MiB. Drivers copy what is sent at a time, some of them twice: asyncpg into a
+    # message, and the event loop into its buffer, if the server does not take it at once.
+    assert max(saving.peak, saving_in_a_unit.peak, streaming.peak) < 48 * MEBIBYTE
 
 
 async def test_many_large_saves_at_once_take_the_memory_of_few(
