@@ -3,7 +3,7 @@ PYTHON ?= python3
 DATABASE ?= sqlite:///demo.db
 # More processes than cores, since tests wait for servers about half of their time.
 WORKERS ?= 4
-# What `make test-faults` does; `make test` has three seconds of it on each route to each database.
+# What `make test-faults` does; `make test-slow` has three seconds of it on each route to each database.
 SEEDS ?= 2
 MINUTES ?= 1
 DATABASES ?= sqlite or postgresql or mariadb
@@ -15,7 +15,7 @@ INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-sqlalchemy test-psycopg test-poolers test-faults test-example test-all lint bench clean
+.PHONY: help demo test test-slow test-sqlalchemy test-psycopg test-poolers test-faults test-example test-all lint bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -30,8 +30,11 @@ $(VENV)/%.installed: pyproject.toml
 demo: $(VENV)/examples,postgresql,mariadb.installed  ## Read this checkout's history into DATABASE
 	$(VENV)/bin/python examples/git_history.py --database '$(DATABASE)'
 
-test: $(VENV)/test.installed  ## Run all tests on every database found
-	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+test: $(VENV)/test.installed  ## Run the tests on every database found, but for the slow ones
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m 'not slow'
+
+test-slow: $(VENV)/test.installed  ## Run the slow tests: kills, wheels, type checkers, benchmarks
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m slow
 
 test-sqlalchemy: $(VENV)/test.installed  ## Run the conformance suite with the fast route switched off
 	TEST_PREPARED_STATEMENTS=false $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal tests/conformance
@@ -58,11 +61,11 @@ test-example: $(VENV)/test.installed  ## Test examples/organisation where the wh
 	$(VENV)/bin/python -m tests.servers.lend ORGANISATION_DATABASES \
 		$(EXAMPLE)/bin/pytest --config-file examples/organisation/pyproject.toml examples/organisation/tests
 
-test-all:  ## Run all tests on every supported interpreter found
+test-all:  ## Run `test` and `test-slow` on every supported interpreter found
 	@set -e; for interpreter in $(INTERPRETERS); do \
 		$$interpreter -c '' 2>/dev/null || continue; \
 		echo "== $$interpreter"; \
-		$(MAKE) test PYTHON=$$interpreter VENV=.venv-$$interpreter; \
+		$(MAKE) test test-slow PYTHON=$$interpreter VENV=.venv-$$interpreter; \
 	done
 
 lint: $(VENV)/lint,test,bench.installed  ## Check style, format and types

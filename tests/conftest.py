@@ -27,19 +27,42 @@ POSTGRESQL_DRIVER: Final = os.environ.get("TEST_POSTGRESQL_DRIVER", "")
 SERVERS: tuple[type[Server], ...] = (SQLiteFiles, SQLiteMemory, PostgreSQL, MariaDB)
 
 
-SLOWEST: Final = (
+SLOW: Final = (
+    "tests/benchmarks/",
+    "tests/conformance/test_kills.py",
+    "tests/conformance/test_streaming.py::test_a_stream_of_small_and_large_records_is_the_list",
+    "tests/conformance/test_streaming.py::test_saving_and_streaming_large_records",
+    "tests/conformance/test_streaming.py::test_saving_and_walking_through_many_records",
+    "tests/dialects/test_forks.py",
+    "tests/dialects/test_sqlite_crashes.py",
+    "tests/extensions/test_docs.py",
+    "tests/extensions/test_kills.py",
+    "tests/extensions/test_migrations.py::test_an_upgrade_killed_at_any_statement",
+    "tests/extensions/test_new_extension.py",
+    "tests/faults/",
+    "tests/migrations/test_adoption_failures.py::test_a_killed_adoption",
     "tests/migrations/test_crashes.py",
+    "tests/packaging/test_contents.py",
+    "tests/packaging/test_installation.py",
+    "tests/packaging/test_typing.py",
+)
+"""What takes seconds for each test, since it starts processes, kills them or fills the memory.
+
+These tests have the mark `slow`, and are run by `make test-slow` instead of `make test`.
+"""
+
+LONGEST: Final = (
+    "tests/migrations/test_crashes.py",
+    "tests/extensions/test_docs.py",
+    "tests/benchmarks/",
     "tests/servers/test_servers.py",
     "tests/migrations/test_command_line.py",
     "tests/migrations/test_locking.py",
     "tests/migrations/test_races.py",
-    "tests/extensions/test_docs.py",
-    "tests/packaging/test_installation.py",
-    "tests/packaging/test_contents.py",
-    "tests/benchmarks/",
-    "tests/conformance/test_kills.py",
+    "tests/dialects/test_silence.py",
+    "tests/conformance/test_waiting_for_oneself.py",
 )
-"""Where tests take seconds each: begun first, so that in the end no process waits for another."""
+"""What is begun first, so that in the end no process waits for another."""
 
 
 class ServerPool:
@@ -63,8 +86,11 @@ class ServerPool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the slowest tests first."""
-    items.sort(key=lambda item: not item.nodeid.startswith(SLOWEST))
+    """Mark the slow tests, and put the longest first."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 def pytest_collection_finish() -> None:
@@ -78,6 +104,7 @@ def _leave_nothing_open() -> Iterator[None]:
     """Fail in the module that left something open, instead of wherever that is collected."""
     yield
     gc.collect()
+    gc.freeze()  # what has outlived the module, or each collection would take longer
 
 
 @pytest.fixture(scope="session")

@@ -64,17 +64,28 @@ CATALOGS = " UNION ALL ".join(
 # the plans of the next test shall not depend on them; only a superuser may do that.
 FORGET = "DELETE FROM pg_statistic WHERE starelid >= 16384"
 
+# In a table of fewer bytes, it takes a fraction of the time to delete the rows than to truncate it.
+SMALL = 65536
+
 # What holds a page or has counted was used, also when that was rolled back. The owner may
-# disable the triggers that protect rows, which needs no privilege.
+# disable the triggers that protect rows, which needs no privilege; only a superuser may do without
+# all that nobody wants always, foreign keys among them.
 EMPTY = f"""
 DO $$
 DECLARE
   used regclass;
+  is_small boolean;
   constant text[];
   guard text;
+  is_superuser CONSTANT boolean := current_setting('is_superuser') = 'on';
 BEGIN
-  FOR used IN
-    SELECT oid FROM pg_class AS held
+  FOR used, is_small, constant IN
+    SELECT
+      oid,
+      pg_relation_size(oid) + CASE WHEN reltoastrelid = 0 THEN 0
+        ELSE pg_relation_size(reltoastrelid) END <= {SMALL},
+      ARRAY(SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = held.oid AND tgenabled = 'A')
+    FROM pg_class AS held
     WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
     AND relname <> '{VERSION_TABLE}'
     AND (
@@ -84,9 +95,13 @@ BEGIN
       )
     )
   LOOP
-    constant := ARRAY(
-      SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = used AND tgenabled = 'A'
-    );
+    IF is_superuser AND is_small AND constant = '{{}}' THEN
+      PERFORM set_config('session_replication_role', 'replica', true);
+      EXECUTE format('DELETE FROM %s', used);
+      PERFORM setval(seqrelid, seqstart, false) FROM pg_depend
+        JOIN pg_sequence ON seqrelid = objid WHERE refobjid = used;
+      CONTINUE;
+    END IF;
     EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', used);
     EXECUTE format('TRUNCATE %s RESTART IDENTITY CASCADE', used);
     EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', used);

@@ -6,9 +6,11 @@ Where DDL cannot be rolled back, a stopped upgrade leaves what it had done, so t
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Literal
+from weakref import WeakKeyDictionary
 
 from alembic import context, op
 from alembic.operations import BatchOperations
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Computed, MetaData, Table, inspect
 from sqlalchemy.schema import SchemaItem
 
@@ -16,6 +18,8 @@ from synthorg.persistence.sql.dialects.base import Dialect
 
 DIALECT: Final = "dialect"
 """The attribute of Alembic's configuration that holds the dialect; `env.py` sees to it."""
+
+_CREATED: Final[WeakKeyDictionary[MigrationContext, set[str]]] = WeakKeyDictionary()
 
 
 def create_table(name: str, *items: SchemaItem, **options: Any) -> None:
@@ -28,6 +32,7 @@ def create_table(name: str, *items: SchemaItem, **options: Any) -> None:
     """
     if name not in _existing("table", name):
         op.create_table(name, *items, **options)
+        _new_tables().add(name)
 
 
 def create_index(name: str, table: str, columns: Sequence[str], *, unique: bool = False) -> None:
@@ -39,7 +44,7 @@ def create_index(name: str, table: str, columns: Sequence[str], *, unique: bool 
         columns: Its columns, in their order.
         unique: Whether no two rows may have the same values in them.
     """
-    if name not in _existing("index", table):
+    if table in _new_tables() or name not in _existing("index", table):
         op.create_index(name, table, columns, unique=unique)
 
 
@@ -50,6 +55,7 @@ def drop_table(name: str) -> None:
         name: The table.
     """
     op.drop_table(name, if_exists=True)
+    _new_tables().discard(name)
 
 
 @contextmanager
@@ -160,6 +166,11 @@ def _existing(kind: Literal["table", "index"], table: str) -> Collection[str]:
     if kind == "table":
         return inspector.get_table_names()
     return [str(index["name"]) for index in inspector.get_indexes(table)]
+
+
+def _new_tables() -> set[str]:
+    """Name the tables that this very migration has created, whose indexes nobody has yet."""
+    return _CREATED.setdefault(op.get_context(), set())
 
 
 def _dialect() -> Dialect:
