@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from synthorg.persistence import errors
+from synthorg.persistence import errors, repositories
 from synthorg.persistence.errors import (
     NotConnectedError,
     OutcomeUnknownError,
@@ -31,6 +31,16 @@ def test_an_error_keeps_its_message_across_processes(error: type[PersistenceErro
     copy = pickle.loads(pickle.dumps(error("cannot save task 't1'")))
     assert type(copy) is error
     assert str(copy) == "cannot save task 't1'"
+
+
+def test_the_contract_of_repositories_names_each_error_that_leaves_one() -> None:
+    of_artifacts = {
+        errors.ArtifactStorageFullError,
+        errors.ArtifactTooLargeError,
+        errors.RecordNotFoundError,
+    }
+    contract = repositories.__doc__ or ""
+    assert {error for error in ALL if error.__name__ not in contract} == of_artifacts
 
 
 def test_a_version_conflict_is_caught_as_a_query_error() -> None:

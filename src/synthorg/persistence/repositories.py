@@ -22,8 +22,11 @@ Order
     case, accents and trailing spaces matter. They sort by code point.
 
 Errors
-    Only PersistenceError leaves a repository, apart from a ValueError where a method names it.
-    When it is which of its kinds is said in `synthorg.persistence.errors`.
+    Only PersistenceError leaves a repository, apart from a ValueError where a method names it:
+    QueryError and its kinds UnreadableRecordError, TransactionConflictError and
+    VersionConflictError; DuplicateRecordError; MigrationError, where the schema is not this
+    version's; PersistenceConnectionError and its kind OutcomeUnknownError; and UsageError with its
+    kind NotConnectedError, for mistakes of the program. Their descriptions say when it is which.
 """
 
 from typing import Protocol, TypeVar, runtime_checkable
