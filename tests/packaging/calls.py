@@ -16,15 +16,16 @@ from synthorg.entities import (
     TaskStatus,
     WorkflowType,
 )
-from synthorg.persistence.paging import Page
-from synthorg.persistence.repositories import (
+from synthorg.persistence import (
     CostRecordRepository,
     Keyed,
     LifecycleEventRepository,
+    ManagedBackend,
+    Page,
+    Pageable,
+    Stores,
     TaskRepository,
 )
-from synthorg.persistence.stores import Pageable
-from synthorg.persistence.transactions import ManagedBackend, Stores
 
 
 async def right(stores: Stores, moment: AwareDatetime) -> None:

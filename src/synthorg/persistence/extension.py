@@ -6,9 +6,10 @@ library are written on the same bases.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 from sqlalchemy import Column, MetaData, Table
@@ -35,8 +36,6 @@ from synthorg.entities.base import (
 )
 from synthorg.persistence.errors import UsageError
 from synthorg.persistence.sql import tables, types
-from synthorg.persistence.sql.migrations import operations
-from synthorg.persistence.sql.migrations.env import run_environment
 from synthorg.persistence.sql.model_tables import table_of
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 from synthorg.persistence.sql.repositories.base import (
@@ -47,6 +46,9 @@ from synthorg.persistence.sql.repositories.base import (
 )
 from synthorg.persistence.sql.statements.queries import ListQuery
 from synthorg.persistence.sql.tables import NAMING_CONVENTION, TABLE_OPTIONS
+
+if TYPE_CHECKING:
+    from synthorg.persistence.sql.migrations import operations
 
 __all__ = [
     "AccumulatingRepository",
@@ -78,6 +80,14 @@ __all__ = [
     "tables",
     "types",
 ]
+
+if not TYPE_CHECKING:  # to a type checker, it would give every name that is misspelt
+
+    def __getattr__(name: str) -> object:
+        if name == "operations":  # with Alembic, which only revisions need
+            return import_module("synthorg.persistence.sql.migrations.operations")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 IncludeName = Callable[[str | None, str, Any], bool]
 """What Alembic asks whether it should look at something of a name and a kind."""
@@ -194,6 +204,8 @@ def run_migrations(extension: Extension) -> None:
     Args:
         extension: The extension.
     """
+    from synthorg.persistence.sql.migrations.env import run_environment  # noqa: PLC0415
+
     run_environment(extension.owned)
 
 

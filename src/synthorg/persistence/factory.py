@@ -7,7 +7,6 @@ from synthorg.persistence.config import PersistenceConfig, SQLiteConfig
 from synthorg.persistence.errors import UsageError
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sqlite import SQLitePersistenceBackend
 from synthorg.persistence.transactions import ManagedBackend
 
 if TYPE_CHECKING:
@@ -43,5 +42,9 @@ def create_backend(
         )
     section = config.section
     if isinstance(section, SQLiteConfig):
+        from synthorg.persistence.sqlite import (  # noqa: PLC0415 (with the driver)
+            SQLitePersistenceBackend,
+        )
+
         return SQLitePersistenceBackend(section, extensions)
     return SQLPersistenceBackend(create_dialect(config), [each.owned for each in extensions])

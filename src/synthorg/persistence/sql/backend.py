@@ -9,7 +9,7 @@ from inspect import isawaitable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import NotConnectedError, UsageError
@@ -18,8 +18,6 @@ from synthorg.persistence.sql.execution.affinity import LocalLock
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
 from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
-from synthorg.persistence.sql.migrations import runner as migration
-from synthorg.persistence.sql.migrations.revisions import refuse_unclear_head
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables, refuse_clashes
 from synthorg.persistence.sql.repositories import Repositories, repository_of
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
@@ -50,8 +48,13 @@ class SQLPersistenceBackend(Repositories):
 
     def __init__(self, dialect: Dialect, extensions: Sequence[OwnedTables] = ()) -> None:
         refuse_clashes(extensions)
-        for owned in extensions:
-            refuse_unclear_head(owned)
+        if extensions:
+            from synthorg.persistence.sql.migrations.revisions import (  # noqa: PLC0415 (as below)
+                refuse_unclear_head,
+            )
+
+            for owned in extensions:
+                refuse_unclear_head(owned)
         self._dialect = dialect
         self._extensions = tuple(extensions)
         self._database: Database | None = None
@@ -86,12 +89,7 @@ class SQLPersistenceBackend(Repositories):
                     self._database.check_affinity()
                     return
                 await self._leave()
-            database = Database(
-                self._dialect,
-                lambda connection, dialect: migration.find_schema_problem(
-                    connection, dialect, *self._extensions
-                ),
-            )
+            database = Database(self._dialect, self._find_schema_problem)
             await database.open()
             self._database = database
         logger.info("connected", extra={"backend": self.backend_name})
@@ -134,9 +132,19 @@ class SQLPersistenceBackend(Repositories):
             question.exception()  # seen, also when nobody waits any longer
 
     async def migrate(self) -> None:
+        # Alembic takes longer to import than all else, and most processes migrate nothing.
+        from synthorg.persistence.sql.migrations import runner  # noqa: PLC0415
+
         database = self.database_for("migrate()")
         for owned in (LIBRARY, *self._extensions):
-            await migration.upgrade(database, owned=owned)
+            await runner.upgrade(database, owned=owned)
+
+    async def _find_schema_problem(
+        self, connection: AsyncConnection, dialect: Dialect
+    ) -> str | None:
+        from synthorg.persistence.sql.migrations import runner  # noqa: PLC0415 (as above)
+
+        return await runner.find_schema_problem(connection, dialect, *self._extensions)
 
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[SQLUnitOfWork]:
