@@ -3,62 +3,45 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Final, get_args
+from enum import StrEnum
+from types import UnionType
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
+from pydantic import BaseModel
 
 from synthorg.entities import (
     SYSTEM_USER_ID,
-    AcceptanceCriterion,
     AgentLifecycleEvent,
     AgentRuntimeState,
     ApiKey,
-    ApprovalRiskLevel,
     Artifact,
-    ArtifactType,
-    Attachment,
-    AttachmentType,
     AuditEntry,
-    AuditVerdictStr,
     Checkpoint,
     CollaborationMetricRecord,
-    Complexity,
-    CoordinationTopology,
     CostRecord,
     Entity,
-    EvaluationConfidence,
     ExecutionStatus,
-    ExpectedArtifact,
     Heartbeat,
     HumanRole,
-    LifecycleEventType,
-    LLMCallCategory,
     Message,
     MessageMetadata,
-    MessagePriority,
-    MessageType,
     ParkedContext,
-    Priority,
     Project,
-    ProjectStatus,
     Task,
     TaskMetricRecord,
     TaskStatus,
-    TaskStructure,
-    TaskType,
-    ToolCategory,
     User,
     WorkflowDefinition,
     WorkflowEdge,
-    WorkflowEdgeType,
     WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowNode,
     WorkflowNodeExecution,
     WorkflowNodeExecutionStatus,
     WorkflowNodeType,
-    WorkflowType,
 )
 from synthorg.entities.base import (
     EARLIEST_TIME,
@@ -66,8 +49,24 @@ from synthorg.entities.base import (
     LATEST_TIME,
     LONGEST_KEY,
     LONGEST_SUMMARY,
+    Amount,
+    Count,
+    Fraction,
+    IsoTime,
+    JsonObject,
+    JsonObjectText,
+    JsonText,
+    Key,
+    Label,
+    NotBlankStr,
+    Summary,
+    Text,
+    UtcDatetime,
+    Version,
 )
 from synthorg.entities.json_text import DEEPEST_JSON
+
+Model = TypeVar("Model", bound=BaseModel)
 
 AWKWARD_TEXTS: Final = (
     "O'Brien",
@@ -137,16 +136,12 @@ _TEXTS: Final = st.one_of(
     st.sampled_from(AWKWARD_TEXTS),
 )
 _NOT_BLANK: Final = _TEXTS.filter(_is_not_blank)
-_OPTIONAL_NOT_BLANK: Final = st.none() | _NOT_BLANK
 _SUMMARIES: Final = _NOT_BLANK | _NOT_BLANK.map(lambda text: _filled(text, LONGEST_SUMMARY))
-_TEXT_MAPPINGS: Final = st.dictionaries(_TEXTS, _TEXTS, max_size=3)
 
 KEYS: Final = st.one_of(
     _NOT_BLANK, _NOT_BLANK, _NOT_BLANK.map(lambda text: _filled(text, LONGEST_KEY))
 )
 """Identifiers: mostly short, some as long as they may be."""
-_OPTIONAL_KEYS: Final = st.none() | KEYS
-_KEY_TUPLES: Final = st.lists(KEYS, max_size=3, unique=True).map(tuple)
 
 MOMENTS: Final = st.builds(
     datetime.astimezone,
@@ -161,9 +156,7 @@ MOMENTS: Final = st.builds(
     st.sampled_from(_TIME_ZONES),
 )
 """Times in assorted zones, from the earliest to the latest."""
-_OPTIONAL_MOMENTS: Final = st.none() | MOMENTS
-_OPTIONAL_ISO_TIMES: Final = st.one_of(
-    st.none(),
+_ISO_TIMES: Final = st.one_of(
     MOMENTS.map(datetime.isoformat),
     MOMENTS.map(lambda moment: moment.astimezone(UTC).isoformat().replace("+00:00", "Z")),
     MOMENTS.map(lambda moment: moment.date().isoformat()),
@@ -198,447 +191,260 @@ def _written_as_json(values: SearchStrategy[Any]) -> SearchStrategy[str]:
 _OBJECT_TEXTS: Final = st.one_of(_written_as_json(_JSON_OBJECTS), st.sampled_from(AWKWARD_OBJECTS))
 _DOCUMENT_TEXTS: Final = _OBJECT_TEXTS | _written_as_json(_JSON_VALUES)
 
-_ROLES_BUT_CEO: Final = tuple(role for role in HumanRole if role is not HumanRole.CEO)
-_TASK_STATUSES: Final = st.sampled_from(TaskStatus)
-_ARTIFACT_TYPES: Final = st.sampled_from(ArtifactType)
-_ARTIFACTS_EXPECTED: Final = st.lists(
-    st.builds(ExpectedArtifact, type=_ARTIFACT_TYPES, path=_NOT_BLANK), max_size=2
-).map(tuple)
-_ACCEPTANCE_CRITERIA: Final = st.lists(
-    st.builds(AcceptanceCriterion, description=_NOT_BLANK, met=_FLAGS), max_size=2
-).map(tuple)
-_PRIORITIES: Final = st.sampled_from(Priority)
-_COMPLEXITIES: Final = st.sampled_from(Complexity)
-_OPTIONAL_STRUCTURES: Final = st.none() | st.sampled_from(TaskStructure)
-_TOPOLOGIES: Final = st.sampled_from(CoordinationTopology)
-_TASK_TYPES: Final = st.sampled_from(TaskType)
+
+_OF_FIELD_TYPES: Final[Sequence[tuple[object, SearchStrategy[Any]]]] = (
+    (Amount, _AMOUNTS),
+    (Count, _COUNTS),
+    (Fraction, _FRACTIONS),
+    (IsoTime, _ISO_TIMES),
+    (JsonObject, _JSON_OBJECTS),
+    (JsonObjectText, _OBJECT_TEXTS),
+    (JsonText, _DOCUMENT_TEXTS),
+    (Key, KEYS),
+    (Label, _TEXTS),
+    (NotBlankStr, _NOT_BLANK),
+    (Summary, _SUMMARIES),
+    (Text, _TEXTS),
+    (UtcDatetime, MOMENTS),
+    (Version, _COUNTS.filter(bool)),
+    (UUID, st.uuids()),
+    (bool, _FLAGS),
+    (float, _FINITE),
+    (type(None), st.none()),
+)
 
 
-@st.composite
-def tasks(draw: DrawFn) -> Task:
+def of_type(kind: Any) -> SearchStrategy[Any]:
+    """Make all values that a field of a type may have, keys of a tuple without repetition.
+
+    Args:
+        kind: The type, as the field is annotated.
+
+    Raises:
+        TypeError: If nobody has said what its values are.
+    """
+    known = next((strategy for each, strategy in _OF_FIELD_TYPES if each == kind), None)
+    if known is not None:
+        return known
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return st.sampled_from(kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return records(kind)
+    return _of_parts(get_origin(kind), get_args(kind))
+
+
+def _of_parts(origin: object, parts: Sequence[Any]) -> SearchStrategy[Any]:
+    if origin in (Union, UnionType):
+        return st.one_of([of_type(part) for part in sorted(parts, key=_is_something)])
+    if origin is Literal:
+        return st.sampled_from(parts)
+    if origin is tuple and parts[-1] is Ellipsis:
+        return st.lists(of_type(parts[0]), max_size=3, unique=parts[0] == Key).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(of_type, parts))
+    if origin is dict:
+        return st.dictionaries(*map(of_type, parts), max_size=3)
+    raise TypeError(f"there is no strategy for {origin} of {parts}")
+
+
+def _is_something(part: object) -> bool:
+    return part is not type(None)
+
+
+def fields(model: type[BaseModel], **given: SearchStrategy[Any]) -> SearchStrategy[dict[str, Any]]:
+    """Make values for all fields of a model, each by its type where nothing is given for it."""
+    hints = get_type_hints(model, include_extras=True)
+    return st.fixed_dictionaries(
+        {
+            name: given[name] if name in given else of_type(hints[name])
+            for name in model.model_fields
+        }
+    )
+
+
+def records(model: type[Model], **given: SearchStrategy[Any]) -> SearchStrategy[Model]:
+    """Make records of a model, with values for all fields as `fields` makes them."""
+    return fields(model, **given).map(lambda values: model(**values))
+
+
+_MAY_BE_UNASSIGNED: Final = frozenset(
+    {TaskStatus.BLOCKED, TaskStatus.FAILED, TaskStatus.INTERRUPTED, TaskStatus.CANCELLED}
+)
+
+
+def tasks() -> SearchStrategy[Task]:
     """Make tasks in every status, with an assignee where the status asks for one."""
-    task_id, parent_id, assignee = draw(KEYS), draw(_OPTIONAL_KEYS), draw(KEYS)
-    status = draw(_TASK_STATUSES)
-    may_be_unassigned = status in {
-        TaskStatus.BLOCKED,
-        TaskStatus.FAILED,
-        TaskStatus.INTERRUPTED,
-        TaskStatus.CANCELLED,
-    }
-    unassigned = status is TaskStatus.CREATED or (may_be_unassigned and draw(_FLAGS))
-    return Task(
-        id=task_id,
-        title=draw(_NOT_BLANK),
-        description=draw(_NOT_BLANK),
-        project=draw(KEYS),
-        created_by=draw(KEYS),
-        type=draw(_TASK_TYPES),
-        priority=draw(_PRIORITIES),
-        assigned_to=None if unassigned else assignee,
-        reviewers=draw(_KEY_TUPLES),
-        dependencies=tuple(key for key in draw(_KEY_TUPLES) if key != task_id),
-        delegation_chain=tuple(key for key in draw(_KEY_TUPLES) if key != assignee),
-        artifacts_expected=draw(_ARTIFACTS_EXPECTED),
-        acceptance_criteria=draw(_ACCEPTANCE_CRITERIA),
-        estimated_complexity=draw(_COMPLEXITIES),
-        budget_limit=draw(_AMOUNTS),
-        deadline=draw(_OPTIONAL_ISO_TIMES),
-        max_retries=draw(_COUNTS),
-        status=status,
-        parent_task_id=None if parent_id == task_id else parent_id,
-        task_structure=draw(_OPTIONAL_STRUCTURES),
-        coordination_topology=draw(_TOPOLOGIES),
-    )
+
+    def fitting(values: dict[str, Any]) -> Task:
+        if values["assigned_to"] is None and values["status"] not in _MAY_BE_UNASSIGNED:
+            values["status"] = TaskStatus.CREATED
+        if values["status"] is TaskStatus.CREATED:
+            values["assigned_to"] = None
+        key, assignee = values["id"], values["assigned_to"]
+        values["dependencies"] = tuple(each for each in values["dependencies"] if each != key)
+        chain = values["delegation_chain"]
+        values["delegation_chain"] = tuple(each for each in chain if each != assignee)
+        if values["parent_task_id"] == key:
+            values["parent_task_id"] = None
+        return Task(**values)
+
+    return fields(Task, assigned_to=KEYS | KEYS | st.none()).map(fitting)
 
 
-_CALL_CATEGORIES: Final = st.none() | st.sampled_from(LLMCallCategory)
-
-
-@st.composite
-def cost_records(draw: DrawFn) -> CostRecord:
+def cost_records() -> SearchStrategy[CostRecord]:
     """Make records of costs; a call without tokens costs nothing."""
-    input_tokens, output_tokens = draw(_COUNTS), draw(_COUNTS)
-    return CostRecord(
-        agent_id=draw(KEYS),
-        task_id=draw(KEYS),
-        provider=draw(KEYS),
-        model=draw(KEYS),
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cost_usd=draw(_AMOUNTS) if input_tokens or output_tokens else 0.0,
-        timestamp=draw(MOMENTS),
-        call_category=draw(_CALL_CATEGORIES),
-    )
+
+    def fitting(values: dict[str, Any]) -> CostRecord:
+        has_tokens = values["input_tokens"] or values["output_tokens"]
+        return CostRecord(**{**values, "cost_usd": values["cost_usd"] if has_tokens else 0.0})
+
+    return fields(CostRecord).map(fitting)
 
 
 def messages() -> SearchStrategy[Message]:
-    """Make messages with attachments and metadata."""
+    """Make messages with attachments and metadata, no name of which occurs twice."""
     pairs = st.lists(st.tuples(_NOT_BLANK, _TEXTS), max_size=3, unique_by=lambda pair: pair[0])
-    metadata = st.builds(
-        MessageMetadata,
-        task_id=_OPTIONAL_KEYS,
-        project_id=_OPTIONAL_KEYS,
-        tokens_used=st.none() | _COUNTS,
-        cost_usd=st.none() | _AMOUNTS,
-        extra=pairs.map(tuple),
-    )
-    attachments = st.lists(
-        st.builds(Attachment, type=st.sampled_from(AttachmentType), ref=_NOT_BLANK), max_size=2
-    )
-    return st.builds(
-        Message,
-        id=st.uuids(),
-        timestamp=MOMENTS,
-        sender=KEYS,
-        to=KEYS,
-        type=st.sampled_from(MessageType),
-        priority=st.sampled_from(MessagePriority),
-        channel=KEYS,
-        content=_NOT_BLANK,
-        attachments=attachments.map(tuple),
-        metadata=metadata,
-    )
+    return records(Message, metadata=records(MessageMetadata, extra=pairs.map(tuple)))
 
 
-def lifecycle_events() -> SearchStrategy[AgentLifecycleEvent]:
-    """Make events in the careers of agents."""
-    return st.builds(
-        AgentLifecycleEvent,
-        id=KEYS,
-        agent_id=KEYS,
-        agent_name=_NOT_BLANK,
-        event_type=st.sampled_from(LifecycleEventType),
-        timestamp=MOMENTS,
-        initiated_by=KEYS,
-        details=_TEXTS,
-        metadata=_TEXT_MAPPINGS,
-    )
-
-
-_QUALITY_SCORES: Final = st.none() | st.floats(min_value=0, max_value=10)
-
-
-@st.composite
-def task_metrics(draw: DrawFn) -> TaskMetricRecord:
+def task_metrics() -> SearchStrategy[TaskMetricRecord]:
     """Make metrics of tasks that started before they completed, or whose start is unknown."""
-    started_at, completed_at = draw(_OPTIONAL_MOMENTS), draw(MOMENTS)
-    if started_at is not None and started_at > completed_at:
-        started_at, completed_at = completed_at, started_at
-    return TaskMetricRecord(
-        id=draw(KEYS),
-        agent_id=draw(KEYS),
-        task_id=draw(KEYS),
-        task_type=draw(_TASK_TYPES),
-        started_at=None if started_at == completed_at else started_at,
-        completed_at=completed_at,
-        is_success=draw(_FLAGS),
-        duration_seconds=draw(_AMOUNTS),
-        cost_usd=draw(_AMOUNTS),
-        turns_used=draw(_COUNTS),
-        tokens_used=draw(_COUNTS),
-        quality_score=draw(_QUALITY_SCORES),
-        complexity=draw(_COMPLEXITIES),
-    )
 
+    def fitting(values: dict[str, Any]) -> TaskMetricRecord:
+        started, completed = values["started_at"], values["completed_at"]
+        if started is not None and started > completed:
+            started, completed = completed, started
+        started = None if started == completed else started
+        return TaskMetricRecord(**{**values, "started_at": started, "completed_at": completed})
 
-def collaboration_metrics() -> SearchStrategy[CollaborationMetricRecord]:
-    """Make metrics of collaboration, observed in full or in part."""
-    return st.builds(
-        CollaborationMetricRecord,
-        id=KEYS,
-        agent_id=KEYS,
-        recorded_at=MOMENTS,
-        delegation_success=st.none() | _FLAGS,
-        delegation_response_seconds=st.none() | _AMOUNTS,
-        conflict_constructiveness=st.none() | _FRACTIONS,
-        meeting_contribution=st.none() | _FRACTIONS,
-        handoff_completeness=st.none() | _FRACTIONS,
-        loop_triggered=_FLAGS,
-        interaction_summary=st.none() | _SUMMARIES,
-    )
-
-
-def parked_contexts() -> SearchStrategy[ParkedContext]:
-    """Make parked contexts, whose text is JSON of any style."""
-    return st.builds(
-        ParkedContext,
-        id=KEYS,
-        execution_id=KEYS,
-        agent_id=KEYS,
-        approval_id=KEYS,
-        task_id=_OPTIONAL_KEYS,
-        parked_at=MOMENTS,
-        context_json=_DOCUMENT_TEXTS,
-        metadata=_TEXT_MAPPINGS,
-    )
+    scores = st.none() | st.floats(min_value=0, max_value=10)
+    return fields(TaskMetricRecord, quality_score=scores).map(fitting)
 
 
 def audit_entries() -> SearchStrategy[AuditEntry]:
-    """Make audit entries."""
-    return st.builds(
-        AuditEntry,
-        id=KEYS,
-        timestamp=MOMENTS,
-        agent_id=_OPTIONAL_KEYS,
-        task_id=_OPTIONAL_KEYS,
-        tool_name=_NOT_BLANK,
-        tool_category=st.sampled_from(ToolCategory),
-        action_type=_TEXTS,
-        arguments_hash=st.binary(min_size=32, max_size=32).map(bytes.hex),
-        verdict=st.sampled_from(get_args(AuditVerdictStr)),
-        risk_level=st.sampled_from(ApprovalRiskLevel),
-        reason=_NOT_BLANK,
-        matched_rules=st.lists(_NOT_BLANK, max_size=3).map(tuple),
-        evaluation_duration_ms=_AMOUNTS,
-        confidence=st.sampled_from(EvaluationConfidence),
-        approval_id=_OPTIONAL_KEYS,
-    )
+    """Make audit entries, with hashes of arguments."""
+    return records(AuditEntry, arguments_hash=st.binary(min_size=32, max_size=32).map(bytes.hex))
 
 
-def users(roles: Sequence[HumanRole] = _ROLES_BUT_CEO) -> SearchStrategy[User]:
-    """Make users other than the system user.
-
-    Args:
-        roles: The roles to choose from; there can be only one CEO in a database.
-    """
-    return st.builds(
+def users() -> SearchStrategy[User]:
+    """Make users other than the system user and the CEO, of whom there can be one."""
+    return records(
         User,
         id=KEYS.filter(lambda key: key != SYSTEM_USER_ID),
-        username=KEYS,
-        password_hash=_TEXTS,
-        role=st.sampled_from(roles),
-        must_change_password=_FLAGS,
-        created_at=MOMENTS,
-        updated_at=MOMENTS,
-    )
-
-
-def api_keys(user_id: str | None = None) -> SearchStrategy[ApiKey]:
-    """Make API keys.
-
-    Args:
-        user_id: The user of them all; None for any.
-    """
-    return st.builds(
-        ApiKey,
-        id=KEYS,
-        key_hash=KEYS,
-        name=_NOT_BLANK,
-        role=st.sampled_from(HumanRole),
-        user_id=_given_or_any(user_id),
-        created_at=MOMENTS,
-        expires_at=_OPTIONAL_MOMENTS,
-        revoked=_FLAGS,
-    )
-
-
-def _given_or_any(key: str | None) -> SearchStrategy[str]:
-    return KEYS if key is None else st.just(key)
-
-
-def checkpoints() -> SearchStrategy[Checkpoint]:
-    """Make checkpoints, whose context is a JSON object of any style."""
-    return st.builds(
-        Checkpoint,
-        id=KEYS,
-        execution_id=KEYS,
-        agent_id=KEYS,
-        task_id=KEYS,
-        turn_number=_COUNTS,
-        context_json=_OBJECT_TEXTS,
-        created_at=MOMENTS,
-    )
-
-
-def heartbeats() -> SearchStrategy[Heartbeat]:
-    """Make heartbeats."""
-    return st.builds(
-        Heartbeat, execution_id=KEYS, agent_id=KEYS, task_id=KEYS, last_heartbeat_at=MOMENTS
+        role=st.sampled_from([role for role in HumanRole if role is not HumanRole.CEO]),
     )
 
 
 def agent_states() -> SearchStrategy[AgentRuntimeState]:
     """Make idle, executing and paused agents."""
+    active = records(
+        AgentRuntimeState,
+        execution_id=KEYS,
+        status=st.sampled_from((ExecutionStatus.EXECUTING, ExecutionStatus.PAUSED)),
+        started_at=MOMENTS,
+    )
     idle = st.builds(
         AgentRuntimeState,
         agent_id=KEYS,
         status=st.just(ExecutionStatus.IDLE),
         last_activity_at=MOMENTS,
     )
-    active = st.builds(
-        AgentRuntimeState,
-        agent_id=KEYS,
-        execution_id=KEYS,
-        task_id=_OPTIONAL_KEYS,
-        status=st.sampled_from((ExecutionStatus.EXECUTING, ExecutionStatus.PAUSED)),
-        turn_count=_COUNTS,
-        accumulated_cost_usd=_AMOUNTS,
-        last_activity_at=MOMENTS,
-        started_at=MOMENTS,
-    )
     return active | idle
 
 
-def artifacts() -> SearchStrategy[Artifact]:
-    """Make records of artifacts."""
-    return st.builds(
-        Artifact,
-        id=KEYS,
-        type=_ARTIFACT_TYPES,
-        path=_NOT_BLANK,
-        task_id=KEYS,
-        created_by=KEYS,
-        description=_TEXTS,
-        project_id=_OPTIONAL_KEYS,
-        content_type=_TEXTS,
-        size_bytes=_COUNTS,
-        created_at=_OPTIONAL_MOMENTS,
-    )
-
-
-def projects() -> SearchStrategy[Project]:
-    """Make projects."""
-    return st.builds(
-        Project,
-        id=KEYS,
-        name=_NOT_BLANK,
-        description=_TEXTS,
-        team=_KEY_TUPLES,
-        task_ids=_KEY_TUPLES,
-        lead=_OPTIONAL_KEYS,
-        deadline=_OPTIONAL_ISO_TIMES,
-        budget=_AMOUNTS,
-        status=st.sampled_from(ProjectStatus),
-    )
-
-
 _NODE_IDS: Final = st.lists(_NOT_BLANK, min_size=2, max_size=5, unique=True)
-_NODE_TYPES: Final = st.sampled_from(WorkflowNodeType)
-_INNER_NODE_TYPES: Final = _NODE_TYPES.filter(
-    lambda type_: type_ not in {WorkflowNodeType.START, WorkflowNodeType.END}
-)
-_EDGE_TYPES: Final = st.sampled_from(WorkflowEdgeType)
+_ENDS: Final = (WorkflowNodeType.START, WorkflowNodeType.END)
+_INNER_NODE_TYPES: Final = st.sampled_from([each for each in WorkflowNodeType if each not in _ENDS])
 _EDGE_IDS: Final = st.lists(_NOT_BLANK, max_size=4, unique=True)
-_WORKFLOW_TYPES: Final = st.sampled_from(WorkflowType)
+_NODES: Final = fields(WorkflowNode)
+_EDGES: Final = fields(WorkflowEdge)
+_FIRST: Final = st.just(1)
+_WITHOUT_NODES: Final = fields(WorkflowDefinition, nodes=_FIRST, edges=_FIRST, version=_FIRST)
 
 
 @st.composite
 def workflow_definitions(draw: DrawFn) -> WorkflowDefinition:
     """Make graphs of two to five nodes in any order, joined at random; all of version 1."""
     node_ids = draw(_NODE_IDS)
-    types = [WorkflowNodeType.START, WorkflowNodeType.END]
-    types += [draw(_INNER_NODE_TYPES) for _ in node_ids[2:]]
-    nodes = tuple(
-        WorkflowNode(
-            id=node_id,
-            label=draw(_NOT_BLANK),
-            type=node_type,
-            position_x=draw(_FINITE),
-            position_y=draw(_FINITE),
-            config=draw(_JSON_OBJECTS),
-        )
-        for node_id, node_type in zip(node_ids, draw(st.permutations(types)), strict=True)
-    )
+    types = draw(st.permutations([*_ENDS, *[draw(_INNER_NODE_TYPES) for _ in node_ids[2:]]]))
+    nodes = [
+        WorkflowNode(**{**draw(_NODES), "id": node_id, "type": node_type})
+        for node_id, node_type in zip(node_ids, types, strict=True)
+    ]
     edges = []
     for edge_id in draw(_EDGE_IDS):
         source, target, *_ = draw(st.permutations(node_ids))
-        edges.append(
-            WorkflowEdge(
-                id=edge_id,
-                source_node_id=source,
-                target_node_id=target,
-                type=draw(_EDGE_TYPES),
-                label=draw(_OPTIONAL_NOT_BLANK),
-            )
-        )
-    return WorkflowDefinition(
-        id=draw(KEYS),
-        name=draw(_NOT_BLANK),
-        description=draw(_TEXTS),
-        workflow_type=draw(_WORKFLOW_TYPES),
-        nodes=nodes,
-        edges=tuple(edges),
-        created_by=draw(KEYS),
-        created_at=draw(MOMENTS),
-        updated_at=draw(MOMENTS),
-        version=1,
-    )
+        ends = {"id": edge_id, "source_node_id": source, "target_node_id": target}
+        edges.append(WorkflowEdge(**{**draw(_EDGES), **ends}))
+    values = {**draw(_WITHOUT_NODES), "nodes": tuple(nodes), "edges": tuple(edges)}
+    return WorkflowDefinition(**values)
 
 
+_NOTHING: Final = st.none()
+_STATES: Final = WorkflowNodeExecutionStatus
 _NODE_EXECUTIONS: Final = st.lists(
     st.one_of(
-        st.builds(
+        records(
             WorkflowNodeExecution,
-            node_id=_NOT_BLANK,
-            node_type=_NODE_TYPES,
-            status=st.sampled_from(
-                (WorkflowNodeExecutionStatus.PENDING, WorkflowNodeExecutionStatus.COMPLETED)
-            ),
+            status=st.sampled_from((_STATES.PENDING, _STATES.COMPLETED)),
+            task_id=_NOTHING,
+            skipped_reason=_NOTHING,
         ),
-        st.builds(
+        records(
             WorkflowNodeExecution,
-            node_id=_NOT_BLANK,
-            node_type=_NODE_TYPES,
-            status=st.just(WorkflowNodeExecutionStatus.SKIPPED),
+            status=st.just(_STATES.SKIPPED),
+            task_id=_NOTHING,
             skipped_reason=_NOT_BLANK,
         ),
-        st.builds(
+        records(
             WorkflowNodeExecution,
-            node_id=_NOT_BLANK,
             node_type=st.just(WorkflowNodeType.TASK),
-            status=st.just(WorkflowNodeExecutionStatus.TASK_CREATED),
+            status=st.just(_STATES.TASK_CREATED),
             task_id=KEYS,
+            skipped_reason=_NOTHING,
         ),
     ),
     max_size=4,
     unique_by=lambda execution: execution.node_id,
 ).map(tuple)
-_EXECUTION_STATUSES: Final = st.sampled_from(WorkflowExecutionStatus)
-_DEFINITION_VERSIONS: Final = _COUNTS.filter(bool)
+_RUNNING: Final = (WorkflowExecutionStatus.PENDING, WorkflowExecutionStatus.RUNNING)
 
 
-@st.composite
-def workflow_executions(draw: DrawFn, definition_id: str | None = None) -> WorkflowExecution:
-    """Make runs of workflows in every status; all of version 1.
+def workflow_executions() -> SearchStrategy[WorkflowExecution]:
+    """Make runs of workflows in every status; all of version 1."""
 
-    Args:
-        draw: Given by Hypothesis.
-        definition_id: The definition of them all; None for any.
-    """
-    status = draw(_EXECUTION_STATUSES)
-    runs = status in {WorkflowExecutionStatus.PENDING, WorkflowExecutionStatus.RUNNING}
-    return WorkflowExecution(
-        id=draw(KEYS),
-        definition_id=draw(_given_or_any(definition_id)),
-        definition_version=draw(_DEFINITION_VERSIONS),
-        status=status,
-        node_executions=draw(_NODE_EXECUTIONS),
-        activated_by=draw(KEYS),
-        project=draw(KEYS),
-        created_at=draw(MOMENTS),
-        updated_at=draw(MOMENTS),
-        completed_at=None if runs else draw(MOMENTS),
-        error=draw(_NOT_BLANK) if status is WorkflowExecutionStatus.FAILED else None,
-        version=1,
-    )
+    def fitting(values: dict[str, Any]) -> WorkflowExecution:
+        if values["status"] in _RUNNING:
+            values["completed_at"] = None
+        if values["status"] is not WorkflowExecutionStatus.FAILED:
+            values["error"] = None
+        return WorkflowExecution(**values)
+
+    return fields(
+        WorkflowExecution,
+        node_executions=_NODE_EXECUTIONS,
+        completed_at=MOMENTS,
+        error=_NOT_BLANK,
+        version=_FIRST,
+    ).map(fitting)
 
 
 STORED_ENTITIES: Final[Mapping[type[Entity], SearchStrategy[Any]]] = {
     Task: tasks(),
     CostRecord: cost_records(),
     Message: messages(),
-    AgentLifecycleEvent: lifecycle_events(),
+    AgentLifecycleEvent: records(AgentLifecycleEvent),
     TaskMetricRecord: task_metrics(),
-    CollaborationMetricRecord: collaboration_metrics(),
-    ParkedContext: parked_contexts(),
+    CollaborationMetricRecord: records(CollaborationMetricRecord),
+    ParkedContext: records(ParkedContext),
     AuditEntry: audit_entries(),
     User: users(),
-    ApiKey: api_keys(),
-    Checkpoint: checkpoints(),
-    Heartbeat: heartbeats(),
+    ApiKey: records(ApiKey),
+    Checkpoint: records(Checkpoint),
+    Heartbeat: records(Heartbeat),
     AgentRuntimeState: agent_states(),
-    Artifact: artifacts(),
-    Project: projects(),
+    Artifact: records(Artifact),
+    Project: records(Project),
     WorkflowDefinition: workflow_definitions(),
     WorkflowExecution: workflow_executions(),
 }

@@ -13,6 +13,7 @@ from synthorg.persistence.protocol import PersistenceBackend
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.statements.statement import field_names
 from synthorg.persistence.transactions import Stores
+from tests.strategies import STORED_ENTITIES
 
 Backend = PersistenceBackend | Stores
 """Where the repositories are: on a backend, or in a unit of work."""
@@ -33,7 +34,7 @@ class Kind:
         table: The table that holds it.
         example: A record with no field at its default.
         changes: Another value for every field outside the key.
-        strategy: All the records there may be.
+        given: All the records there may be, where the type of the example does not say.
         gets: The ways to read one back by its key.
         lists: The lists to find one in.
         key: The fields that tell one from another.
@@ -50,7 +51,7 @@ class Kind:
     table: Table
     example: Any
     changes: Mapping[str, object]
-    strategy: SearchStrategy[Any]
+    given: SearchStrategy[Any] | None = None
     gets: Sequence[Act] = ()
     lists: Sequence[Act] = ()
     key: Sequence[str] = ("id",)
@@ -64,6 +65,11 @@ class Kind:
 
     def __repr__(self) -> str:
         return self.repository
+
+    @property
+    def strategy(self) -> SearchStrategy[Any]:
+        """All the records there may be."""
+        return STORED_ENTITIES[type(self.example)] if self.given is None else self.given
 
     @property
     def fields(self) -> tuple[str, ...]:

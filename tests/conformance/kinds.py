@@ -150,7 +150,6 @@ TASKS: Final = Kind(
         "task_structure": None,
         "coordination_topology": CoordinationTopology.CENTRALIZED,
     },
-    strategy=strategies.tasks(),
     gets=(lambda backend, task: backend.tasks.get(task.id),),
     lists=(
         lambda backend, task: backend.tasks.list_tasks(
@@ -184,7 +183,6 @@ COST_RECORDS: Final = Kind(
         "timestamp": LATER,
         "call_category": None,
     },
-    strategy=strategies.cost_records(),
     lists=(
         lambda backend, record: backend.cost_records.query(agent_id=record.agent_id),
         lambda backend, record: backend.cost_records.query(task_id=record.task_id),
@@ -225,7 +223,6 @@ MESSAGES: Final = Kind(
         "attachments": (),
         "metadata": MessageMetadata(),
     },
-    strategy=strategies.messages(),
     lists=(lambda backend, message: backend.messages.get_history(message.channel),),
     append_only=True,
 )
@@ -252,7 +249,6 @@ LIFECYCLE_EVENTS: Final = Kind(
         "details": "",
         "metadata": {},
     },
-    strategy=strategies.lifecycle_events(),
     lists=(
         lambda backend, event: backend.lifecycle_events.list_events(agent_id=event.agent_id),
         lambda backend, event: backend.lifecycle_events.list_events(event_type=event.event_type),
@@ -293,7 +289,6 @@ TASK_METRICS: Final = Kind(
         "quality_score": None,
         "complexity": Complexity.SIMPLE,
     },
-    strategy=strategies.task_metrics(),
     lists=(
         lambda backend, record: backend.task_metrics.query(agent_id=record.agent_id),
         lambda backend, record: backend.task_metrics.query(
@@ -329,7 +324,6 @@ COLLABORATION_METRICS: Final = Kind(
         "loop_triggered": False,
         "interaction_summary": None,
     },
-    strategy=strategies.collaboration_metrics(),
     lists=(
         lambda backend, record: backend.collaboration_metrics.query(agent_id=record.agent_id),
         lambda backend, record: backend.collaboration_metrics.query(since=record.recorded_at),
@@ -359,7 +353,6 @@ PARKED_CONTEXTS: Final = Kind(
         "context_json": "[]",
         "metadata": {},
     },
-    strategy=strategies.parked_contexts(),
     gets=(
         lambda backend, context: backend.parked_contexts.get(context.id),
         lambda backend, context: backend.parked_contexts.get_by_approval(context.approval_id),
@@ -405,7 +398,6 @@ AUDIT_ENTRIES: Final = Kind(
         "confidence": EvaluationConfidence.HIGH,
         "approval_id": None,
     },
-    strategy=strategies.audit_entries(),
     lists=(
         lambda backend, entry: backend.audit_entries.query(
             agent_id=entry.agent_id,
@@ -440,7 +432,6 @@ USERS: Final = Kind(
         "created_at": LATER,
         "updated_at": LATER,
     },
-    strategy=strategies.users(),
     gets=(
         lambda backend, user: backend.users.get(user.id),
         lambda backend, user: backend.users.get_by_username(user.username),
@@ -472,7 +463,6 @@ API_KEYS: Final = Kind(
         "expires_at": None,
         "revoked": False,
     },
-    strategy=strategies.api_keys(),
     gets=(
         lambda backend, key: backend.api_keys.get(key.id),
         lambda backend, key: backend.api_keys.get_by_hash(key.key_hash),
@@ -504,7 +494,6 @@ CHECKPOINTS: Final = Kind(
         "context_json": "{}",
         "created_at": LATER,
     },
-    strategy=strategies.checkpoints(),
     gets=(
         lambda backend, checkpoint: backend.checkpoints.get_latest(
             execution_id=checkpoint.execution_id
@@ -530,7 +519,6 @@ HEARTBEATS: Final = Kind(
         last_heartbeat_at=MOMENT,
     ),
     changes={"agent_id": "agent-2", "task_id": "task-2", "last_heartbeat_at": LATER},
-    strategy=strategies.heartbeats(),
     gets=(lambda backend, heartbeat: backend.heartbeats.get(heartbeat.execution_id),),
     key=("execution_id",),
     delete=lambda backend, heartbeat: backend.heartbeats.delete(heartbeat.execution_id),
@@ -558,7 +546,6 @@ AGENT_STATES: Final = Kind(
         "last_activity_at": MOMENT,
         "started_at": None,
     },
-    strategy=strategies.agent_states(),
     gets=(lambda backend, state: backend.agent_states.get(state.agent_id),),
     key=("agent_id",),
     delete=lambda backend, state: backend.agent_states.delete(state.agent_id),
@@ -569,7 +556,7 @@ SETTINGS: Final = Kind(
     table=tables.settings,
     example=SettingRow("budget", "limit", " 100 ", "2024-03-01T12:30:15Z"),
     changes={"value": "", "updated_at": "not even a time"},
-    strategy=st.builds(SettingRow, strategies.KEYS, strategies.KEYS, _TEXTS, _TEXTS),
+    given=st.builds(SettingRow, strategies.KEYS, strategies.KEYS, _TEXTS, _TEXTS),
     gets=(_get_setting,),
     lists=(_settings_of_namespace, _all_settings),
     key=("namespace", "key"),
@@ -603,7 +590,6 @@ ARTIFACTS: Final = Kind(
         "size_bytes": 0,
         "created_at": None,
     },
-    strategy=strategies.artifacts(),
     gets=(lambda backend, artifact: backend.artifacts.get(artifact.id),),
     lists=(
         lambda backend, artifact: backend.artifacts.list_artifacts(
@@ -639,7 +625,6 @@ PROJECTS: Final = Kind(
         "budget": 0.0,
         "status": ProjectStatus.ACTIVE,
     },
-    strategy=strategies.projects(),
     gets=(lambda backend, project: backend.projects.get(project.id),),
     lists=(
         lambda backend, project: backend.projects.list_projects(
@@ -659,7 +644,7 @@ PRESETS: Final = Kind(
         "created_at": "2025-01-01",
         "updated_at": "2025-01-02",
     },
-    strategy=st.builds(PresetListRow, strategies.KEYS, _TEXTS, _TEXTS, _TEXTS, _TEXTS),
+    given=st.builds(PresetListRow, strategies.KEYS, _TEXTS, _TEXTS, _TEXTS, _TEXTS),
     gets=(_get_preset,),
     lists=(lambda backend, _: backend.custom_presets.list_all(),),
     key=("name",),
@@ -717,7 +702,6 @@ DEFINITIONS: Final = Kind(
         "updated_at": LATER,
         "version": 2,
     },
-    strategy=strategies.workflow_definitions(),
     gets=(lambda backend, definition: backend.workflow_definitions.get(definition.id),),
     lists=(
         lambda backend, definition: backend.workflow_definitions.list_definitions(
@@ -773,7 +757,6 @@ EXECUTIONS: Final = Kind(
         "error": None,
         "version": 2,
     },
-    strategy=strategies.workflow_executions(),
     gets=(lambda backend, execution: backend.workflow_executions.get(execution.id),),
     lists=(
         lambda backend, execution: backend.workflow_executions.list_by_definition(
