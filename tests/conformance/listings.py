@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from itertools import combinations
 from operator import ge, le, lt
 from random import Random
@@ -11,15 +12,9 @@ from uuid import UUID
 
 from synthorg.entities import (
     AgentRuntimeState,
-    ApprovalRiskLevel,
-    ArtifactType,
     ExecutionStatus,
     HumanRole,
-    LifecycleEventType,
-    ProjectStatus,
-    TaskStatus,
     WorkflowExecutionStatus,
-    WorkflowType,
 )
 from synthorg.persistence import PersistenceBackend
 from synthorg.persistence.stores import SettingRow
@@ -62,6 +57,13 @@ COMPARISONS: Final[Mapping[str, Callable[[datetime, datetime], bool]]] = {
 
 Arguments = Mapping[str, Any]
 
+RUNNING: Final[Mapping[str, Sequence[Any]]] = {
+    "status": (WorkflowExecutionStatus.PENDING, WorkflowExecutionStatus.RUNNING),
+    "completed_at": (None,),
+    "error": (None,),
+}
+"""Values for executions that have not ended, whose other fields have to fit."""
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -70,16 +72,18 @@ class Listing:
     Args:
         kind: What is listed.
         method: The repository's method.
-        order: The fields that it is ordered by; none for the order of recording.
+        order: The fields that it is ordered by, a time first if there is one; none for the order of
+            recording.
         descending: Whether the order is from last to first.
-        filters: The field that each argument for equality is compared with.
+        filters: The arguments for equality, each named as the field that it is compared with or
+            followed by a colon and that field.
         required: The arguments that every call gives.
-        values: The values that the records have in fields other than the key.
-        time: The field that the times of a call are compared with.
+        others: The values that the records have in fields that decide what is listed, beside those
+            of the key and of filters.
         bounds: The arguments that are times.
         limited: Whether there is an argument `limit`.
         lists: Tells of a record whether it may be listed at all.
-        others: More records, which exist besides.
+        more: More records, which exist besides.
         from_row: Makes a record of what is listed.
     """
 
@@ -87,29 +91,54 @@ class Listing:
     method: str
     order: Sequence[str] = ("id",)
     descending: bool = False
-    filters: Mapping[str, str] = field(default_factory=dict)
+    filters: str = ""
     required: Sequence[str] = ()
-    values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    time: str | None = None
+    others: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     bounds: Sequence[str] = ()
     limited: bool = False
     lists: Callable[[Any], bool] = lambda _: True
-    others: Sequence[Any] = ()
+    more: Sequence[Any] = ()
     from_row: Callable[[Any, Arguments], Any] = lambda row, _: row
+
+    @property
+    def compared(self) -> Mapping[str, str]:
+        """The field that each filter is compared with."""
+        pairs = [each.partition(":") for each in self.filters.split()]
+        return {argument: name or argument for argument, _, name in pairs}
+
+    @property
+    def time(self) -> str | None:
+        """The field that the times of a call are compared with."""
+        first = self.order[0] if self.order else "timestamp"
+        return first if isinstance(getattr(self.kind.example, first, None), datetime) else None
+
+    def values(self, name: str) -> Sequence[Any]:
+        """Choose the values that the records have in a field: names, or members of an enumeration.
+
+        Args:
+            name: The field.
+        """
+        if name in self.others:
+            return self.others[name]
+        example, change = getattr(self.kind.example, name), self.kind.changes[name]
+        is_choice = isinstance(example, StrEnum) or name == "verdict"
+        return (example, change) if is_choice else (*NAMES, *[None] * (change is None))
 
     def __str__(self) -> str:
         return f"{self.kind.repository}.{self.method}"
 
     def population(self, random: Random) -> list[Any]:
         """Make a record under each awkward key, all alike but for the fields that matter."""
-        pools = {**self.values, **({self.time: TIMES} if self.time else {})}
+        names = {*self.compared.values(), *self.others}
+        pools = {name: self.values(name) for name in sorted(names)}
+        pools |= {self.time: TIMES} if self.time else {}
         records = [
             self.kind.altered(
                 self.kind.keyed(key), **{name: random.choice(pool) for name, pool in pools.items()}
             )
             for key in KEYS
         ]
-        records += self.others
+        records += self.more
         random.shuffle(records)
         return records
 
@@ -127,7 +156,7 @@ class Listing:
     def calls(self, random: Random, rounds: int) -> Iterator[dict[str, Any]]:
         """Choose the arguments of calls, some with each subset of those that may be left out."""
         pools = {
-            **{name: self._filter_values(name) for name in self.filters},
+            **{name: self._filter_values(name) for name in self.compared},
             **dict.fromkeys(self.bounds, TIMES),
             **({"limit": (1, 2, 7, 1000)} if self.limited else {}),
         }
@@ -138,7 +167,8 @@ class Listing:
                     yield self._arguments(random, pools, {*given, *self.required})
 
     def _filter_values(self, argument: str) -> Sequence[Any]:
-        values = [value for value in self.values[self.filters[argument]] if value is not None]
+        chosen = self.values(self.compared[argument])
+        values = [value for value in chosen if value is not None]
         return [*values, UNKNOWN_NAME] if values[0] in NAMES else values
 
     def _arguments(
@@ -176,7 +206,7 @@ class Listing:
             return False
         equal = all(
             arguments[argument] in (None, getattr(record, name))
-            for argument, name in self.filters.items()
+            for argument, name in self.compared.items()
         )
         return equal and all(
             COMPARISONS[bound](getattr(record, self.time), arguments[bound].astimezone(UTC))
@@ -190,32 +220,15 @@ class Listing:
 
 
 LISTINGS: Final = (
-    Listing(
-        TASKS,
-        "list_tasks",
-        filters={"status": "status", "assigned_to": "assigned_to", "project": "project"},
-        values={
-            "status": (TaskStatus.BLOCKED, TaskStatus.FAILED),
-            "assigned_to": (*NAMES, None),
-            "project": NAMES,
-        },
-    ),
-    Listing(
-        COST_RECORDS,
-        "query",
-        order=(),
-        filters={"agent_id": "agent_id", "task_id": "task_id"},
-        values={"agent_id": NAMES, "task_id": NAMES},
-    ),
+    Listing(TASKS, "list_tasks", filters="status assigned_to project"),
+    Listing(COST_RECORDS, "query", order=(), filters="agent_id task_id"),
     Listing(
         MESSAGES,
         "get_history",
         order=("timestamp", "id"),
         descending=True,
-        filters={"channel": "channel"},
+        filters="channel",
         required=("channel",),
-        values={"channel": NAMES},
-        time="timestamp",
         limited=True,
     ),
     Listing(
@@ -223,12 +236,7 @@ LISTINGS: Final = (
         "list_events",
         order=("timestamp", "id"),
         descending=True,
-        filters={"agent_id": "agent_id", "event_type": "event_type"},
-        values={
-            "agent_id": NAMES,
-            "event_type": (LifecycleEventType.HIRED, LifecycleEventType.FIRED),
-        },
-        time="timestamp",
+        filters="agent_id event_type",
         bounds=("since", "until"),
         limited=True,
     ),
@@ -237,9 +245,8 @@ LISTINGS: Final = (
         "query",
         order=("completed_at", "id"),
         descending=True,
-        filters={"agent_id": "agent_id"},
-        values={"agent_id": NAMES, "started_at": (None,)},
-        time="completed_at",
+        filters="agent_id",
+        others={"started_at": (None,)},
         bounds=("since", "until"),
     ),
     Listing(
@@ -247,9 +254,7 @@ LISTINGS: Final = (
         "query",
         order=("recorded_at", "id"),
         descending=True,
-        filters={"agent_id": "agent_id"},
-        values={"agent_id": NAMES},
-        time="recorded_at",
+        filters="agent_id",
         bounds=("since", "until"),
     ),
     Listing(
@@ -257,29 +262,15 @@ LISTINGS: Final = (
         "get_by_agent",
         order=("parked_at", "id"),
         descending=True,
-        filters={"agent_id": "agent_id"},
+        filters="agent_id",
         required=("agent_id",),
-        values={"agent_id": NAMES},
-        time="parked_at",
     ),
     Listing(
         AUDIT_ENTRIES,
         "query",
         order=("timestamp", "id"),
         descending=True,
-        filters={
-            "agent_id": "agent_id",
-            "action_type": "action_type",
-            "verdict": "verdict",
-            "risk_level": "risk_level",
-        },
-        values={
-            "agent_id": (*NAMES, None),
-            "action_type": NAMES,
-            "verdict": ("allow", "escalate"),
-            "risk_level": (ApprovalRiskLevel.LOW, ApprovalRiskLevel.CRITICAL),
-        },
-        time="timestamp",
+        filters="agent_id action_type verdict risk_level",
         bounds=("since", "until"),
         limited=True,
     ),
@@ -287,8 +278,7 @@ LISTINGS: Final = (
         USERS,
         "list_users",
         order=("created_at", "id"),
-        values={"role": (HumanRole.MANAGER, HumanRole.SYSTEM, HumanRole.OBSERVER)},
-        time="created_at",
+        others={"role": (HumanRole.MANAGER, HumanRole.SYSTEM, HumanRole.OBSERVER)},
         lists=lambda user: user.role is not HumanRole.SYSTEM,
     ),
     Listing(
@@ -296,17 +286,14 @@ LISTINGS: Final = (
         "list_by_user",
         order=("created_at", "id"),
         descending=True,
-        filters={"user_id": "user_id"},
+        filters="user_id",
         required=("user_id",),
-        values={"user_id": NAMES},
-        time="created_at",
     ),
     Listing(
         HEARTBEATS,
         "get_stale",
         order=("last_heartbeat_at", "execution_id"),
         required=("threshold",),
-        time="last_heartbeat_at",
         bounds=("threshold",),
     ),
     Listing(
@@ -314,10 +301,9 @@ LISTINGS: Final = (
         "get_active",
         order=("last_activity_at", "agent_id"),
         descending=True,
-        values={"status": (ExecutionStatus.EXECUTING, ExecutionStatus.PAUSED)},
-        time="last_activity_at",
+        others={"status": (ExecutionStatus.EXECUTING, ExecutionStatus.PAUSED)},
         lists=lambda state: state.status is not ExecutionStatus.IDLE,
-        others=[
+        more=[
             AgentRuntimeState(
                 agent_id=f"idle-{number}", status=ExecutionStatus.IDLE, last_activity_at=LATER
             )
@@ -328,69 +314,43 @@ LISTINGS: Final = (
         SETTINGS,
         "get_namespace",
         order=("key",),
-        filters={"namespace": "namespace"},
+        filters="namespace",
         required=("namespace",),
-        values={"namespace": NAMES},
+        others={"namespace": NAMES},
         from_row=lambda row, arguments: SettingRow(arguments["namespace"], *row),
     ),
     Listing(
         SETTINGS,
         "get_all",
         order=("namespace", "key"),
-        values={"namespace": NAMES},
+        others={"namespace": NAMES},
         from_row=lambda row, _: SettingRow(*row),
     ),
-    Listing(
-        ARTIFACTS,
-        "list_artifacts",
-        filters={"task_id": "task_id", "created_by": "created_by", "artifact_type": "type"},
-        values={
-            "task_id": NAMES,
-            "created_by": NAMES,
-            "type": (ArtifactType.CODE, ArtifactType.TESTS),
-        },
-    ),
-    Listing(
-        PROJECTS,
-        "list_projects",
-        filters={"status": "status", "lead": "lead"},
-        values={
-            "status": (ProjectStatus.ACTIVE, ProjectStatus.PLANNING),
-            "lead": (*NAMES, None),
-        },
-    ),
+    Listing(ARTIFACTS, "list_artifacts", filters="task_id created_by artifact_type:type"),
+    Listing(PROJECTS, "list_projects", filters="status lead"),
     Listing(PRESETS, "list_all", order=("name",)),
     Listing(
         DEFINITIONS,
         "list_definitions",
         order=("updated_at", "id"),
         descending=True,
-        filters={"workflow_type": "workflow_type"},
-        values={"workflow_type": (WorkflowType.KANBAN, WorkflowType.AGILE_KANBAN)},
-        time="updated_at",
+        filters="workflow_type",
     ),
     Listing(
         EXECUTIONS,
         "list_by_definition",
         order=("updated_at", "id"),
         descending=True,
-        filters={"definition_id": "definition_id"},
+        filters="definition_id",
         required=("definition_id",),
-        values={"definition_id": NAMES},
-        time="updated_at",
     ),
     Listing(
         EXECUTIONS,
         "list_by_status",
         order=("updated_at", "id"),
         descending=True,
-        filters={"status": "status"},
+        filters="status",
         required=("status",),
-        values={
-            "status": (WorkflowExecutionStatus.PENDING, WorkflowExecutionStatus.RUNNING),
-            "completed_at": (None,),
-            "error": (None,),
-        },
-        time="updated_at",
+        others=RUNNING,
     ),
 )

@@ -195,7 +195,7 @@ async def test_a_stream_of_small_and_large_records_is_the_list(
     (walk,) = (walk for walk in WALKS if walk.kind is kind)
     arguments = {
         name: getattr(kind.example, name) if name in walk.required else None
-        for name in (*walk.filters, *walk.bounds)
+        for name in (*walk.compared, *walk.bounds)
     }
     expected = walk.expected(records, arguments)
     assert len(expected) == len(records)

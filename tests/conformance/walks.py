@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import pytest
 
-from synthorg.entities import WorkflowExecutionStatus
 from synthorg.persistence.paging import Page
 from synthorg.persistence.transactions import Stores
 from tests.conformance.kinds import (
@@ -18,7 +17,7 @@ from tests.conformance.kinds import (
     LIFECYCLE_EVENTS,
     SETTINGS,
 )
-from tests.conformance.listings import LISTINGS, NAMES, Arguments, Listing
+from tests.conformance.listings import LISTINGS, RUNNING, Arguments, Listing
 
 LIMITS: Final = (1, 2, 3, 7, 50, 1000, 2**63 - 1)
 
@@ -78,20 +77,11 @@ class Walk(Listing):
 def _walk(listing: Listing) -> Walk:
     fields = {**vars(listing), "limited": False}
     if listing.kind in (COST_RECORDS, AUDIT_ENTRIES, LIFECYCLE_EVENTS, COLLABORATION_METRICS):
-        fields |= {"time": listing.time or "timestamp", "bounds": ("since", "until")}
+        fields |= {"bounds": ("since", "until")}
     if listing.kind is SETTINGS:
-        fields |= {"filters": {"namespace": "namespace"}}
+        fields |= {"filters": "namespace"}
     if listing.kind is EXECUTIONS:
-        fields |= {
-            "filters": {"definition_id": "definition_id", "status": "status"},
-            "required": (),
-            "values": {
-                "definition_id": NAMES,
-                "status": (WorkflowExecutionStatus.PENDING, WorkflowExecutionStatus.RUNNING),
-                "completed_at": (None,),
-                "error": (None,),
-            },
-        }
+        fields |= {"filters": "definition_id status", "required": (), "others": RUNNING}
     return Walk(**fields)
 
 

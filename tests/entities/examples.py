@@ -1,7 +1,6 @@
-"""The least that makes each entity valid, and how to see what an entity refuses."""
+"""What may be left out of each entity, the least that makes it valid, and what it refuses."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, get_args
 
 import pytest
@@ -13,14 +12,11 @@ from synthorg.entities import (
     AgentRuntimeState,
     ApiKey,
     Artifact,
-    Attachment,
     AuditEntry,
     Checkpoint,
     CollaborationMetricRecord,
     CostRecord,
     Entity,
-    ExpectedArtifact,
-    Heartbeat,
     Message,
     MessageMetadata,
     ParkedContext,
@@ -34,140 +30,153 @@ from synthorg.entities import (
     WorkflowNode,
     WorkflowNodeExecution,
 )
+from tests.conformance.kinds import EXECUTIONS, KINDS, MESSAGES, TASKS
 
-NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 START: Final = {"id": "first", "label": "Start", "type": "start"}
 END: Final = {"id": "last", "label": "End", "type": "end"}
 
-MINIMAL: Final[Mapping[type[Entity], Mapping[str, object]]] = {
-    Task: {
-        "id": "task-1",
-        "title": "Write it",
-        "description": "Write it well",
-        "project": "project-1",
-        "created_by": "ada",
-        "type": "development",
-    },
-    AcceptanceCriterion: {"description": "It works"},
-    ExpectedArtifact: {"type": "code", "path": "src/it.py"},
-    CostRecord: {
-        "agent_id": "ada",
-        "task_id": "task-1",
-        "provider": "acme",
-        "model": "large",
-        "input_tokens": 1,
-        "output_tokens": 0,
-        "cost_usd": 0.5,
-        "timestamp": NOON,
-    },
-    Message: {
-        "timestamp": NOON,
-        "sender": "ada",
-        "to": "bob",
-        "type": "question",
-        "channel": "general",
-        "content": "Is it done?",
-    },
-    MessageMetadata: {},
-    Attachment: {"type": "link", "ref": "https://example.org"},
-    AgentLifecycleEvent: {
-        "agent_id": "ada",
-        "agent_name": "Ada",
-        "event_type": "hired",
-        "timestamp": NOON,
-        "initiated_by": "bob",
-    },
-    TaskMetricRecord: {
-        "agent_id": "ada",
-        "task_id": "task-1",
-        "task_type": "review",
-        "completed_at": NOON,
-        "is_success": True,
-        "duration_seconds": 1.5,
-        "cost_usd": 0.0,
-        "turns_used": 1,
-        "tokens_used": 2,
-        "complexity": "epic",
-    },
-    CollaborationMetricRecord: {"agent_id": "ada", "recorded_at": NOON},
-    ParkedContext: {
-        "execution_id": "execution-1",
-        "agent_id": "ada",
-        "approval_id": "approval-1",
-        "parked_at": NOON,
-        "context_json": "{}",
-    },
-    AuditEntry: {
-        "id": "audit-1",
-        "timestamp": NOON,
-        "tool_name": "shell",
-        "tool_category": "terminal",
-        "action_type": "code:write",
-        "arguments_hash": "0123456789abcdef" * 4,
-        "verdict": "allow",
-        "risk_level": "low",
-        "reason": "harmless",
-        "evaluation_duration_ms": 0.25,
-    },
-    User: {
-        "id": "user-1",
-        "username": "ada",
-        "password_hash": "secret-hash",
-        "role": "manager",
-        "created_at": NOON,
-        "updated_at": NOON,
-    },
-    ApiKey: {
-        "id": "key-1",
-        "key_hash": "secret-hash",
-        "name": "laptop",
-        "role": "observer",
-        "user_id": "user-1",
-        "created_at": NOON,
-    },
-    Checkpoint: {
-        "execution_id": "execution-1",
-        "agent_id": "ada",
-        "task_id": "task-1",
-        "turn_number": 0,
-        "context_json": "{}",
-    },
-    Heartbeat: {
-        "execution_id": "execution-1",
-        "agent_id": "ada",
-        "task_id": "task-1",
-        "last_heartbeat_at": NOON,
-    },
-    AgentRuntimeState: {"agent_id": "ada", "status": "idle", "last_activity_at": NOON},
-    Artifact: {
-        "id": "artifact-1",
-        "type": "tests",
-        "path": "tests/test_it.py",
-        "task_id": "task-1",
-        "created_by": "ada",
-    },
-    Project: {"id": "project-1", "name": "It"},
-    WorkflowDefinition: {
-        "id": "workflow-1",
-        "name": "Flow",
-        "nodes": [START, END],
-        "created_by": "ada",
-    },
-    WorkflowNode: START,
-    WorkflowEdge: {"id": "edge-1", "source_node_id": "first", "target_node_id": "last"},
-    WorkflowNodeExecution: {"node_id": "first", "node_type": "start"},
-    WorkflowExecution: {
-        "id": "run-1",
-        "definition_id": "workflow-1",
-        "definition_version": 1,
-        "activated_by": "ada",
-        "project": "project-1",
-    },
-}
-"""The required fields of every entity."""
-
 Fields = Mapping[type[Entity], str]
 """Names of fields by entity; a name that ends in [] stands for each element of its tuple."""
+
+DEFAULTS: Final[Mapping[type[Entity], Mapping[str, object]]] = {
+    Task: {
+        "priority": "medium",
+        "assigned_to": None,
+        "reviewers": (),
+        "dependencies": (),
+        "delegation_chain": (),
+        "artifacts_expected": (),
+        "acceptance_criteria": (),
+        "estimated_complexity": "medium",
+        "budget_limit": 0.0,
+        "deadline": None,
+        "max_retries": 1,
+        "status": "created",
+        "parent_task_id": None,
+        "task_structure": None,
+        "coordination_topology": "auto",
+    },
+    AcceptanceCriterion: {"met": False},
+    CostRecord: {"call_category": None},
+    Message: {"priority": "normal", "attachments": (), "metadata": MessageMetadata()},
+    MessageMetadata: {
+        "task_id": None,
+        "project_id": None,
+        "tokens_used": None,
+        "cost_usd": None,
+        "extra": (),
+    },
+    AgentLifecycleEvent: {"details": "", "metadata": {}},
+    TaskMetricRecord: {"started_at": None, "quality_score": None},
+    CollaborationMetricRecord: {
+        "delegation_success": None,
+        "delegation_response_seconds": None,
+        "conflict_constructiveness": None,
+        "meeting_contribution": None,
+        "handoff_completeness": None,
+        "loop_triggered": False,
+        "interaction_summary": None,
+    },
+    ParkedContext: {"task_id": None, "metadata": {}},
+    AuditEntry: {
+        "agent_id": None,
+        "task_id": None,
+        "matched_rules": (),
+        "confidence": "high",
+        "approval_id": None,
+    },
+    User: {"must_change_password": True},
+    ApiKey: {"expires_at": None, "revoked": False},
+    AgentRuntimeState: {
+        "execution_id": None,
+        "task_id": None,
+        "turn_count": 0,
+        "accumulated_cost_usd": 0.0,
+        "started_at": None,
+    },
+    Artifact: {
+        "description": "",
+        "project_id": None,
+        "content_type": "",
+        "size_bytes": 0,
+        "created_at": None,
+    },
+    Project: {
+        "description": "",
+        "team": (),
+        "task_ids": (),
+        "lead": None,
+        "deadline": None,
+        "budget": 0.0,
+        "status": "planning",
+    },
+    WorkflowDefinition: {
+        "description": "",
+        "workflow_type": "sequential_pipeline",
+        "edges": (),
+        "version": 1,
+    },
+    WorkflowNode: {"position_x": 0.0, "position_y": 0.0, "config": {}},
+    WorkflowEdge: {"type": "sequential", "label": None},
+    WorkflowNodeExecution: {"status": "pending", "task_id": None, "skipped_reason": None},
+    WorkflowExecution: {
+        "status": "pending",
+        "node_executions": (),
+        "completed_at": None,
+        "error": None,
+        "version": 1,
+    },
+}
+FRESH_IDS: Final[Fields] = {
+    Message: "id",
+    AgentLifecycleEvent: "id",
+    TaskMetricRecord: "id",
+    CollaborationMetricRecord: "id",
+    ParkedContext: "id",
+    Checkpoint: "id",
+}
+PRESENT_TIMES: Final[Fields] = {
+    Checkpoint: "created_at",
+    WorkflowDefinition: "created_at updated_at",
+    WorkflowExecution: "created_at updated_at",
+}
+
+_EXAMPLES: Final = (
+    *(kind.example for kind in KINDS if isinstance(kind.example, Entity)),
+    *TASKS.example.acceptance_criteria,
+    *TASKS.example.artifacts_expected,
+    *MESSAGES.example.attachments,
+    MESSAGES.example.metadata,
+    EXECUTIONS.example.node_executions[0],
+)
+_REQUIRED_BY_OTHERS: Final[Mapping[type[Entity], Mapping[str, object]]] = {
+    AgentRuntimeState: {"status": "idle"},  # any other needs an execution, too
+    WorkflowDefinition: {"nodes": [START, END]},
+    WorkflowNode: START,
+    WorkflowEdge: {"id": "edge-1", "source_node_id": "first", "target_node_id": "last"},
+}
+
+
+def _may_be_left_out(entity: type[Entity]) -> set[str]:
+    others = f"{FRESH_IDS.get(entity, '')} {PRESENT_TIMES.get(entity, '')}".split()
+    return {*DEFAULTS.get(entity, ()), *others}
+
+
+MINIMAL: Final[Mapping[type[Entity], Mapping[str, object]]] = {
+    **{
+        type(example): {
+            **{
+                name: getattr(example, name)
+                for name in type(example).model_fields
+                if name not in _may_be_left_out(type(example))
+            },
+            **_REQUIRED_BY_OTHERS.get(type(example), {}),
+        }
+        for example in _EXAMPLES
+    },
+    **{each: _REQUIRED_BY_OTHERS[each] for each in (WorkflowNode, WorkflowEdge)},
+}
+"""The required fields of every entity: all but those that may be left out."""
 
 
 def make(entity: type[Entity], **changes: object) -> Any:

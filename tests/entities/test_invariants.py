@@ -21,9 +21,10 @@ from synthorg.entities import (
     WorkflowNodeExecution,
 )
 from synthorg.entities.base import now
-from tests.entities.examples import END, NOON, START, make
+from tests.conformance.kinds import MOMENT
+from tests.entities.examples import END, START, make
 
-EXECUTING: Final = {"status": "executing", "execution_id": "execution-1", "started_at": NOON}
+EXECUTING: Final = {"status": "executing", "execution_id": "execution-1", "started_at": MOMENT}
 EDGE: Final = {"id": "edge-1", "source_node_id": "first", "target_node_id": "last"}
 EDGE_BACK: Final = {"id": "edge-2", "source_node_id": "last", "target_node_id": "first"}
 TASK_NODE: Final = {"node_id": "write", "node_type": "task"}
@@ -65,15 +66,15 @@ REFUSED: Final[list[tuple[type[Entity], dict[str, object], str]]] = [
         "cost_usd above 0 needs input_tokens or output_tokens above 0",
     ),
     (MessageMetadata, {"extra": [("a", "1"), ("a", "2")]}, "keys of extra must be unique"),
-    (TaskMetricRecord, {"started_at": NOON}, "started_at must be before completed_at"),
+    (TaskMetricRecord, {"started_at": MOMENT}, "started_at must be before completed_at"),
     (
         TaskMetricRecord,
-        {"started_at": NOON + timedelta(microseconds=1)},
+        {"started_at": MOMENT + timedelta(microseconds=1)},
         "started_at must be before completed_at",
     ),
     (AgentRuntimeState, {"execution_id": "execution-1"}, IDLE_HAS_NO_REFERENCES),
     (AgentRuntimeState, {"task_id": "task-1"}, IDLE_HAS_NO_REFERENCES),
-    (AgentRuntimeState, {"started_at": NOON}, IDLE_HAS_NO_REFERENCES),
+    (AgentRuntimeState, {"started_at": MOMENT}, IDLE_HAS_NO_REFERENCES),
     (AgentRuntimeState, {"turn_count": 1}, IDLE_HAS_NO_COUNTERS),
     (AgentRuntimeState, {"accumulated_cost_usd": 5e-324}, IDLE_HAS_NO_COUNTERS),
     (AgentRuntimeState, {**EXECUTING, "execution_id": None}, ACTIVE_NEEDS_EXECUTION),
@@ -93,7 +94,7 @@ REFUSED: Final[list[tuple[type[Entity], dict[str, object], str]]] = [
     (WorkflowDefinition, {"edges": [{**EDGE, "target_node_id": "nowhere"}]}, EDGE_EXISTS),
     (
         WorkflowNodeExecution,
-        {"status": "task_created", "task_id": "task-1"},
+        {"status": "task_created", "task_id": "task-1", "node_type": "start"},
         "status task_created needs node_type task",
     ),
     (WorkflowNodeExecution, {**TASK_NODE, "status": "task_created"}, TASK_ID),
@@ -122,15 +123,15 @@ REFUSED: Final[list[tuple[type[Entity], dict[str, object], str]]] = [
         {"node_executions": [RUN_OF_FIRST, RUN_OF_FIRST]},
         "node ids of node_executions must be unique",
     ),
-    (WorkflowExecution, {"status": "pending", "completed_at": NOON}, COMPLETED_AT),
-    (WorkflowExecution, {"status": "running", "completed_at": NOON}, COMPLETED_AT),
+    (WorkflowExecution, {"status": "pending", "completed_at": MOMENT}, COMPLETED_AT),
+    (WorkflowExecution, {"status": "running", "completed_at": MOMENT}, COMPLETED_AT),
     (WorkflowExecution, {"status": "completed"}, COMPLETED_AT),
     (WorkflowExecution, {"status": "cancelled"}, COMPLETED_AT),
     (WorkflowExecution, {"status": "failed", "error": "broken"}, COMPLETED_AT),
-    (WorkflowExecution, {"status": "failed", "completed_at": NOON}, ERROR),
+    (WorkflowExecution, {"status": "failed", "completed_at": MOMENT}, ERROR),
     (WorkflowExecution, {"status": "running", "error": "broken"}, ERROR),
-    (WorkflowExecution, {"status": "completed", "completed_at": NOON, "error": "broken"}, ERROR),
-    (WorkflowExecution, {"status": "cancelled", "completed_at": NOON, "error": "broken"}, ERROR),
+    (WorkflowExecution, {"status": "completed", "completed_at": MOMENT, "error": "broken"}, ERROR),
+    (WorkflowExecution, {"status": "cancelled", "completed_at": MOMENT, "error": "broken"}, ERROR),
 ]
 
 ADMITTED: Final[list[tuple[type[Entity], dict[str, object]]]] = [
@@ -153,7 +154,7 @@ ADMITTED: Final[list[tuple[type[Entity], dict[str, object]]]] = [
     (CostRecord, {"cost_usd": 5.0, "input_tokens": 0, "output_tokens": 1}),
     (CostRecord, {"cost_usd": 5.0, "input_tokens": 1, "output_tokens": 0}),
     (MessageMetadata, {"extra": [("a", "1"), ("A", "1")]}),
-    (TaskMetricRecord, {"started_at": NOON - timedelta(microseconds=1)}),
+    (TaskMetricRecord, {"started_at": MOMENT - timedelta(microseconds=1)}),
     (AgentRuntimeState, {"turn_count": 0, "accumulated_cost_usd": -0.0}),
     (AgentRuntimeState, EXECUTING),
     (AgentRuntimeState, {**EXECUTING, "status": "paused", "task_id": "task-1", "turn_count": 9}),
@@ -165,9 +166,9 @@ ADMITTED: Final[list[tuple[type[Entity], dict[str, object]]]] = [
     (WorkflowNodeExecution, {"status": "completed"}),
     (WorkflowExecution, {"node_executions": [RUN_OF_FIRST, TASK_NODE]}),
     (WorkflowExecution, {"status": "running"}),
-    (WorkflowExecution, {"status": "completed", "completed_at": NOON}),
-    (WorkflowExecution, {"status": "cancelled", "completed_at": NOON}),
-    (WorkflowExecution, {"status": "failed", "completed_at": NOON, "error": "broken"}),
+    (WorkflowExecution, {"status": "completed", "completed_at": MOMENT}),
+    (WorkflowExecution, {"status": "cancelled", "completed_at": MOMENT}),
+    (WorkflowExecution, {"status": "failed", "completed_at": MOMENT, "error": "broken"}),
 ]
 
 

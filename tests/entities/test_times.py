@@ -30,7 +30,6 @@ from synthorg.entities import (
 )
 from synthorg.entities.base import EARLIEST_TIME, LATEST_TIME
 from tests.entities.examples import (
-    NOON,
     Fields,
     complaints,
     each_field,
@@ -39,6 +38,8 @@ from tests.entities.examples import (
     named,
 )
 from tests.strategies import MOMENTS
+
+NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 TIMES: Final[Fields] = {
     CostRecord: "timestamp",
