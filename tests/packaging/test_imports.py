@@ -61,6 +61,17 @@ def test_a_name_of_types_alone_does_not_wait_for_sqlalchemy(tmp_path: Path) -> N
     assert imported(program, tmp_path) == set()
 
 
+@pytest.mark.parametrize("scheme", ["sqlite", "postgresql", "mariadb", "mysql"])
+def test_a_backend_waits_for_no_driver_but_its_own_and_not_for_alembic(
+    scheme: str, tmp_path: Path
+) -> None:
+    url = "sqlite:///saved.db" if scheme == "sqlite" else f"{scheme}://user@localhost/data"
+    program = "from synthorg.persistence import PersistenceConfig, create_backend"
+    program += f"\ncreate_backend(PersistenceConfig.from_url({url!r}))"
+    own = {"sqlite": {"aiosqlite"}, "postgresql": {"asyncpg", "psycopg"}}.get(scheme, {"asyncmy"})
+    assert imported(program, tmp_path) <= own
+
+
 def test_whoever_saves_waits_for_one_driver_and_not_for_alembic(tmp_path: Path) -> None:
     migrated = "from tests.servers.network import migrate; import asyncio"
     subprocess.run(

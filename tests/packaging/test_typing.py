@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 from mypy import api
 
+import synthorg.persistence
 from tests.packaging.conftest import CHECKOUT
 
 CALLS: Final = Path(__file__).with_name("calls.py")
@@ -29,6 +30,13 @@ Message(
 """
 
 
+NAMES: Final = f"""
+from synthorg.persistence import {", ".join(synthorg.persistence.__all__)}
+
+__all__ = {synthorg.persistence.__all__!r}
+"""
+
+
 def first_example() -> str:
     """Give the first program of the README."""
     found = re.search(
@@ -39,7 +47,7 @@ def first_example() -> str:
 
 
 def test_what_people_write_first_passes_strict_type_checks(tmp_path: Path) -> None:
-    files = {"message.py": MESSAGE, "readme.py": first_example()}
+    files = {"message.py": MESSAGE, "names.py": NAMES, "readme.py": first_example()}
     for name, program in files.items():
         (tmp_path / name).write_text(program)
     check_by_mypy(tmp_path, *(tmp_path / name for name in files))
@@ -52,12 +60,13 @@ def test_mypy_checks_filters_by_name_and_type_also_where_others_spell_them_out(
 
 
 @pytest.mark.skipif(NODE is None and "CI" not in os.environ, reason="pyright runs on node")
-def test_pyright_checks_filters_by_name_and_type_also_where_others_spell_them_out(
+def test_pyright_sees_each_public_name_and_checks_filters_by_name_and_type(
     tmp_path: Path,
 ) -> None:
     options = {"typeCheckingMode": "strict", "reportUnnecessaryTypeIgnoreComment": "error"}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(options))
     shutil.copy(CALLS, tmp_path)
+    (tmp_path / "names.py").write_text(NAMES)
     command: list[str | Path] = [
         sys.executable,
         "-m",
