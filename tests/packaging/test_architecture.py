@@ -27,11 +27,12 @@ MAY_NAME_A_DRIVER = (
 
 FLOORS = (
     ("synthorg.persistence.cli",),
-    ("synthorg.persistence.factory",),
+    ("synthorg.persistence.factory", "synthorg.persistence.transfer"),
     ("synthorg.persistence.sqlite",),
     ("synthorg.persistence.extension",),
     (f"{SQL}.backend",),
     (f"{SQL}.unit_of_work",),
+    (f"{SQL}.transfer",),
     (f"{SQL}.migrations",),
     (f"{SQL}.repositories",),
     (f"{SQL}.execution",),

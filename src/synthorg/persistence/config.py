@@ -219,6 +219,11 @@ class ServerConfig(_Model):
         host = f"[{quote(self.host, safe=':')}]" if ":" in self.host else quote(self.host, safe="")
         return f"{self.scheme}://{user}{host}:{self.port}/{quote(self.database, safe='')}"
 
+    @property
+    def place(self) -> str:
+        """Where the database is, whoever uses it and however."""
+        return f"{self.host}:{self.port}/{self.database}"
+
 
 class PostgreSQLConfig(ServerConfig):
     """A PostgreSQL database, through the chosen driver.

@@ -12,7 +12,17 @@ from types import ModuleType
 from typing import Any, ClassVar, Final, final
 from weakref import WeakSet
 
-from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, bindparam, func, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Executable,
+    Select,
+    Table,
+    bindparam,
+    func,
+    tuple_,
+)
 from sqlalchemy.exc import DBAPIError, ResourceClosedError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -106,6 +116,11 @@ class Dialect(ABC):
     @abstractmethod
     def description(self) -> str:
         """The database in words, without secrets, for messages."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str | None:
+        """Where the database is, for whoever asks; None if it ends with its connection."""
 
     @property
     @abstractmethod
@@ -452,6 +467,16 @@ class Dialect(ABC):
     ) -> tuple[str, ...]:
         """Write the DDL after which a sequence counts the column up again."""
         return ()
+
+    def continue_counting(self, column: Column[Any]) -> Executable | None:  # noqa: ARG002 (used where there is a difference)
+        """Build the statement after which a counted column goes on after its largest number.
+
+        Most databases do so by themselves when a row brings a number.
+
+        Args:
+            column: The column.
+        """
+        return None
 
     @final
     def diagnose(self, error: BaseException) -> Diagnosis:

@@ -211,6 +211,10 @@ class MySQLDialect(Dialect):
         return self._config.description
 
     @property
+    def place(self) -> str | None:
+        return self._config.place
+
+    @property
     def lock_timeout_seconds(self) -> float:
         return self._config.pool_timeout_seconds
 

@@ -86,6 +86,11 @@ class PostgreSQLDialect(Dialect):
         return self._config.description
 
     @property
+    def place(self) -> str | None:
+        schema = self._config.schema_name
+        return self._config.place if schema is None else f"{self._config.place}/{schema}"
+
+    @property
     def lock_timeout_seconds(self) -> float:
         return self._config.pool_timeout_seconds
 
@@ -245,6 +250,12 @@ class PostgreSQLDialect(Dialect):
 
     def count_by_sequence(self, table: str, column: str) -> tuple[str, ...]:
         return (counting(table, column, TO_SEQUENCE),)
+
+    def continue_counting(self, column: Column[Any]) -> Executable | None:
+        # A sequence does not look at numbers that it has not given itself.
+        sequence = func.pg_get_serial_sequence(f'"{column.table.name}"', column.name)
+        largest = func.max(column)
+        return select(func.setval(sequence, largest)).having(largest > 0)
 
 
 def _keep_to_one_schema(connection: Connection) -> None:

@@ -191,6 +191,10 @@ class SQLiteDialect(Dialect):
         return f"SQLite database {self._config.path}"
 
     @property
+    def place(self) -> str | None:
+        return None if self._in_memory else os.path.realpath(self._config.path)
+
+    @property
     def lock_timeout_seconds(self) -> float:
         return self._config.busy_timeout_seconds
 

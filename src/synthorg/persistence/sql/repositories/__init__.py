@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, overload
 
+from sqlalchemy import Table
+
 from synthorg.persistence.errors import UsageError
 from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
@@ -81,6 +83,24 @@ def repository_of(kind: type[Kind], executor: Executor, extensions: Sequence[Own
     made: Any = given(executor)
     repository: Kind = made
     return repository
+
+
+def repository_over(table: Table) -> type[Repository[Any]] | None:
+    """Find the repository of a table, which says what its rows are.
+
+    Args:
+        table: The table.
+
+    Returns:
+        The first that was declared; None if the program has declared none.
+    """
+    waiting: list[type[Repository[Any]]] = [Repository]
+    while waiting:
+        found = waiting.pop(0)
+        if vars(found).get("table") is table:
+            return found
+        waiting += found.__subclasses__()
+    return None
 
 
 class Repositories(ABC):

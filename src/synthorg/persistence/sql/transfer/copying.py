@@ -1,0 +1,363 @@
+"""A database copied into another one: begun, gone on with after an interruption, and compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from synthorg.persistence.errors import MigrationError, QueryError, UsageError
+from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.execution.database import Database
+from synthorg.persistence.sql.migrations import runner
+from synthorg.persistence.sql.migrations.state import Condition
+from synthorg.persistence.sql.owned_tables import OwnedTables
+from synthorg.persistence.sql.tables import APPEND_ONLY
+from synthorg.persistence.sql.transfer.canonical import Digesting, TableDigest
+from synthorg.persistence.sql.transfer.comparing import (
+    COPYING,
+    Counter,
+    Progress,
+    digest_of,
+    in_order,
+)
+from synthorg.persistence.sql.transfer.faults import explained
+from synthorg.persistence.sql.transfer.mark import read_mark, remove_mark, set_mark
+from synthorg.persistence.sql.transfer.reader import (
+    Key,
+    PassedOver,
+    Snapshot,
+    TableReader,
+    snapshot_of,
+)
+from synthorg.persistence.sql.transfer.writer import Target
+
+PASSES: int = 2
+"""How often each row is counted: when it is copied, and when it is compared."""
+
+
+@dataclass(frozen=True)
+class CopiedTable:
+    """What came of one table.
+
+    Attributes:
+        name: Its name.
+        rows: How many rows were copied, now or before an interruption.
+        digest: The digest of their canonical form, the same in both databases.
+        skipped: How many were left out, since no entity can be made of them.
+        removed: How many were removed again, since the source no longer has them like this.
+    """
+
+    name: str
+    rows: int
+    digest: str
+    skipped: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class CopyReport:
+    """What came of a copy that has ended, compared row by row.
+
+    Attributes:
+        source: The database that was copied, in words.
+        target: The one that holds the copy.
+        resumed: Whether an earlier attempt was gone on with.
+        tables: Each table, in the order in which they were copied.
+        left_out: The tables of the source that belong to nobody who was named.
+    """
+
+    source: str
+    target: str
+    resumed: bool
+    tables: tuple[CopiedTable, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are in all."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def skipped(self) -> int:
+        """How many were left out."""
+        return sum(table.skipped for table in self.tables)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the report in the form of a JSON document."""
+        return {
+            "source": self.source,
+            "target": self.target,
+            "resumed": self.resumed,
+            "rows": self.rows,
+            "skipped": self.skipped,
+            "left_out": list(self.left_out),
+            "tables": {
+                each.name: {
+                    "rows": each.rows,
+                    "digest": each.digest,
+                    "skipped": each.skipped,
+                    "removed": each.removed,
+                }
+                for each in self.tables
+            },
+        }
+
+
+async def copy(
+    source: Dialect,
+    target: Dialect,
+    every: Sequence[OwnedTables],
+    *,
+    skip_unreadable: bool = False,
+    progress: Progress | None = None,
+) -> CopyReport:
+    """Copy a database into an empty one, or go on with a copy that was interrupted.
+
+    Args:
+        source: The database to copy, of which one state is read.
+        target: The database to write, which is migrated if it has no tables.
+        every: The tables of each owner.
+        skip_unreadable: Whether to leave out what no entity can be made of.
+        progress: Who is told how far it is.
+
+    Raises:
+        MigrationError: If the source has other tables than those of this release, or the target
+            has others or records of its own.
+        QueryError: If the target holds something else in the end, or refuses a record.
+        UnreadableRecordError: If no entity can be made of a record.
+        UsageError: If both are the same, or one ends with its connection.
+    """
+    _refuse_same(source, target)
+    async with snapshot_of(source) as snapshot:
+        for owned in every:
+            await snapshot.refuse_other_schema(owned)
+        left_out = await snapshot.find_others(every)
+        database = Database(target, runner.find_schema_problem)
+        await database.open()
+        try:
+            await _migrate(database, every)
+            async with database.migration_connection() as connection:
+                work = _Copy(snapshot, connection, target, every, skip_unreadable=skip_unreadable)
+                resumed = await work.begin(source)
+                tables = await work.carry_out(progress, resumed=resumed)
+        finally:
+            await database.close()
+    return CopyReport(source.description, target.description, resumed, tables, left_out)
+
+
+def _refuse_same(source: Dialect, target: Dialect) -> None:
+    for dialect in (source, target):
+        if dialect.place is None:
+            raise UsageError(
+                f"cannot copy with {dialect.description}: a database in memory ends with the "
+                "connection; name a file"
+            )
+    if source.place == target.place:
+        raise UsageError(
+            f"cannot copy {source.description} into itself; name another database as the target"
+        )
+
+
+async def _migrate(database: Database, every: Sequence[OwnedTables]) -> None:
+    """Make the tables of a target that has none."""
+    for owned in every:
+        async with database.migration_connection() as connection:
+            state = await connection.run_sync(runner.find_schema_state, database.dialect, owned)
+        if state.condition is Condition.EMPTY or (
+            state.condition is Condition.INTERRUPTED and state.admits(upgrade=True)
+        ):
+            await runner.upgrade(database, owned=owned)
+        elif state.condition is not Condition.CURRENT:
+            raise MigrationError(
+                f"cannot copy into {database.dialect.description}: {state.description}"
+            )
+
+
+class _Copy:
+    """One run of a copy."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        connection: AsyncConnection,
+        dialect: Dialect,
+        every: Sequence[OwnedTables],
+        *,
+        skip_unreadable: bool,
+    ) -> None:
+        self._source = snapshot
+        self._connection = connection
+        self._dialect = dialect
+        self._owners = [owned.owner for owned in every]
+        self._tables = in_order(every)
+        self._target = Target(connection, dialect, self._tables)
+        self._passed_over = PassedOver() if skip_unreadable else None
+        self._own = Snapshot(connection, dialect)
+
+    async def begin(self, source: Dialect) -> bool:
+        """Mark the target, or find that it holds the beginning of this copy.
+
+        Returns:
+            Whether it holds one.
+
+        Raises:
+            MigrationError: If it has records of somebody else.
+        """
+        origin = f"{source.place} ({', '.join(self._owners)})"
+        with explained(self._dialect, f"mark {self._dialect.description}"):
+            found = await self._connection.run_sync(read_mark)
+            await self._connection.rollback()
+        if found is not None and found != origin:
+            raise MigrationError(
+                f"cannot copy into {self._dialect.description}: it holds the beginning of a copy "
+                f"of {found}, not of {origin}; go on with that one, or use an empty database"
+            )
+        if found is None:
+            await self._refuse_records()
+            with explained(self._dialect, f"mark {self._dialect.description}"):
+                await self._write(set_mark, origin)
+        return found is not None
+
+    async def _refuse_records(self) -> None:
+        filled = [each.name for each in self._tables if not await self._target.is_empty(each)]
+        if filled:
+            raise MigrationError(
+                f"cannot copy into {self._dialect.description}: it has records already, which are "
+                f"not the beginning of this copy ({', '.join(filled)}); use an empty database"
+            )
+
+    async def _write(self, work: Any, *arguments: object) -> None:
+        options = self._dialect.begin_options(write=True)
+        await self._connection.execution_options(**options)
+        await self._connection.run_sync(work, *arguments)
+        await self._connection.commit()
+
+    async def carry_out(
+        self, progress: Progress | None, *, resumed: bool
+    ) -> tuple[CopiedTable, ...]:
+        """Copy every table and compare it.
+
+        Args:
+            progress: Who is told how far it is.
+            resumed: Whether there may be records in the target.
+        """
+        readers = [self._reader(table) for table in self._tables]
+        total = sum([await reader.count() for reader in readers])
+        counter = Counter(PASSES * total, progress)
+        begun = [await self._prune(reader) if resumed else _Beginning() for reader in readers]
+        digests = [
+            await self._fill(reader, beginning, counter)
+            for reader, beginning in zip(readers, begun, strict=True)
+        ]
+        copied = await self._compare(readers, digests, counter)
+        with explained(self._dialect, f"unmark {self._dialect.description}"):
+            await self._write(remove_mark)
+        return tuple(
+            CopiedTable(reader.table.name, digest.rows, digest.digest, reader.skipped, each.removed)
+            for reader, digest, each in zip(readers, copied, begun, strict=True)
+        )
+
+    def _reader(self, table: Table) -> TableReader:
+        return TableReader(self._source, table, checks=True, passed_over=self._passed_over)
+
+    async def _prune(self, reader: TableReader) -> "_Beginning":
+        """Remove what an earlier attempt has written and the source no longer has like this.
+
+        Returns:
+            Up to where the target has all that the source has.
+        """
+        table, removed, kept = reader.table, 0, 0
+        last: Key | None = None
+        async for chunk in TableReader(self._own, table).chunks():
+            await self._connection.rollback()
+            expected = await reader.find(chunk.keys)
+            found = zip(chunk.keys, chunk.lines, strict=True)
+            wrong = [key for key, line in found if expected.get(key) != line]
+            if wrong:
+                self._refuse_to_remove(table)
+                await self._target.delete(table, wrong)
+            removed += len(wrong)
+            kept += len(chunk.keys) - len(wrong)
+            last = chunk.keys[-1]
+        await self._connection.rollback()
+        reader.skipped = 0
+        if last is None:
+            return _Beginning(removed=removed)
+        is_whole = await reader.count_up_to(last) == kept
+        return _Beginning(last if is_whole else None, is_whole or kept == 0, removed)
+
+    def _refuse_to_remove(self, table: Table) -> None:
+        if APPEND_ONLY in table.info:
+            raise QueryError(
+                f"cannot go on with the copy into {self._dialect.description}: {table.name} has "
+                "rows that the source no longer has, and lets nothing be removed; begin again "
+                "with an empty database"
+            )
+
+    async def _fill(
+        self, reader: TableReader, beginning: "_Beginning", counter: Counter
+    ) -> TableDigest | None:
+        """Write what the target has not.
+
+        Returns:
+            The digest of the source, if all of it was read.
+        """
+        table, digesting = reader.table, Digesting()
+        if beginning.after is not None:
+            counter.add(COPYING, table, await reader.count_up_to(beginning.after))
+        async for chunk in reader.chunks(beginning.after):
+            rows = chunk.rows
+            if not beginning.is_whole:
+                there = await self._target.find(table, chunk.keys)
+                pairs = zip(chunk.keys, rows, strict=True)
+                rows = [row for key, row in pairs if key not in there]
+            if rows:
+                await self._target.insert(table, rows)
+            digesting.add(chunk.lines)
+            counter.add(COPYING, table, len(chunk.rows))
+        await self._target.continue_counting(table)
+        return digesting.so_far if beginning.after is None else None
+
+    async def _compare(
+        self,
+        readers: Sequence[TableReader],
+        digests: Sequence[TableDigest | None],
+        counter: Counter,
+    ) -> list[TableDigest]:
+        """Read everything again, and refuse what is not the same."""
+        compared, different = [], []
+        for reader, known in zip(readers, digests, strict=True):
+            expected = known
+            if expected is None:
+                reader.skipped = 0
+                expected = await digest_of(reader, Counter(0, None))
+            found = await digest_of(TableReader(self._own, reader.table), counter)
+            await self._connection.rollback()
+            compared.append(found)
+            if found != expected:
+                name = reader.table.name
+                different.append(f"{name} has {found.rows} rows for {expected.rows}")
+        if different:
+            raise QueryError(
+                f"the copy in {self._dialect.description} is not the same as the source "
+                f"({'; '.join(different)}), as when somebody else writes to it; run the same "
+                "command again, which mends it"
+            )
+        return compared
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """What there is of a table in the target.
+
+    Attributes:
+        after: The last row up to which it has all that the source has.
+        is_whole: Whether it has none beyond that.
+        removed: How many rows were removed from it.
+    """
+
+    after: Key | None = None
+    is_whole: bool = True
+    removed: int = 0

@@ -1,0 +1,54 @@
+"""The mark of a copy that was begun and has not ended, in the database that is written.
+
+It tells the beginning of this copy, which is gone on with, from records of somebody else, which are
+never touched. It is a table of its own, made before the first record comes and dropped when all of
+them have been compared.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, inspect, select
+
+from synthorg.persistence.sql.tables import TABLE_OPTIONS
+from synthorg.persistence.sql.types import LongText
+
+MARK: Final = Table(
+    "synthorg_persistence_copy",
+    MetaData(),
+    Column("id", Integer(), primary_key=True, autoincrement=False),
+    Column("origin", LongText(), nullable=False),
+    **TABLE_OPTIONS,
+)
+"""With one row: what is copied."""
+
+
+def read_mark(connection: Connection) -> str | None:
+    """Read what the database holds the beginning of, or None.
+
+    Args:
+        connection: A connection to it.
+    """
+    if not inspect(connection).has_table(MARK.name):
+        return None
+    origin: Any = connection.scalar(select(MARK.c.origin))
+    return None if origin is None else str(origin)
+
+
+def set_mark(connection: Connection, origin: str) -> None:
+    """Mark the database before the first record comes.
+
+    Args:
+        connection: A connection to it.
+        origin: What is copied.
+    """
+    MARK.create(connection, checkfirst=True)
+    connection.execute(insert(MARK), {"id": 1, "origin": origin})
+
+
+def remove_mark(connection: Connection) -> None:
+    """Take the mark away when all is there.
+
+    Args:
+        connection: A connection to the database.
+    """
+    MARK.drop(connection, checkfirst=True)

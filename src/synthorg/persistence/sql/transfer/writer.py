@@ -1,0 +1,154 @@
+"""A database on its way to hold what another one holds."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from synthorg.persistence.errors import (
+    DuplicateRecordError,
+    QueryError,
+    TransactionConflictError,
+)
+from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
+from synthorg.persistence.sql.transfer.canonical import moved_columns, moved_type
+from synthorg.persistence.sql.transfer.faults import explained
+from synthorg.persistence.sql.transfer.reader import Key, has_key, key_columns, name_record
+
+Values = dict[str, Any]
+
+
+class Target:
+    """Writes rows as they are, each batch in a transaction of its own.
+
+    Args:
+        connection: A connection to the database, with no transaction begun.
+        dialect: The kind of database.
+        tables: All tables that are written, each after those that it refers to.
+    """
+
+    def __init__(
+        self, connection: AsyncConnection, dialect: Dialect, tables: Sequence[Table]
+    ) -> None:
+        self._connection = connection
+        self._dialect = dialect
+        self._tables = tables
+
+    async def is_empty(self, table: Table) -> bool:
+        """Tell whether a table has no rows.
+
+        Args:
+            table: The table.
+        """
+        rows = await self._run(select(exists(select(*key_columns(table)))), f"read {table.name}")
+        return not rows[0][0]
+
+    async def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows, all of them or none.
+
+        Args:
+            table: The table.
+            rows: The values of each in the columns that are moved.
+
+        Raises:
+            PersistenceError: If the database refuses one, which is named by its key.
+        """
+        columns = moved_columns(table)
+        names = [column.name for column in columns]
+        statement = insert(table).values(
+            {each.name: bindparam(each.name, type_=moved_type(each)) for each in columns}
+        )
+        values = [dict(zip(names, row, strict=True)) for row in rows]
+
+        async def write() -> None:
+            await self._run(statement, f"write {table.name}", values)
+
+        try:
+            await run_again_on_conflict(write)
+        except TransactionConflictError:
+            raise
+        except (QueryError, DuplicateRecordError):
+            await self._name_culprit(table, statement, values)
+            raise
+
+    async def _name_culprit(
+        self, table: Table, statement: Executable, values: Sequence[Values]
+    ) -> None:
+        """Write rows one by one, for the database does not tell which it has refused."""
+        for each in values:
+            key = tuple(each[column.name] for column in table.primary_key)
+            await self._run(statement, f"write {name_record(table, key)}", [each])
+
+    async def find(self, table: Table, keys: Sequence[Key]) -> set[Key]:
+        """Find out which of some keys are there.
+
+        Args:
+            table: The table.
+            keys: The keys.
+        """
+        if not keys:
+            return set()
+        found = select(*key_columns(table)).where(has_key(table, keys))
+        return {tuple(row) for row in await self._run(found, f"read {table.name}")}
+
+    async def delete(self, table: Table, keys: Sequence[Key]) -> None:
+        """Remove rows, and before them what refers to them.
+
+        Args:
+            table: The table.
+            keys: Their keys.
+        """
+        await self._remove(table, has_key(table, keys))
+
+    async def _remove(self, table: Table, condition: ColumnElement[bool]) -> None:
+        for child in self._tables:
+            for constraint in child.foreign_key_constraints:
+                if constraint.referred_table is not table or child is table:
+                    continue
+                for each in constraint.elements:
+                    referred = select(each.column).where(condition)
+                    await self._remove(child, each.parent.in_(referred))
+        await self._run(delete(table).where(condition), f"remove rows of {table.name}")
+
+    async def continue_counting(self, table: Table) -> None:
+        """Have the database count its own key on from the largest that was written.
+
+        Args:
+            table: The table.
+        """
+        counted = table.autoincrement_column
+        statement = None if counted is None else self._dialect.continue_counting(counted)
+        if statement is not None:
+            await self._run(statement, f"count {table.name} on")
+
+    async def _run(
+        self, statement: Executable, action: str, values: Sequence[Values] = ()
+    ) -> Sequence[Any]:
+        async with self._transaction(action) as connection:
+            step = connection.execute(statement, values or None)
+            result = await self._dialect.step(connection, step)
+            return result.all() if result.returns_rows else ()
+
+    @asynccontextmanager
+    async def _transaction(self, action: str) -> AsyncIterator[AsyncConnection]:
+        connection = self._connection
+        with explained(self._dialect, f"{action} of {self._dialect.description}"):
+            try:
+                await connection.execution_options(**self._dialect.begin_options(write=True))
+                yield connection
+                await connection.commit()
+            except BaseException:
+                await connection.rollback()
+                raise

@@ -1,0 +1,1 @@
+"""Databases copied into others, and compared."""
