@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from synthorg.persistence.cli import copying
 from synthorg.persistence.cli.extensions import load, tables_named, tables_of
 from synthorg.persistence.cli.failures import ExitCode, fail, reported
 from synthorg.persistence.cli.new_extension import write_skeleton
 from synthorg.persistence.cli.session import ask, dialect_of, with_database
 from synthorg.persistence.cli.status import find_status
-from synthorg.persistence.config import DATABASE_URL_VARIABLE
+from synthorg.persistence.config import DATABASE_URL_VARIABLE, PersistenceConfig
 from synthorg.persistence.errors import UsageError
 from synthorg.persistence.extension import Extension
 from synthorg.persistence.sql.dialects.base import Dialect
@@ -189,6 +190,39 @@ def downgrade(
             dialect, lambda opened: migration.downgrade(opened, revision, _Progress(), owned)
         )
         _say("nothing more to do")
+
+
+@app.command(epilog=EXIT_CODES)
+def copy(
+    source: Annotated[str, typer.Argument(help="The URL of the database to copy.")],
+    target: Annotated[str, typer.Argument(help="The URL of an empty database.")],
+    *,
+    verify_only: Annotated[
+        bool,
+        typer.Option("--verify-only", help="Compare the two, table by table, and write nothing."),
+    ] = False,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option(
+            "--skip-unreadable",
+            help="Leave out, and count, records that do not fit their entity.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    extension: Extensions = None,
+) -> None:
+    """Copy a database into an empty one of any kind, and compare the two.
+
+    One state of the source is read, whatever others write to it. Interrupted, the same command
+    goes on where it was.
+
+    For example: synthorg-db copy sqlite:///synthorg.db postgresql://user@host/synthorg
+    """
+    extensions = load(extension or ())
+    with reported():
+        before, after = (PersistenceConfig.from_url(url) for url in (source, target))
+        act = copying.verify if verify_only else copying.copy
+        act(before, after, extensions, skip_unreadable=skip_unreadable, as_json=as_json)
 
 
 @app.command()
