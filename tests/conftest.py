@@ -47,6 +47,7 @@ SLOW: Final = (
     "tests/packaging/test_typing.py",
     "tests/transfer/test_copying.py::test_an_interrupted_copy_is_gone_on_with",
     "tests/transfer/test_copying.py::test_what_changed_in_the_source",
+    "tests/transfer/test_docs.py",
     "tests/transfer/test_kills.py",
     "tests/transfer/test_volume.py",
 )

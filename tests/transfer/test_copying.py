@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from sqlalchemy import text
@@ -22,9 +23,18 @@ from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from synthorg.persistence.sql.transfer.mark import MARK
 from synthorg.persistence.transfer import Comparison, CopyReport, compare_databases, copy_database
-from tests.conformance.kinds import API_KEYS, COST_RECORDS, EXECUTIONS, KINDS, MESSAGES, USERS
+from tests.conformance.kinds import (
+    API_KEYS,
+    COST_RECORDS,
+    EXECUTIONS,
+    HEARTBEATS,
+    KINDS,
+    MESSAGES,
+    USERS,
+)
 from tests.extensions.conftest import EXTENSIONS
-from tests.transfer.conftest import copy, run
+from tests.servers.base import Server
+from tests.transfer.conftest import LASTING, MakeDatabase, copy, run
 
 
 class InterruptedByTest(Exception):  # noqa: N818 (it is no fault)
@@ -262,3 +272,57 @@ def test_unreadable_records_are_left_out_and_counted_if_asked(source: str, targe
     assert skipped == {"users": 1, "messages": 1, "api_keys": 1}
     differences = compare(source, target).differences
     assert {each.name: each.first.rows - each.second.rows for each in differences} == skipped
+
+
+@pytest.mark.parametrize("kind", LASTING, ids=lambda kind: kind.name)
+def test_a_copy_is_of_one_state_whatever_others_write_meanwhile(
+    source: str, file: str, make_database: MakeDatabase, kind: type[Server]
+) -> None:
+    before = make_database(kind)
+    copy(source, before)
+
+    async def save(backend: ManagedBackend) -> None:
+        for number in range(3, 6):
+            await backend.messages.save(MESSAGES.keyed(f"messages {number}"))
+            await backend.heartbeats.save(HEARTBEATS.keyed(f"heartbeats {number}"))
+
+    written: list[str] = []
+
+    def progress(what: str, table: str, _done: int, _total: int) -> None:
+        if not written:
+            written.append(f"{what} {table}")
+            writer = Thread(target=run, args=(before, save))
+            writer.start()
+            writer.join()
+
+    copy(before, file, progress=progress)
+
+    assert written
+    assert compare(source, file).differences == ()
+    assert {each.name for each in compare(before, file).differences} == {"messages", "heartbeats"}
+
+
+def test_a_target_that_somebody_else_writes_to_is_found_out_and_mended(
+    source: str, file: str
+) -> None:
+    def progress(what: str, table: str, _done: int, _total: int) -> None:
+        if (what, table) == ("copying", "workflow_executions"):
+            execute(file, "UPDATE messages SET content = 'forged' WHERE rowid = 1")
+
+    with pytest.raises(QueryError, match=r"not the same as the source \(messages has 3 rows for 3"):
+        copy(source, file, progress=progress)
+
+    report = copy(source, file)
+
+    assert [each.name for each in report.tables if each.removed] == ["messages"]
+    assert compare(source, file).differences == ()
+
+
+def test_a_record_that_the_target_refuses_is_named_by_its_key(source: str, file: str) -> None:
+    execute(
+        source,
+        "UPDATE approvals SET task_id = 'absent'",
+    )
+
+    with pytest.raises(QueryError, match=r"cannot write approvals \(id='approval'\)"):
+        copy(source, file)

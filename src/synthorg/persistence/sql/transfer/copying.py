@@ -7,7 +7,12 @@ from typing import Any
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from synthorg.persistence.errors import MigrationError, QueryError, UsageError
+from synthorg.persistence.errors import (
+    DuplicateRecordError,
+    MigrationError,
+    QueryError,
+    UsageError,
+)
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.migrations import runner
@@ -25,6 +30,7 @@ from synthorg.persistence.sql.transfer.comparing import (
 from synthorg.persistence.sql.transfer.faults import explained
 from synthorg.persistence.sql.transfer.mark import read_mark, remove_mark, set_mark
 from synthorg.persistence.sql.transfer.reader import (
+    Chunk,
     Key,
     PassedOver,
     Snapshot,
@@ -308,17 +314,30 @@ class _Copy:
         if beginning.after is not None:
             counter.add(COPYING, table, await reader.count_up_to(beginning.after))
         async for chunk in reader.chunks(beginning.after):
-            rows = chunk.rows
-            if not beginning.is_whole:
-                there = await self._target.find(table, chunk.keys)
-                pairs = zip(chunk.keys, rows, strict=True)
-                rows = [row for key, row in pairs if key not in there]
-            if rows:
-                await self._target.insert(table, rows)
+            await self._write_missing(table, chunk, is_new=beginning.is_whole)
             digesting.add(chunk.lines)
             counter.add(COPYING, table, len(chunk.rows))
         await self._target.continue_counting(table)
         return digesting.so_far if beginning.after is None else None
+
+    async def _write_missing(self, table: Table, chunk: Chunk, *, is_new: bool) -> None:
+        """Write the rows of a chunk, but for those that are there.
+
+        Args:
+            table: Their table.
+            chunk: The rows.
+            is_new: Whether none should be there; but a server may still finish the last batch of
+                a process that was killed.
+        """
+        try:
+            if is_new:
+                await self._target.insert(table, chunk.rows)
+                return
+        except DuplicateRecordError:
+            pass
+        there = await self._target.find(table, chunk.keys)
+        rows = zip(chunk.keys, chunk.rows, strict=True)
+        await self._target.insert(table, [row for key, row in rows if key not in there])
 
     async def _compare(
         self,

@@ -65,6 +65,8 @@ class Target:
         Raises:
             PersistenceError: If the database refuses one, which is named by its key.
         """
+        if not rows:
+            return
         columns = moved_columns(table)
         names = [column.name for column in columns]
         statement = insert(table).values(
