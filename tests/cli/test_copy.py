@@ -15,8 +15,9 @@ from tests.conftest import ServerPool
 from tests.servers.sqlite import SQLiteFiles
 
 
-def command(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["copy", *arguments], env={"COLUMNS": "200"})
+def command(*arguments: str, **environment: str) -> Result:
+    environment = {"COLUMNS": "200", **environment}
+    return CliRunner().invoke(app, ["copy", *arguments], env=environment)
 
 
 @pytest.fixture
@@ -48,6 +49,14 @@ def test_a_copy_is_told_in_lines_where_there_is_no_terminal(filled: str, tmp_pat
     assert "copied and compared: 3 rows, 0 left out" in result.stdout
     assert "[3/6] copying messages" in result.stderr
     assert "[6/6] comparing messages" in result.stderr
+
+
+def test_a_copy_is_shown_as_a_bar_on_a_terminal(filled: str, tmp_path: Path) -> None:
+    result = command(filled, f"sqlite:///{tmp_path / 'copy.db'}", FORCE_COLOR="1")
+
+    assert result.exit_code == 0
+    assert "\r" in result.stderr
+    assert "[3/6]" not in result.stderr
 
 
 def test_a_copy_is_told_as_json(filled: str, tmp_path: Path) -> None:
@@ -98,7 +107,9 @@ def test_an_unreachable_server_has_an_exit_code_of_its_own(filled: str) -> None:
     assert "secret" not in result.output
 
 
-def test_a_url_that_cannot_be_used_is_a_mistake_of_usage(filled: str) -> None:
+def test_what_cannot_be_copied_is_a_mistake_of_usage(filled: str) -> None:
+    assert command(filled, filled).exit_code == 2
+    assert command(filled, "sqlite:///:memory:").exit_code == 2
     assert command(filled, "postgresql://user:secret@host:port/db").exit_code == 2
 
 

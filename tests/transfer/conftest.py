@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
@@ -71,13 +71,13 @@ def source(filled: Path, tmp_path: Path) -> str:
     return f"sqlite:///{shutil.copy(filled, tmp_path)}"
 
 
-def run(url: str, work: Callable[[ManagedBackend], object]) -> None:
+def run(url: str, work: Callable[[ManagedBackend], Awaitable[None]]) -> None:
     """Do something with a database that has the tables of all extensions."""
 
     async def connect() -> None:
         async with backend_at(url) as backend:
             await backend.migrate()
-            await work(backend)  # type: ignore[misc]
+            await work(backend)
 
     asyncio.run(connect())
 

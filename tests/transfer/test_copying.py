@@ -34,6 +34,7 @@ from tests.conformance.kinds import (
 )
 from tests.extensions.conftest import EXTENSIONS
 from tests.servers.base import Server
+from tests.servers.sqlite import SQLiteFiles
 from tests.transfer.conftest import LASTING, MakeDatabase, copy, run
 
 
@@ -41,9 +42,11 @@ class InterruptedByTest(Exception):  # noqa: N818 (it is no fault)
     """The end of a copy, at a moment of the test's choice."""
 
 
-def compare(first: str, second: str) -> Comparison:
+def compare(first: str, second: str, *, skip_unreadable: bool = False) -> Comparison:
     configs = [PersistenceConfig.from_url(url) for url in (first, second)]
-    return asyncio.run(compare_databases(*configs, extensions=EXTENSIONS))
+    return asyncio.run(
+        compare_databases(*configs, extensions=EXTENSIONS, skip_unreadable=skip_unreadable)
+    )
 
 
 def interrupted(source: str, target: str, at: int) -> None:
@@ -199,6 +202,15 @@ def test_the_beginning_of_another_copy_is_refused(source: str, file: str, tmp_pa
         copy(other, file)
 
 
+def test_a_copy_that_has_not_ended_is_not_copied(
+    source: str, file: str, make_database: MakeDatabase
+) -> None:
+    interrupted(source, file, 5)
+
+    with pytest.raises(MigrationError, match="the beginning of a copy itself"):
+        copy(file, make_database(SQLiteFiles))
+
+
 def test_a_database_is_not_copied_into_itself(source: str, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(source.removeprefix("sqlite:///"))
@@ -272,6 +284,7 @@ def test_unreadable_records_are_left_out_and_counted_if_asked(source: str, targe
     assert skipped == {"users": 1, "messages": 1, "api_keys": 1}
     differences = compare(source, target).differences
     assert {each.name: each.first.rows - each.second.rows for each in differences} == skipped
+    assert compare(source, target, skip_unreadable=True).differences == ()
 
 
 @pytest.mark.parametrize("kind", LASTING, ids=lambda kind: kind.name)

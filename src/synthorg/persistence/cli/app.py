@@ -28,8 +28,9 @@ from synthorg.persistence.sql.migrations.state import NOT_OURS, Condition, Schem
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 
 EXIT_CODES = """
-Exit codes: 0 done; 1 the schema is not as it should be, or a migration was refused or failed;
-2 the arguments or the URL cannot be used; 3 the database could not be reached.
+Exit codes: 0 done; 1 the schema is not as it should be, a migration or a copy was refused or
+failed, or two databases differ; 2 the arguments or the URL cannot be used; 3 the database could
+not be reached.
 """
 
 BASE = "base"

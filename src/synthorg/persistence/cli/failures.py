@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import typer
 from pydantic import ValidationError
 
-from synthorg.persistence.errors import PersistenceConnectionError, PersistenceError
+from synthorg.persistence.errors import PersistenceConnectionError, PersistenceError, UsageError
 
 
 class ExitCode(enum.IntEnum):
@@ -15,7 +15,8 @@ class ExitCode(enum.IntEnum):
 
     DONE = 0
     REFUSED = 1
-    """The schema is not as it has to be, or a migration was refused or failed."""
+    """The schema is not as it has to be, a migration or a copy was refused or failed, or two
+    databases that should be the same differ."""
 
     USAGE = 2
     """The arguments or the URL cannot be used; Typer's own code as well."""
@@ -31,6 +32,8 @@ def reported() -> Iterator[None]:
         yield
     except PersistenceConnectionError as error:
         fail(str(error), ExitCode.UNREACHABLE)
+    except UsageError as error:
+        fail(str(error), ExitCode.USAGE)
     except PersistenceError as error:
         fail(str(error), ExitCode.REFUSED)
     except ValidationError as error:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from pydantic_core import to_json
-from sqlalchemy import Column, ColumnElement, Double, Table, type_coerce
+from sqlalchemy import Column, ColumnElement, Double, LargeBinary, Table, type_coerce
 from sqlalchemy.types import TypeEngine
 
 from synthorg.persistence.sql.types import JsonDocument, LongText, UtcDateTime
@@ -38,7 +38,8 @@ class CanonicalRows:
     """Writes the rows of a table in their canonical form.
 
     A row is a JSON array of its values: text and numbers as they are, times in UTC to the
-    microsecond, floating-point numbers in hexadecimal, which has every bit of them.
+    microsecond, floating-point numbers in hexadecimal, which has every bit of them, and bytes in
+    hexadecimal, too.
 
     Args:
         table: The table.
@@ -114,6 +115,8 @@ class Digesting:
 def _conversion(type_: TypeEngine[Any]) -> Callable[[Any], str] | None:
     if isinstance(type_, UtcDateTime):
         return _moment
+    if isinstance(type_, LargeBinary):
+        return bytes.hex
     return _bits if isinstance(type_, Double) else None
 
 

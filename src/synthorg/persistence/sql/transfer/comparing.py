@@ -134,14 +134,17 @@ async def compare(
         for owned in every:
             await one.refuse_other_schema(owned)
             await other.refuse_other_schema(owned)
-        readers = [
-            [_reader(each, table, skip_unreadable) for each in (one, other)]
-            for table in in_order(every)
-        ]
-        total = sum([await reader.count() for pair in readers for reader in pair])
+        pairs = list(
+            zip(
+                _readers(one, every, skip_unreadable=skip_unreadable),
+                _readers(other, every, skip_unreadable=skip_unreadable),
+                strict=True,
+            )
+        )
+        total = sum([await reader.count() for pair in pairs for reader in pair])
         counter = Counter(total, progress)
         compared = []
-        for reader, counterpart in readers:
+        for reader, counterpart in pairs:
             digests = await asyncio.gather(
                 digest_of(reader, counter), digest_of(counterpart, counter)
             )
@@ -163,9 +166,14 @@ async def digest_of(reader: TableReader, counter: Counter) -> TableDigest:
     return digesting.so_far
 
 
-def _reader(snapshot: Snapshot, table: Table, skip_unreadable: bool) -> TableReader:  # noqa: FBT001 (told by its name)
+def _readers(
+    snapshot: Snapshot, every: Sequence[OwnedTables], *, skip_unreadable: bool
+) -> list[TableReader]:
     passed_over = PassedOver() if skip_unreadable else None
-    return TableReader(snapshot, table, checks=skip_unreadable, passed_over=passed_over)
+    return [
+        TableReader(snapshot, table, checks=skip_unreadable, passed_over=passed_over)
+        for table in in_order(every)
+    ]
 
 
 def _both(table: TableComparison) -> dict[str, Any]:

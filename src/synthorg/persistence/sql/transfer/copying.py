@@ -1,8 +1,8 @@
 """A database copied into another one: begun, gone on with after an interruption, and compared."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,7 +28,7 @@ from synthorg.persistence.sql.transfer.comparing import (
     in_order,
 )
 from synthorg.persistence.sql.transfer.faults import explained
-from synthorg.persistence.sql.transfer.mark import read_mark, remove_mark, set_mark
+from synthorg.persistence.sql.transfer.mark import MARK, read_mark, remove_mark, set_mark
 from synthorg.persistence.sql.transfer.reader import (
     Chunk,
     Key,
@@ -39,7 +39,7 @@ from synthorg.persistence.sql.transfer.reader import (
 )
 from synthorg.persistence.sql.transfer.writer import Target
 
-PASSES: int = 2
+PASSES: Final = 2
 """How often each row is counted: when it is copied, and when it is compared."""
 
 
@@ -129,8 +129,8 @@ async def copy(
         progress: Who is told how far it is.
 
     Raises:
-        MigrationError: If the source has other tables than those of this release, or the target
-            has others or records of its own.
+        MigrationError: If the source has other tables than those of this release, or is a copy
+            that has not ended; or if the target has other tables or records of its own.
         QueryError: If the target holds something else in the end, or refuses a record.
         UnreadableRecordError: If no entity can be made of a record.
         UsageError: If both are the same, or one ends with its connection.
@@ -140,6 +140,11 @@ async def copy(
         for owned in every:
             await snapshot.refuse_other_schema(owned)
         left_out = await snapshot.find_others(every)
+        if MARK.name in left_out:
+            raise MigrationError(
+                f"cannot copy {source.description}: it holds the beginning of a copy itself, which "
+                "has not ended; run that to its end first"
+            )
         database = Database(target, runner.find_schema_problem)
         await database.open()
         try:
@@ -200,7 +205,7 @@ class _Copy:
         self._tables = in_order(every)
         self._target = Target(connection, dialect, self._tables)
         self._passed_over = PassedOver() if skip_unreadable else None
-        self._own = Snapshot(connection, dialect)
+        self._own = Snapshot(connection, dialect)  # as nobody else writes there
 
     async def begin(self, source: Dialect) -> bool:
         """Mark the target, or find that it holds the beginning of this copy.
@@ -234,7 +239,7 @@ class _Copy:
                 f"not the beginning of this copy ({', '.join(filled)}); use an empty database"
             )
 
-    async def _write(self, work: Any, *arguments: object) -> None:
+    async def _write(self, work: Callable[..., None], *arguments: object) -> None:
         options = self._dialect.begin_options(write=True)
         await self._connection.execution_options(**options)
         await self._connection.run_sync(work, *arguments)
