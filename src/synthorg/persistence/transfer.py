@@ -12,7 +12,8 @@ from synthorg.persistence.sql.transfer.comparing import (
     TableComparison,
     compare,
 )
-from synthorg.persistence.sql.transfer.copying import CopiedTable, CopyReport, copy
+from synthorg.persistence.sql.transfer.copying import copy
+from synthorg.persistence.sql.transfer.report import CopiedTable, CopyReport
 
 if TYPE_CHECKING:
     from synthorg.persistence.extension import Extension

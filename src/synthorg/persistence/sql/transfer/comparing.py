@@ -11,12 +11,9 @@ from sqlalchemy.sql.ddl import sort_tables
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.transfer.canonical import Digesting, TableDigest
-from synthorg.persistence.sql.transfer.reader import (
-    PassedOver,
-    Snapshot,
-    TableReader,
-    snapshot_of,
-)
+from synthorg.persistence.sql.transfer.fitness import PassedOver
+from synthorg.persistence.sql.transfer.reader import TableReader
+from synthorg.persistence.sql.transfer.snapshot import Snapshot, snapshot_of
 
 COPYING: Final = "copying"
 COMPARING: Final = "comparing"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,87 +28,16 @@ from synthorg.persistence.sql.transfer.comparing import (
     in_order,
 )
 from synthorg.persistence.sql.transfer.faults import explained
+from synthorg.persistence.sql.transfer.fitness import PassedOver
+from synthorg.persistence.sql.transfer.keys import Key
 from synthorg.persistence.sql.transfer.mark import MARK, read_mark, remove_mark, set_mark
-from synthorg.persistence.sql.transfer.reader import (
-    Chunk,
-    Key,
-    PassedOver,
-    Snapshot,
-    TableReader,
-    snapshot_of,
-)
+from synthorg.persistence.sql.transfer.reader import Chunk, TableReader
+from synthorg.persistence.sql.transfer.report import CopiedTable, CopyReport
+from synthorg.persistence.sql.transfer.snapshot import Snapshot, snapshot_of
 from synthorg.persistence.sql.transfer.writer import Target
 
 PASSES: Final = 2
 """How often each row is counted: when it is copied, and when it is compared."""
-
-
-@dataclass(frozen=True)
-class CopiedTable:
-    """What came of one table.
-
-    Attributes:
-        name: Its name.
-        rows: How many rows were copied, now or before an interruption.
-        digest: The digest of their canonical form, the same in both databases.
-        skipped: How many were left out, since no entity can be made of them.
-        removed: How many were removed again, since the source no longer has them like this.
-    """
-
-    name: str
-    rows: int
-    digest: str
-    skipped: int
-    removed: int
-
-
-@dataclass(frozen=True)
-class CopyReport:
-    """What came of a copy that has ended, compared row by row.
-
-    Attributes:
-        source: The database that was copied, in words.
-        target: The one that holds the copy.
-        resumed: Whether an earlier attempt was gone on with.
-        tables: Each table, in the order in which they were copied.
-        left_out: The tables of the source that belong to nobody who was named.
-    """
-
-    source: str
-    target: str
-    resumed: bool
-    tables: tuple[CopiedTable, ...]
-    left_out: tuple[str, ...]
-
-    @property
-    def rows(self) -> int:
-        """How many rows there are in all."""
-        return sum(table.rows for table in self.tables)
-
-    @property
-    def skipped(self) -> int:
-        """How many were left out."""
-        return sum(table.skipped for table in self.tables)
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the report in the form of a JSON document."""
-        return {
-            "source": self.source,
-            "target": self.target,
-            "resumed": self.resumed,
-            "rows": self.rows,
-            "skipped": self.skipped,
-            "left_out": list(self.left_out),
-            "tables": {
-                each.name: {
-                    "rows": each.rows,
-                    "digest": each.digest,
-                    "skipped": each.skipped,
-                    "removed": each.removed,
-                }
-                for each in self.tables
-            },
-        }
 
 
 async def copy(

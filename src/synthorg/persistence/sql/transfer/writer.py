@@ -25,7 +25,7 @@ from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
 from synthorg.persistence.sql.transfer.canonical import moved_columns, moved_type
 from synthorg.persistence.sql.transfer.faults import explained
-from synthorg.persistence.sql.transfer.reader import Key, has_key, key_columns, name_record
+from synthorg.persistence.sql.transfer.keys import Key, has_key, key_columns, name_record
 
 Values = dict[str, Any]
 
