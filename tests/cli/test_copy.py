@@ -75,12 +75,16 @@ def test_two_that_are_the_same_are_verified(filled: str, copied: str) -> None:
     assert json.loads(command(filled, copied, "--verify-only", "--json").stdout)["equal"]
 
 
-def test_two_that_differ_are_told_by_table(filled: str, copied: str) -> None:
+def save_one_more(url: str) -> None:
     async def save() -> None:
-        async with create_backend(PersistenceConfig.from_url(copied)) as backend:
+        async with create_backend(PersistenceConfig.from_url(url)) as backend:
             await backend.messages.save(MESSAGES.keyed("more"))
 
     asyncio.run(save())
+
+
+def test_two_that_differ_are_told_by_table(filled: str, copied: str) -> None:
+    save_one_more(copied)
 
     result = command(filled, copied, "--verify-only")
 
@@ -93,6 +97,8 @@ def test_two_that_differ_are_told_by_table(filled: str, copied: str) -> None:
 
 
 def test_a_target_with_records_is_refused_in_one_line(filled: str, copied: str) -> None:
+    save_one_more(copied)
+
     result = command(filled, copied)
 
     assert result.exit_code == 1

@@ -194,6 +194,18 @@ def test_a_target_with_records_is_refused_and_left_alone(source: str, file: str)
     assert not has_mark(file)
 
 
+def test_a_copy_that_has_ended_is_compared_once_more(source: str, file: str) -> None:
+    first = copy(source, file)
+
+    again = copy(source, file)
+
+    assert again.tables == first.tables
+    assert again.resumed
+    execute(source, "UPDATE messages SET content = 'changed' WHERE rowid = 1")
+    with pytest.raises(MigrationError, match="has records already"):
+        copy(source, file)
+
+
 def test_the_beginning_of_another_copy_is_refused(source: str, file: str, tmp_path: Path) -> None:
     interrupted(source, file, 5)
     other = f"sqlite:///{shutil.copy(source.removeprefix('sqlite:///'), tmp_path / 'other.db')}"

@@ -1,6 +1,7 @@
 """A database copied into another one: begun, gone on with after an interruption, and compared."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,8 +81,7 @@ async def copy(
             await _migrate(database, every)
             async with database.migration_connection() as connection:
                 work = _Copy(snapshot, connection, target, every, skip_unreadable=skip_unreadable)
-                resumed = await work.begin(source)
-                tables = await work.carry_out(progress, resumed=resumed)
+                resumed, tables = await work.run(source, progress)
         finally:
             await database.close()
     return CopyReport(source.description, target.description, resumed, tables, left_out)
@@ -136,16 +136,34 @@ class _Copy:
         self._passed_over = PassedOver() if skip_unreadable else None
         self._own = Snapshot(connection, dialect)  # as nobody else writes there
 
-    async def begin(self, source: Dialect) -> bool:
-        """Mark the target, or find that it holds the beginning of this copy.
+    async def run(
+        self, source: Dialect, progress: Progress | None
+    ) -> tuple[bool, tuple[CopiedTable, ...]]:
+        """Begin the copy, go on with it, or find that it has ended before.
+
+        Args:
+            source: The database that is copied.
+            progress: Who is told how far it is.
 
         Returns:
-            Whether it holds one.
+            Whether there was an earlier attempt, and what came of each table.
 
         Raises:
-            MigrationError: If it has records of somebody else.
+            MigrationError: If the target has records of somebody else.
         """
+        readers = [self._reader(table) for table in self._tables]
+        totals = [await reader.count() for reader in readers]
+        counter = Counter(PASSES * sum(totals), progress)
         origin = f"{source.place} ({', '.join(self._owners)})"
+        is_begun = await self._is_begun(origin)
+        if not is_begun:
+            filled = [each for each in self._tables if not await self._target.is_empty(each)]
+            if filled:
+                return True, await self._confirm(readers, totals, filled, counter)
+            await self._mark(set_mark, origin)
+        return is_begun, await self._carry_out(readers, counter, resumed=is_begun)
+
+    async def _is_begun(self, origin: str) -> bool:
         with explained(self._dialect, f"mark {self._dialect.description}"):
             found = await self._connection.run_sync(read_mark)
             await self._connection.rollback()
@@ -154,50 +172,50 @@ class _Copy:
                 f"cannot copy into {self._dialect.description}: it holds the beginning of a copy "
                 f"of {found}, not of {origin}; go on with that one, or use an empty database"
             )
-        if found is None:
-            await self._refuse_records()
-            with explained(self._dialect, f"mark {self._dialect.description}"):
-                await self._write(set_mark, origin)
         return found is not None
 
-    async def _refuse_records(self) -> None:
-        filled = [each.name for each in self._tables if not await self._target.is_empty(each)]
-        if filled:
-            raise MigrationError(
-                f"cannot copy into {self._dialect.description}: it has records already, which are "
-                f"not the beginning of this copy ({', '.join(filled)}); use an empty database"
-            )
-
-    async def _write(self, work: Callable[..., None], *arguments: object) -> None:
-        options = self._dialect.begin_options(write=True)
-        await self._connection.execution_options(**options)
-        await self._connection.run_sync(work, *arguments)
-        await self._connection.commit()
-
-    async def carry_out(
-        self, progress: Progress | None, *, resumed: bool
+    async def _confirm(
+        self,
+        readers: Sequence[TableReader],
+        totals: Sequence[int],
+        filled: Sequence[Table],
+        counter: Counter,
     ) -> tuple[CopiedTable, ...]:
-        """Copy every table and compare it.
+        """Find that the copy has ended before, or refuse a target that holds something else.
 
-        Args:
-            progress: Who is told how far it is.
-            resumed: Whether there may be records in the target.
+        It may have been killed when all was done, and before anybody was told.
         """
-        readers = [self._reader(table) for table in self._tables]
-        total = sum([await reader.count() for reader in readers])
-        counter = Counter(PASSES * total, progress)
+        is_full = [await TableReader(self._own, table).count() for table in self._tables] == totals
+        await self._connection.rollback()
+        if is_full or self._passed_over is not None:
+            with suppress(QueryError):
+                compared = await self._compare(readers, [None] * len(readers), counter)
+                return _copied(readers, compared, [_Beginning()] * len(readers))
+        await self._connection.rollback()
+        names = ", ".join(table.name for table in filled)
+        raise MigrationError(
+            f"cannot copy into {self._dialect.description}: it has records already, which are not "
+            f"the beginning of this copy ({names}); use an empty database"
+        )
+
+    async def _mark(self, write: Callable[..., None], *arguments: object) -> None:
+        with explained(self._dialect, f"mark {self._dialect.description}"):
+            options = self._dialect.begin_options(write=True)
+            await self._connection.execution_options(**options)
+            await self._connection.run_sync(write, *arguments)
+            await self._connection.commit()
+
+    async def _carry_out(
+        self, readers: Sequence[TableReader], counter: Counter, *, resumed: bool
+    ) -> tuple[CopiedTable, ...]:
         begun = [await self._prune(reader) if resumed else _Beginning() for reader in readers]
         digests = [
             await self._fill(reader, beginning, counter)
             for reader, beginning in zip(readers, begun, strict=True)
         ]
-        copied = await self._compare(readers, digests, counter)
-        with explained(self._dialect, f"unmark {self._dialect.description}"):
-            await self._write(remove_mark)
-        return tuple(
-            CopiedTable(reader.table.name, digest.rows, digest.digest, reader.skipped, each.removed)
-            for reader, digest, each in zip(readers, copied, begun, strict=True)
-        )
+        compared = await self._compare(readers, digests, counter)
+        await self._mark(remove_mark)
+        return _copied(readers, compared, begun)
 
     def _reader(self, table: Table) -> TableReader:
         return TableReader(self._source, table, checks=True, passed_over=self._passed_over)
@@ -314,3 +332,14 @@ class _Beginning:
     after: Key | None = None
     is_whole: bool = True
     removed: int = 0
+
+
+def _copied(
+    readers: Sequence[TableReader],
+    compared: Sequence[TableDigest],
+    begun: Sequence[_Beginning],
+) -> tuple[CopiedTable, ...]:
+    return tuple(
+        CopiedTable(reader.table.name, digest.rows, digest.digest, reader.skipped, each.removed)
+        for reader, digest, each in zip(readers, compared, begun, strict=True)
+    )

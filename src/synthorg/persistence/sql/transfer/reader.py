@@ -30,6 +30,10 @@ from synthorg.persistence.sql.transfer.fitness import EntityCheck, PassedOver
 from synthorg.persistence.sql.transfer.keys import Key, has_key, key_columns, name_record
 from synthorg.persistence.sql.transfer.snapshot import Snapshot
 
+BYTES_IN_CHUNK: Final = BYTES_AT_ONCE // 4
+"""How many bytes of large values a chunk has, unless one row alone has more: it is held twice, as
+values and in its canonical form, and Python takes up to four bytes for each of a text."""
+
 AFTER: Final = "after_"
 """What the names of the parameters begin with that a list goes on after."""
 
@@ -237,7 +241,7 @@ class TableReader:
         used = 0
         for number, (size,) in enumerate(sizes):
             used += size
-            if number and used > BYTES_AT_ONCE:
+            if number and used > BYTES_IN_CHUNK:
                 return number, False
         return len(sizes), len(sizes) < ROWS_AT_ONCE
 
