@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from synthorg.persistence import PersistenceConfig, create_backend
 from synthorg.persistence.cli.app import app
-from tests.conformance.kinds import MESSAGES
+from synthorg.persistence.testing.kinds import MESSAGES
 from tests.conftest import ServerPool
 from tests.servers.sqlite import SQLiteFiles
 

@@ -34,7 +34,7 @@ async def lender(server_pool: ServerPool) -> AsyncIterator[Lender]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def backend(
+async def persistence_backend(
     request: pytest.FixtureRequest, server: Server, lender: Lender
 ) -> AsyncIterator[PersistenceBackend]:
     """A connected backend on a migrated database, which must give every connection back."""
@@ -46,6 +46,12 @@ async def backend(
         else:
             backend = await stack.enter_async_context(lender.lend(server, MigratedLoan))
         yield backend
+
+
+@pytest.fixture
+def backend(persistence_backend: PersistenceBackend) -> PersistenceBackend:
+    """The same, by the name that tests beside the shipped ones know."""
+    return persistence_backend
 
 
 def needs_its_own(request: pytest.FixtureRequest) -> bool:

@@ -9,8 +9,9 @@ from sqlalchemy import insert, literal, select
 from synthorg.persistence import PersistenceBackend, QueryError
 from synthorg.persistence.sql.dialects.base import insertable
 from synthorg.persistence.sql.types import JsonDocument, ShortText
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import EXECUTIONS, KINDS, USERS
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import EXECUTIONS, KINDS, USERS
+from tests.tables import table_of
 
 NONSENSE: Final = "hand-written-nonsense"
 DOCUMENTS: Final = (
@@ -33,7 +34,7 @@ INTACT: Final = {EXECUTIONS: EXECUTIONS.make(status="running", completed_at=None
 def damages() -> Iterator[tuple[Kind, str, tuple[str, ...]]]:
     """Find columns that hold more than any text, and texts that they must not hold."""
     for kind in KINDS:
-        for column in kind.table.columns:
+        for column in table_of(kind).columns:
             if isinstance(column.type, ShortText) and column.type.length <= LENGTH_OF_CHOICES:
                 yield kind, column.name, (NONSENSE,)
             if isinstance(column.type, JsonDocument):
@@ -54,12 +55,12 @@ async def store_damaged(
 ) -> None:
     """Copy the one row there is to the key of a record, with some of its columns replaced."""
     changes = {name: getattr(record, name) for name in (*kind.key, *kind.unique)} | damage
-    columns = list(insertable(kind.table))
+    columns = list(insertable(table_of(kind)))
     copy = select(
         *(
-            literal(str(changes[name])) if name in changes else kind.table.columns[name]
+            literal(str(changes[name])) if name in changes else table_of(kind).columns[name]
             for name in columns
         )
     ).limit(1)
     async with backend.get_db().begin() as connection:
-        await connection.execute(insert(kind.table).from_select(columns, copy))
+        await connection.execute(insert(table_of(kind)).from_select(columns, copy))

@@ -17,9 +17,9 @@ from synthorg.persistence import (
     QueryError,
     VersionConflictError,
 )
+from synthorg.persistence.testing.kinds import DEFINITIONS, LATER, MESSAGES, MOMENT, TASKS, USERS
+from synthorg.persistence.testing.units import rolled_back
 from synthorg.persistence.transactions import Stores, TransactionalBackend, UnitOfWork
-from tests.conformance.kinds import DEFINITIONS, LATER, MESSAGES, MOMENT, TASKS, USERS
-from tests.conformance.units import rolled_back
 
 KEYS: Final = ("a", "b", "c")
 TIMES: Final = ("t1", "t2")

@@ -21,12 +21,13 @@ from synthorg.persistence import (
     create_backend,
 )
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
+from synthorg.persistence.testing.backend.bulk import keyed
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import MOMENT, PRESETS, SETTINGS, TASKS, USERS, kinds
+from synthorg.persistence.testing.listings import LISTINGS
+from synthorg.persistence.testing.walks import Walk, walks
 from synthorg.persistence.transactions import Stores, TransactionalBackend
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import MOMENT, PRESETS, SETTINGS, TASKS, USERS, kinds
-from tests.conformance.listings import LISTINGS
-from tests.conformance.test_bulk import keyed
-from tests.conformance.walks import Walk, walks
+from tests.tables import table_of
 
 Call = Callable[..., Awaitable[object]]
 
@@ -116,10 +117,10 @@ async def test_what_is_saved_has_to_be_a_record_of_its_kind(
     repository: Any = getattr(unmigrated, kind.repository)
     for record in records:
         for many in ([kind.example, record], (each for each in [record])):
-            with pytest.raises(QueryError, match=rf"save {kind.table.name}.* {name}, not "):
+            with pytest.raises(QueryError, match=rf"save {kind.repository}.* {name}, not "):
                 await repository.save_many(many)
         if kind not in (PRESETS, SETTINGS):
-            with pytest.raises(QueryError, match=rf"save {kind.table.name}.* {name}, not "):
+            with pytest.raises(QueryError, match=rf"save {kind.repository}.* {name}, not "):
                 await repository.save(record)
 
 
@@ -132,7 +133,7 @@ async def test_many_records_have_to_come_in_an_iterable(
     repository: Any = getattr(unmigrated, kind.repository)
     for records in several:
         with pytest.raises(
-            QueryError, match=rf"save {kind.table.name}: .*\b{name}, not (one \w+|None)$"
+            QueryError, match=rf"save {kind.repository}: .*\b{name}, not (one \w+|None)$"
         ):
             await repository.save_many(records)
 
@@ -142,9 +143,9 @@ async def test_a_field_that_every_record_has_must_not_be_none(
     unmigrated: PersistenceBackend, kind: Kind
 ) -> None:
     for name in kind.fields:
-        if not kind.table.columns[name].nullable:
+        if not table_of(kind).columns[name].nullable:
             forged = kind.forged(kind.example, **{name: None})
-            with pytest.raises(QueryError, match=rf"save {kind.table.name}.*\b{name} must "):
+            with pytest.raises(QueryError, match=rf"save {kind.repository}.*\b{name} must "):
                 await kind.save(unmigrated, forged)
 
 
@@ -155,11 +156,11 @@ async def test_a_key_is_some_text(unmigrated: PersistenceBackend, kind: Kind) ->
     for value in (None, 1.5, 1, True, b"x", ["x"], ("x",), object()):
         for call in (repository.get, repository.delete):
             with pytest.raises(
-                QueryError, match=rf"{kind.table.name}: {key} must (be text|not be)"
+                QueryError, match=rf"{kind.repository}: {key} must (be text|not be)"
             ):
                 await call(value)
         for call in (repository.get_many, repository.delete_many):
-            with pytest.raises(QueryError, match=rf"{kind.table.name}: {key} must be text"):
+            with pytest.raises(QueryError, match=rf"{kind.repository}: {key} must be text"):
                 await call(["x", value])
 
 
@@ -171,7 +172,7 @@ async def test_many_keys_have_to_come_in_an_iterable(
     for keys in ("abc", b"abc", "", None, 5, uuid4(), _nothing()):
         for action in ("get", "delete"):
             with pytest.raises(
-                QueryError, match=rf"{action} {kind.table.name}: keys must be an iterable of keys"
+                QueryError, match=rf"{action} {kind.repository}: keys must be an iterable of keys"
             ):
                 await getattr(repository, f"{action}_many")(keys)
 
@@ -225,13 +226,13 @@ async def test_a_page_needs_a_limit_and_a_cursor_or_none(unmigrated: Stores, wal
     limits: list[Any] = ["5", True, None, 5.0, [], b"5"]
     for limit in limits:
         with pytest.raises(
-            QueryError, match=rf"list {walk.kind.table.name}: limit must be a whole number"
+            QueryError, match=rf"list {walk.kind.repository}: limit must be a whole number"
         ):
             await walk.page(unmigrated, required, limit=limit)
     cursors: list[Any] = [5, True, b"", "", [], {}, uuid4()]
     for after in cursors:
         with pytest.raises(
-            QueryError, match=rf"list {walk.kind.table.name}: after is not a cursor"
+            QueryError, match=rf"list {walk.kind.repository}: after is not a cursor"
         ):
             await walk.page(unmigrated, required, limit=5, after=after)
 
@@ -240,7 +241,7 @@ async def test_a_page_needs_a_limit_and_a_cursor_or_none(unmigrated: Stores, wal
 async def test_what_a_list_requires_must_not_be_none(unmigrated: Stores, walk: Walk) -> None:
     for name in walk.required:
         nothing = {name: None}
-        refusal = rf"list {walk.kind.table.name}: {name} must not be None"
+        refusal = rf"list {walk.kind.repository}: {name} must not be None"
         with pytest.raises(QueryError, match=refusal):
             await walk.page(unmigrated, nothing, limit=5)
         with pytest.raises(QueryError, match=refusal):

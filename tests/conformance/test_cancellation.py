@@ -12,9 +12,9 @@ from synthorg.persistence import (
     TransactionalBackend,
     TransactionConflictError,
 )
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import CHECKPOINTS, TASKS, kinds
 from tests.conformance.cancelling import cancelled_at_each_wait
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import CHECKPOINTS, TASKS, kinds
 from tests.conftest import checked_out_connections
 
 pytestmark = pytest.mark.own_backend

@@ -11,9 +11,10 @@ import pytest_asyncio
 from synthorg.persistence import PersistenceConnectionError, QueryError
 from synthorg.persistence.errors import TransactionConflictError
 from synthorg.persistence.sql.execution import retrying
+from synthorg.persistence.testing.kinds import ARTIFACTS, TASKS, USERS
+from synthorg.persistence.testing.units import Mishap
 from synthorg.persistence.transactions import TransactionalBackend, UnitOfWork
-from tests.conformance.kinds import ARTIFACTS, TASKS, USERS
-from tests.conformance.units import Mishap, neighbour_of
+from tests.conformance.units import neighbour_of
 from tests.servers.base import Server
 
 ROUNDS: Final = int(os.environ.get("TEST_CONFLICT_ROUNDS", "15"))

@@ -8,8 +8,8 @@ from sqlalchemy.exc import DBAPIError
 
 from synthorg.persistence import PersistenceBackend
 from synthorg.persistence.sql import tables
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import (
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import (
     AGENT_STATES,
     API_KEYS,
     AUDIT_ENTRIES,
@@ -20,6 +20,7 @@ from tests.conformance.kinds import (
     USERS,
     kinds,
 )
+from tests.tables import table_of
 
 RULES: Final[tuple[tuple[Kind, dict[str, Any]], ...]] = (
     (TASKS, {"parent_task_id": TASKS.example.id}),
@@ -48,7 +49,7 @@ async def test_the_database_refuses_an_invalid_row(
 ) -> None:
     await kind.store(backend, kind.example)
     with pytest.raises(DBAPIError):
-        await execute(backend, update(kind.table).values(changes))
+        await execute(backend, update(table_of(kind)).values(changes))
     assert await kind.stored(backend, kind.example) == kind.example
 
 
@@ -86,10 +87,10 @@ async def test_the_database_refuses_a_negative_number(
     backend: PersistenceBackend, kind: Kind
 ) -> None:
     await kind.store(backend, kind.example)
-    for column in kind.table.columns:
+    for column in table_of(kind).columns:
         if isinstance(column.type, BigInteger | Double) and column.name in kind.fields:
             with pytest.raises(DBAPIError):
-                await execute(backend, update(kind.table).values({column.name: -1}))
+                await execute(backend, update(table_of(kind)).values({column.name: -1}))
     assert await kind.stored(backend, kind.example) == kind.example
 
 
@@ -98,10 +99,10 @@ async def test_the_database_refuses_a_row_without_a_value_that_every_record_has(
     backend: PersistenceBackend, kind: Kind
 ) -> None:
     await kind.store(backend, kind.example)
-    for column in kind.table.columns:
+    for column in table_of(kind).columns:
         if not column.nullable and column.name in kind.fields:
             with pytest.raises(DBAPIError):
-                await execute(backend, update(kind.table).values({column.name: None}))
+                await execute(backend, update(table_of(kind)).values({column.name: None}))
     assert await kind.stored(backend, kind.example) == kind.example
 
 

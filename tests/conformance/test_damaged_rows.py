@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from synthorg.persistence import PersistenceBackend, QueryError
+from synthorg.persistence.testing.kind import Kind
 from tests.conformance.damage import INTACT, check_discretion, damages, store_damaged
-from tests.conformance.kind import Kind
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ async def test_a_damaged_row_is_reported_by_table_and_key_and_never_by_its_value
             check_discretion(report.value)
     for list_ in kind.lists:
         # A list by that column is not asked for what no record of this version has.
-        refused = rf"list {kind.table.name}: \w+ must be one of "
+        refused = rf"list {kind.repository}: \w+ must be one of "
         with pytest.raises(QueryError, match=rf"{report_on(kind, column)}|{refused}") as report:
             await list_(backend, kind.forged(intact, **{column: texts[0]}))
         check_discretion(report.value)
@@ -38,4 +38,4 @@ async def test_a_damaged_row_is_reported_by_table_and_key_and_never_by_its_value
 
 def report_on(kind: Kind, column: str) -> str:
     """Make a pattern for errors that tell where the damage is."""
-    return rf"read {kind.table.name} \(.+=.+\): .*\b{column}\b"
+    return rf"read {kind.repository} \(.+=.+\): .*\b{column}\b"

@@ -11,7 +11,14 @@ from sqlalchemy import insert, update
 from synthorg.entities import HumanRole
 from synthorg.persistence import PersistenceBackend, PersistenceError
 from synthorg.persistence.sql import tables
-from tests.conformance.kinds import API_KEYS, AUDIT_ENTRIES, CHECKPOINTS, EXECUTIONS, MOMENT, USERS
+from synthorg.persistence.testing.kinds import (
+    API_KEYS,
+    AUDIT_ENTRIES,
+    CHECKPOINTS,
+    EXECUTIONS,
+    MOMENT,
+    USERS,
+)
 
 SECRET: Final = "the-secret"
 PASSWORD_HASH: Final = f"$argon2id${SECRET}-hash-of-a-password"

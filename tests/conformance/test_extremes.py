@@ -9,9 +9,10 @@ from sqlalchemy import BigInteger, Double
 from synthorg.entities.base import LARGEST_INTEGER, LONGEST_SUMMARY
 from synthorg.persistence import PersistenceBackend
 from synthorg.persistence.sql.types import JsonDocument, LongText, UtcDateTime
-from tests.conformance.awkward import TIMES
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import TASK_METRICS, kinds
+from synthorg.persistence.testing.awkward import TIMES
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import TASK_METRICS, kinds
+from tests.tables import table_of
 
 MEBIBYTE: Final = 2**20
 LONG_TEXT: Final = ("ab\u00df\U0001f98a'\"\\\n%" * MEBIBYTE)[:MEBIBYTE]
@@ -31,7 +32,7 @@ SCORES: Final = {
 
 def columns_of(kind: Kind, type_: type[Any]) -> Iterator[str]:
     """Name the fields that are stored in columns of a type."""
-    for column in kind.table.columns:
+    for column in table_of(kind).columns:
         if isinstance(column.type, type_) and column.name in kind.fields:
             yield column.name
 

@@ -28,10 +28,9 @@ from synthorg.entities import (
 )
 from synthorg.entities.json_text import DEEPEST_JSON
 from synthorg.persistence import DuplicateRecordError, PersistenceError, QueryError
-from synthorg.persistence.transactions import TransactionalBackend
-from tests.conformance.awkward import NAIVE_TIME, UNSTORABLE_TEXTS
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import (
+from synthorg.persistence.testing.awkward import NAIVE_TIME, UNSTORABLE_TEXTS
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import (
     AGENT_STATES,
     ARTIFACTS,
     COST_RECORDS,
@@ -44,7 +43,9 @@ from tests.conformance.kinds import (
     TASKS,
     kinds,
 )
-from tests.conformance.units import count, repositories
+from synthorg.persistence.testing.units import repositories
+from synthorg.persistence.transactions import TransactionalBackend
+from tests.conformance.units import count
 
 MARK: Final = "the-value-itself"
 """A part of the values that must not show up in a message."""
@@ -329,7 +330,7 @@ async def test_a_record_that_could_not_be_read_is_refused(
     kind, record, name = FORGED[fault]
     if kind.prepare is not None:
         await kind.prepare(backend, record)
-    with pytest.raises(QueryError, match=rf"cannot save {kind.table.name}.*\b{name}") as refusal:
+    with pytest.raises(QueryError, match=rf"cannot save {kind.repository}.*\b{name}") as refusal:
         await save(backend, kind, record)
     assert MARK not in str(refusal.value)
     assert not isinstance(refusal.value.__context__, ValidationError)
@@ -343,7 +344,7 @@ async def test_a_later_version_that_could_not_be_read_is_refused(
 ) -> None:
     await kind.store(backend, kind.example)
     forged = kind.forged(kind.example, version=2, updated_at="today")
-    with pytest.raises(QueryError, match=rf"{kind.table.name} \(id='.+'\): updated_at"):
+    with pytest.raises(QueryError, match=rf"{kind.repository} \(id='.+'\): updated_at"):
         await save(backend, kind, forged)
     assert await kind.stored(backend, kind.example) == kind.example
 

@@ -12,8 +12,8 @@ from typing import Final
 import pytest
 
 from synthorg.persistence import PersistenceBackend, PersistenceConfig, create_backend
+from synthorg.persistence.testing.kinds import ARTIFACTS, COST_RECORDS, MESSAGES, TASKS
 from synthorg.persistence.transactions import UnitOfWork
-from tests.conformance.kinds import ARTIFACTS, COST_RECORDS, MESSAGES, TASKS
 from tests.conftest import SERVERS, connected
 from tests.servers.base import Server
 from tests.servers.sqlite import SQLiteMemory

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from sqlalchemy import text
@@ -14,10 +13,9 @@ from synthorg.persistence import (
     PersistenceBackend,
     PersistenceConfig,
     PersistenceConnectionError,
-    UsageError,
     create_backend,
 )
-from tests.conformance.kinds import KINDS, TASKS
+from synthorg.persistence.testing.kinds import KINDS, TASKS
 from tests.conftest import checked_out_connections, connected
 from tests.servers.base import Server
 
@@ -134,12 +132,6 @@ async def test_a_call_that_a_disconnect_overtakes_is_told_so_unless_it_had_succe
     assert await backend.tasks.get(TASKS.example.id) == TASKS.example
 
 
-async def test_a_healthy_backend_says_so(backend: PersistenceBackend) -> None:
-    assert backend.is_connected
-    assert await backend.health_check() is True
-    assert await asyncio.gather(*(backend.health_check() for _ in range(5))) == [True] * 5
-
-
 async def test_the_engine_is_there_for_what_the_repositories_do_not_offer(
     backend: PersistenceBackend,
 ) -> None:
@@ -147,20 +139,6 @@ async def test_the_engine_is_there_for_what_the_repositories_do_not_offer(
     assert isinstance(engine, AsyncEngine)
     async with engine.connect() as connection:
         assert await connection.scalar(text("SELECT 1")) == 1
-
-
-async def test_settings_of_the_system_have_a_namespace_of_their_own(
-    backend: PersistenceBackend,
-) -> None:
-    assert await backend.get_setting("limit") is None
-    before = datetime.now(UTC)
-    await backend.set_setting("limit", "1")
-    await backend.set_setting("limit", " 2 ")
-    await backend.settings.set("budget", "limit", "3", "now")
-    assert await backend.get_setting("limit") == " 2 "
-    stored = await backend.settings.get("_system", "limit")
-    assert stored is not None
-    assert before <= datetime.fromisoformat(stored[1]) <= datetime.now(UTC) + timedelta(seconds=1)
 
 
 async def test_two_backends_never_share_state(server: Server, backend: PersistenceBackend) -> None:
@@ -174,20 +152,6 @@ async def test_two_backends_never_share_state(server: Server, backend: Persisten
             await backend.disconnect()
             assert await other.health_check()
             assert len(await other.tasks.list_tasks()) == 1
-
-
-async def test_use_from_another_event_loop_is_refused(backend: PersistenceBackend) -> None:
-    async def use() -> None:
-        await backend.tasks.save(TASKS.example)
-
-    def in_another_loop(step: Callable[[], Any]) -> Any:
-        return asyncio.run(step())
-
-    with pytest.raises(UsageError, match="another event loop"):
-        await asyncio.to_thread(in_another_loop, use)
-    assert await asyncio.to_thread(in_another_loop, backend.health_check) is False
-    assert await backend.tasks.list_tasks() == ()
-    await use()
 
 
 async def test_an_unknown_table_of_the_caller_is_no_concern_of_the_backend(

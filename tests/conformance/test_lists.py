@@ -1,42 +1,13 @@
 """Lists: order, filters, limits and what they refuse, for every list there is."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from random import Random
 
 import pytest
 
 from synthorg.persistence import PersistenceBackend, QueryError
-from synthorg.persistence.transactions import TransactionalBackend
-from tests.conformance.awkward import FIRST_TIME_ROUND, SECOND_TIME_ROUND
-from tests.conformance.kinds import MOMENT
-from tests.conformance.listings import LISTINGS, Listing
-
-ROUNDS = 4
-
-
-def listings(select: Callable[[Listing], object] = lambda _: True) -> pytest.MarkDecorator:
-    """Run a test for every list, or for some of them, as its argument `listing`."""
-    chosen = [listing for listing in LISTINGS if select(listing)]
-    return pytest.mark.parametrize("listing", chosen, ids=str)
-
-
-@listings()
-async def test_every_set_of_filters_lists_what_matches_in_order(
-    backend: TransactionalBackend, listing: Listing
-) -> None:
-    random = Random(str(listing))
-    records = listing.population(random)
-    await listing.fill(backend, records)
-    for arguments in listing.calls(random, ROUNDS):
-        expected = listing.expected(records, arguments)
-        assert await listing(backend, arguments) == expected, arguments
-
-
-@listings()
-async def test_a_list_of_nothing_is_empty(backend: PersistenceBackend, listing: Listing) -> None:
-    for arguments in listing.calls(Random(0), rounds=1):
-        assert await listing(backend, arguments) == []
+from synthorg.persistence.testing.backend.lists import both_bounds, listings
+from synthorg.persistence.testing.kinds import MOMENT
+from synthorg.persistence.testing.listings import Listing
 
 
 @listings(lambda listing: listing.limited)
@@ -45,12 +16,8 @@ async def test_a_limit_below_one_is_refused_unsent(
     unmigrated: PersistenceBackend, listing: Listing, limit: int
 ) -> None:
     required = dict.fromkeys(listing.required, "bob")
-    with pytest.raises(QueryError, match=rf"{listing.kind.table.name}: limit must be .*at least 1"):
+    with pytest.raises(QueryError, match=rf"{listing.kind.repository}: limit must be .*at least 1"):
         await listing(unmigrated, {"limit": limit, **required})
-
-
-def both_bounds(listing: Listing) -> bool:
-    return {"since", "until"} <= set(listing.bounds)
 
 
 @listings(both_bounds)
@@ -60,19 +27,3 @@ async def test_a_range_that_ends_before_it_begins_is_refused_unsent(
     until = MOMENT - timedelta(microseconds=1)
     with pytest.raises(QueryError, match=r"until must not be before since"):
         await listing(unmigrated, {"since": MOMENT, "until": until})
-
-
-@listings(both_bounds)
-async def test_a_range_over_a_clock_change_goes_by_time_and_not_by_the_clock(
-    backend: TransactionalBackend, listing: Listing
-) -> None:
-    assert listing.time is not None
-    records = [
-        listing.kind.altered(listing.kind.keyed(str(number)), **{listing.time: time})
-        for number, time in enumerate((FIRST_TIME_ROUND, SECOND_TIME_ROUND))
-    ]
-    await listing.fill(backend, records)
-    since_until = {"since": FIRST_TIME_ROUND, "until": SECOND_TIME_ROUND}
-    assert await listing(backend, since_until) == records[::-1]
-    with pytest.raises(QueryError, match=r"until must not be before since"):
-        await listing(backend, {"since": SECOND_TIME_ROUND, "until": FIRST_TIME_ROUND})

@@ -17,8 +17,8 @@ from synthorg.persistence import (
     UnitOfWork,
     UsageError,
 )
-from tests.conformance.kinds import AUDIT_ENTRIES, TASKS
-from tests.conformance.units import rolled_back
+from synthorg.persistence.testing.kinds import AUDIT_ENTRIES, TASKS
+from synthorg.persistence.testing.units import rolled_back
 
 OWN: Final = Table("own", MetaData(), Column("id", String(9), primary_key=True))
 

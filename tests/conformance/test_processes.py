@@ -17,8 +17,8 @@ from synthorg.persistence import (
     UsageError,
     create_backend,
 )
+from synthorg.persistence.testing.kinds import TASKS
 from tests.conformance.children import in_child
-from tests.conformance.kinds import TASKS
 from tests.servers.base import Server
 
 pytestmark = pytest.mark.own_backend

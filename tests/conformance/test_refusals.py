@@ -11,14 +11,15 @@ from sqlalchemy import BigInteger, Boolean, Double
 
 from synthorg.persistence import PersistenceBackend, QueryError
 from synthorg.persistence.sql.types import JsonDocument, LongText, ShortText, UtcDateTime
-from tests.conformance.awkward import (
+from synthorg.persistence.testing.awkward import (
     NAIVE_TIME,
     UNSTORABLE_INTEGERS,
     UNSTORABLE_NUMBERS,
     UNSTORABLE_TEXTS,
 )
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import MOMENT, kinds
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import MOMENT, kinds
+from tests.tables import table_of
 
 MARK: Final = "the-value-itself"
 """A part of the values that must not show up in a message."""
@@ -38,7 +39,7 @@ UNSTORABLE: Final[dict[type[Any], tuple[object, ...]]] = {
 
 def unstorable_values(kind: Kind) -> Iterator[tuple[str, object]]:
     """Find values for each field that its column cannot hold."""
-    for column in kind.table.columns:
+    for column in table_of(kind).columns:
         if column.name in kind.fields:
             for value in unstorable_in(column.type):
                 yield column.name, value
@@ -57,7 +58,7 @@ async def test_a_record_that_nobody_validated_is_refused_field_by_field(
 ) -> None:
     for name, value in unstorable_values(kind):
         forged = kind.forged(kind.example, **{name: value})
-        refused = rf"save {kind.table.name}.*\b{name}[.0-9]* must "
+        refused = rf"save {kind.repository}.*\b{name}[.0-9]* must "
         with pytest.raises(QueryError, match=refused) as refusal:
             await kind.save(unmigrated, forged)
         assert MARK not in str(refusal.value), name

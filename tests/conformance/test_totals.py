@@ -16,19 +16,23 @@ from synthorg.entities import CostRecord, LLMCallCategory, TaskStatus
 from synthorg.entities.base import LARGEST_INTEGER
 from synthorg.persistence import QueryError
 from synthorg.persistence.sql import tables
+from synthorg.persistence.testing.awkward import FIRST_TIME_ROUND, SECOND_TIME_ROUND, TIMES
+from synthorg.persistence.testing.kinds import COST_RECORDS, LATER, MOMENT, TASKS
 from synthorg.persistence.totals import CostGroup, CostTotal
 from synthorg.persistence.transactions import TransactionalBackend
-from tests.conformance.awkward import FIRST_TIME_ROUND, SECOND_TIME_ROUND, TIMES
-from tests.conformance.kinds import COST_RECORDS, LATER, MOMENT, TASKS
 
 GROUPS: Final[tuple[CostGroup, ...]] = get_args(CostGroup)
+
 PRECISION: Final = 1e-9
+
 NAMES: Final = ("bob", "Bob", "bob ", "b\u00f6b")
 
 PROJECTS: Final = {"task-1": "website", "task-2": "shop", "task-3": "Website"}
+
 TASK_IDS: Final = (*PROJECTS, "TASK-1", "task-1 ", "unknown")
 
 MIDNIGHT: Final = datetime(2024, 3, 1, tzinfo=UTC)
+
 MOMENTS: Final = st.one_of(
     st.sampled_from(TIMES),
     st.builds(
@@ -39,7 +43,9 @@ MOMENTS: Final = st.one_of(
         st.sampled_from((0, 330, -720, 840, -1439, 1439)),
     ),
 )
+
 COUNTS: Final = st.integers(1, 10**12)
+
 COSTS: Final = st.builds(
     CostRecord,
     agent_id=st.sampled_from(NAMES),
@@ -265,18 +271,6 @@ async def test_a_sum_of_costs_that_no_number_holds_is_refused_and_never_a_wrong_
     ):
         with pytest.raises(QueryError, match=r"cannot sum cost_records: .*sum is out of range"):
             await refused
-
-
-async def test_totals_of_nothing_are_none(backend: TransactionalBackend) -> None:
-    assert await backend.cost_records.totals(["day"]) == ()
-    assert await backend.cost_records.aggregate(since=MOMENT) == 0.0
-
-
-async def test_unknown_groups_are_refused(backend: TransactionalBackend) -> None:
-    unknown: list[Any] = [(), [], ["colour"], ["day", "colour"], ["timestamp"], "day"]
-    for by in unknown:
-        with pytest.raises(QueryError, match=r"cost_records: by must be one or more of agent_id"):
-            await backend.cost_records.totals(by)
 
 
 @examples

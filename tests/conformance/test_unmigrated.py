@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from synthorg.persistence import MigrationError, PersistenceBackend
-from tests.conformance.concurrency import together
-from tests.conformance.kinds import KINDS, TASKS
+from synthorg.persistence.testing.concurrency import together
+from synthorg.persistence.testing.kinds import KINDS, TASKS
 
 ADVICE = r"no schema yet.*migrate\(\)"
 
@@ -15,13 +15,13 @@ async def test_every_repository_says_that_the_database_has_to_be_migrated(
     unmigrated: PersistenceBackend,
 ) -> None:
     for kind in KINDS:
-        with pytest.raises(MigrationError, match=rf"{kind.table.name}.*{ADVICE}"):
+        with pytest.raises(MigrationError, match=rf"{kind.repository}.*{ADVICE}"):
             await kind.save(unmigrated, kind.example)
         for read in (*kind.gets, *kind.lists):
-            with pytest.raises(MigrationError, match=rf"{kind.table.name}.*{ADVICE}"):
+            with pytest.raises(MigrationError, match=rf"{kind.repository}.*{ADVICE}"):
                 await read(unmigrated, kind.example)
         if kind.delete is not None:
-            with pytest.raises(MigrationError, match=rf"{kind.table.name}.*{ADVICE}"):
+            with pytest.raises(MigrationError, match=rf"{kind.repository}.*{ADVICE}"):
                 await kind.delete(unmigrated, kind.example)
 
 

@@ -12,10 +12,8 @@ from sqlalchemy import update
 from synthorg.entities import LLMCallCategory, TaskStatus
 from synthorg.persistence import QueryError, UnreadableRecordError
 from synthorg.persistence.sql import tables
-from synthorg.persistence.transactions import TransactionalBackend
-from tests.conformance.damage import NONSENSE, check_discretion, store_damaged
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import (
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import (
     AGENT_STATES,
     ARTIFACTS,
     AUDIT_ENTRIES,
@@ -33,6 +31,8 @@ from tests.conformance.kinds import (
     TASKS,
     USERS,
 )
+from synthorg.persistence.transactions import TransactionalBackend
+from tests.conformance.damage import NONSENSE, check_discretion, store_damaged
 from tests.conformance.lending import Lender, SkippingLoan
 from tests.servers.base import Server
 
@@ -114,7 +114,7 @@ async def test_a_list_names_the_record_that_cannot_be_read(
         with pytest.raises(UnreadableRecordError) as report:
             await walk()
         error = pickle.loads(pickle.dumps(report.value))
-        assert error.table == kind.table.name
+        assert error.table == kind.repository
         assert NEWER[kind] in error.reason
         assert error.reason in str(error)
         if kind is not COST_RECORDS:  # which has no key of its own
@@ -133,9 +133,9 @@ async def test_a_list_leaves_out_what_cannot_be_read_where_so_configured(
         streamed = [record async for record in repository.stream(*required(kind))]
     left_out = [record.getMessage() for record in caplog.records]
     assert len(left_out) == 4
-    assert all(f"read {kind.table.name} (" in message for message in left_out)
+    assert all(f"read {kind.repository} (" in message for message in left_out)
     assert not any(NONSENSE in message for message in left_out)
-    assert {record.__dict__["table"] for record in caplog.records} == {kind.table.name}
+    assert {record.__dict__["table"] for record in caplog.records} == {kind.repository}
     assert sorted(streamed, key=str) == sorted(good, key=str)
     assert (await repository.page(*required(kind))).items == tuple(streamed)
     async with skipping.transaction() as unit:

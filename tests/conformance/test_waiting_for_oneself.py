@@ -18,7 +18,7 @@ from synthorg.persistence import (
     UsageError,
     create_backend,
 )
-from tests.conformance.kinds import TASKS
+from synthorg.persistence.testing.kinds import TASKS
 from tests.conftest import checked_out_connections
 from tests.servers.base import Server
 

@@ -13,7 +13,7 @@ from synthorg.persistence import (
     TransactionalBackend,
 )
 from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
-from tests.conformance.kinds import COST_RECORDS
+from synthorg.persistence.testing.kinds import COST_RECORDS
 from tests.dialects.places import Place, connected, task
 from tests.dialects.test_silence import ROUTES
 

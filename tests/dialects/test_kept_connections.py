@@ -7,7 +7,7 @@ import pytest
 
 from synthorg.persistence import DuplicateRecordError
 from synthorg.persistence.sql.drivers import answer_timeout
-from tests.conformance.kinds import COST_RECORDS, MESSAGES
+from synthorg.persistence.testing.kinds import COST_RECORDS, MESSAGES
 from tests.dialects.places import Place, by_fast_drivers, connected
 from tests.dialects.relay import relayed
 

@@ -22,7 +22,7 @@ from synthorg.persistence import (
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.drivers.faults import Diagnosis, Fault
 from synthorg.persistence.sql.execution.failures import redacted, transaction_failure
-from tests.conformance.kinds import (
+from synthorg.persistence.testing.kinds import (
     COST_RECORDS,
     DEFINITIONS,
     MESSAGES,

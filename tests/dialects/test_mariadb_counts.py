@@ -16,7 +16,7 @@ from synthorg.persistence.sql.drivers.base import Call
 from synthorg.persistence.sql.drivers.batching import Outcome
 from synthorg.persistence.sql.repositories.messages import SQLMessageRepository
 from synthorg.persistence.sql.statements.queries import LIMIT
-from tests.conformance.kinds import COST_RECORDS, MESSAGES, MOMENT
+from synthorg.persistence.testing.kinds import COST_RECORDS, MESSAGES, MOMENT
 from tests.conftest import ServerPool
 from tests.dialects.places import connected
 from tests.servers.mariadb import MariaDB

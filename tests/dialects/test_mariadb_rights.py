@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from synthorg.persistence.sql.dialects.mysql import MariaDBDialect, MySQLDialect
 from synthorg.persistence.sql.dialects.mysql_fitness import MIGRATORS_PRIVILEGES
 from synthorg.persistence.sql.dialects.mysql_privileges import missing_privileges
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import KINDS
 from tests.cli.conftest import command_on
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import KINDS
 from tests.dialects.awkward_mariadb import visitor
 from tests.dialects.places import connected
 from tests.servers.mariadb import MariaDB

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from tests.conformance.kinds import AUDIT_ENTRIES
+from synthorg.persistence.testing.kinds import AUDIT_ENTRIES
 from tests.conftest import ServerPool, connected
 from tests.servers.postgresql import PostgreSQL
 

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import KINDS
 from tests.cli.conftest import command_on
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import KINDS
 from tests.conftest import ServerPool
 from tests.dialects.places import connected
 from tests.servers.administrator import Administrator
@@ -82,7 +82,7 @@ def change_rights(server_pool: ServerPool, modest_url: str, *statements: str) ->
 def test_check_names_the_rights_that_a_writing_user_lacks(
     server_pool: ServerPool, modest_url: str
 ) -> None:
-    appended = ", ".join(kind.table.name for kind in KINDS if kind.append_only)
+    appended = ", ".join(kind.repository for kind in KINDS if kind.append_only)
     change_rights(
         server_pool,
         modest_url,

@@ -11,7 +11,7 @@ from synthorg.persistence import PersistenceConfig, PersistenceConnectionError, 
 from synthorg.persistence.sql.dialects.postgresql_session import SETTINGS
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.migrations.drift import find_drift
-from tests.conformance.kinds import COST_RECORDS, KINDS
+from synthorg.persistence.testing.kinds import COST_RECORDS, KINDS
 from tests.conftest import ServerPool
 from tests.dialects.places import connected, task
 from tests.servers.administrator import Administrator

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from synthorg.persistence import QueryError
-from tests.conformance.kinds import USERS
+from synthorg.persistence.testing.kinds import USERS
 from tests.conftest import ServerPool
 from tests.dialects.places import connected
 from tests.servers.postgresql import PostgreSQL

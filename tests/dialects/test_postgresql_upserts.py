@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.entities import User
 from synthorg.persistence import TransactionalBackend
-from tests.conformance.kinds import USERS
+from synthorg.persistence.testing.kinds import USERS
 from tests.dialects.places import Place, connected, on
 from tests.servers.postgresql import PostgreSQL
 

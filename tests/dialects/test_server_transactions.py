@@ -24,10 +24,10 @@ from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.drivers import idle_connections
 from synthorg.persistence.sql.drivers.faults import Fault
 from synthorg.persistence.sql.execution.connections import COMMIT_UNKNOWN
+from synthorg.persistence.testing.kinds import COST_RECORDS, MESSAGES, TASKS
+from synthorg.persistence.testing.units import Mishap
 from synthorg.persistence.transactions import UnitOfWork
 from tests.conformance.cancelling import cancelled_at_each_wait
-from tests.conformance.kinds import COST_RECORDS, MESSAGES, TASKS
-from tests.conformance.units import Mishap
 from tests.conftest import checked_out_connections
 from tests.dialects.places import Place, by_fast_drivers, connected, on, task
 from tests.dialects.relay import relayed

@@ -17,8 +17,8 @@ from synthorg.persistence import (
 )
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.drivers import answer_timeout, idle_connections
+from synthorg.persistence.testing.kinds import COST_RECORDS
 from synthorg.persistence.transactions import UnitOfWork
-from tests.conformance.kinds import COST_RECORDS
 from tests.conftest import checked_out_connections
 from tests.dialects.places import Place, connected, task, with_parameters
 from tests.dialects.relay import Relay, relayed

@@ -30,9 +30,9 @@ from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.statements.statement import from_expression
 from synthorg.persistence.sql.types import UtcDateTime
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
-from tests.conformance.concurrency import outcomes, together
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import (
+from synthorg.persistence.testing.concurrency import outcomes, together
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import (
     AUDIT_ENTRIES,
     CHECKPOINTS,
     COST_RECORDS,
@@ -44,6 +44,7 @@ from tests.conformance.kinds import (
     USERS,
     kinds,
 )
+from tests.tables import table_of
 
 CONNECTIONS: Final = 6
 """How many the pool of a file holds: five for readers, and one for the writer."""
@@ -243,7 +244,7 @@ async def test_saves_that_wait_when_the_backend_is_closed_are_refused_and_not_ma
 
 def has_times(kind: Kind) -> bool:
     """Tell whether records of a kind have times."""
-    return any(isinstance(column.type, UtcDateTime) for column in kind.table.columns)
+    return any(isinstance(column.type, UtcDateTime) for column in table_of(kind).columns)
 
 
 @kinds(has_times)
@@ -254,7 +255,7 @@ async def test_every_time_is_stored_in_one_width_so_that_it_sorts(
     given = {name: getattr(kind.example, name) for name in kind.fields}
     times = {name: at for name, at in given.items() if isinstance(at, datetime)}
     whole_seconds = {name: at.replace(microsecond=0) for name, at in times.items()}
-    columns = [each for each in kind.table.columns if isinstance(each.type, UtcDateTime)]
+    columns = [each for each in table_of(kind).columns if isinstance(each.type, UtcDateTime)]
     async with opened(sqlite_file, prepared_statements=prepared) as backend:
         await kind.store(backend, kind.make(**whole_seconds))
         async with backend.get_db().connect() as connection:
@@ -338,9 +339,9 @@ async def test_a_value_of_the_wrong_type_is_reported_by_table_and_key(
     async with opened(sqlite_file, prepared_statements=prepared) as backend:
         await kind.store(backend, kind.example)
         async with backend.get_db().begin() as connection:
-            await connection.execute(text(f"UPDATE {kind.table.name} SET {column} = {value}"))
+            await connection.execute(text(f"UPDATE {kind.repository} SET {column} = {value}"))
         for read in (*kind.gets, *kind.lists):
-            with pytest.raises(QueryError, match=rf"read {kind.table.name} \(.+\): .*{column}"):
+            with pytest.raises(QueryError, match=rf"read {kind.repository} \(.+\): .*{column}"):
                 await read(backend, kind.example)
 
 

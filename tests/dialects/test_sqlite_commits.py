@@ -15,7 +15,7 @@ from synthorg.persistence import (
     TransactionalBackend,
     TransactionConflictError,
 )
-from tests.conformance.kinds import COST_RECORDS, TASKS
+from synthorg.persistence.testing.kinds import COST_RECORDS, TASKS
 from tests.dialects.places import connected
 
 BAD: Final = "bad"

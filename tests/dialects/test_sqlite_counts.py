@@ -13,7 +13,14 @@ from synthorg.persistence.sql.drivers.batching import CALLS_AT_ONCE
 from synthorg.persistence.sql.drivers.sqlite import ThreadConnection
 from synthorg.persistence.sql.statements.prepared_statement import PreparedStatement
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
-from tests.conformance.kinds import COST_RECORDS, HEARTBEATS, MESSAGES, MOMENT, SETTINGS, TASKS
+from synthorg.persistence.testing.kinds import (
+    COST_RECORDS,
+    HEARTBEATS,
+    MESSAGES,
+    MOMENT,
+    SETTINGS,
+    TASKS,
+)
 from tests.dialects.test_sqlite import connections, opened
 
 AT_ONCE: Final = 64

@@ -10,8 +10,8 @@ import pytest
 
 from synthorg.persistence import PersistenceConnectionError, PersistenceError, SQLiteConfig
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
-from tests.conformance.concurrency import outcomes
-from tests.conformance.kinds import COST_RECORDS, TASKS
+from synthorg.persistence.testing.concurrency import outcomes
+from synthorg.persistence.testing.kinds import COST_RECORDS, TASKS
 
 MOVED = "deleted, moved or replaced"
 

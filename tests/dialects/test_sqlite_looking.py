@@ -17,8 +17,8 @@ from synthorg.persistence.config import DATABASE_URL_VARIABLE
 from synthorg.persistence.sql.migrations.revisions import alembic_config
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
+from synthorg.persistence.testing.kinds import TASKS
 from tests.cli.conftest import command_on
-from tests.conformance.kinds import TASKS
 
 LOOKING = (("status",), ("status", "--json"), ("check",), ("migrate", "--sql"), ("history",))
 

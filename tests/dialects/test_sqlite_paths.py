@@ -16,7 +16,7 @@ from synthorg.persistence import (
     SQLiteConfig,
 )
 from synthorg.persistence.sqlite import SQLitePersistenceBackend
-from tests.conformance.kinds import TASKS
+from synthorg.persistence.testing.kinds import TASKS
 
 
 def in_missing_folder(folder: Path) -> Path:

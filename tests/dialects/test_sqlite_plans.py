@@ -25,7 +25,8 @@ from synthorg.persistence.sql.repositories.execution import SQLCheckpointReposit
 from synthorg.persistence.sql.statements.queries import LIMIT, SINCE, UNTIL, ListQuery
 from synthorg.persistence.sql.statements.statement import Statement
 from synthorg.persistence.sql.tables import metadata
-from tests.conformance.kinds import KINDS, MOMENT
+from synthorg.persistence.testing.kinds import KINDS, MOMENT
+from tests.tables import table_of
 
 DIALECT: Final = SQLiteDialect(SQLiteConfig(path=":memory:"))
 DIALECT_OF_SQL: Final = sqlite.dialect()
@@ -114,7 +115,7 @@ def plan(database: Path, statement: Statement) -> list[str]:
 
 
 def test_every_repository_is_looked_at() -> None:
-    assert {repository.table for repository in repositories()} == {kind.table for kind in KINDS}
+    assert {repository.table for repository in repositories()} == {table_of(kind) for kind in KINDS}
 
 
 @pytest.mark.parametrize("query", attributes(ListQuery))

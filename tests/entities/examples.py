@@ -30,7 +30,7 @@ from synthorg.entities import (
     WorkflowNode,
     WorkflowNodeExecution,
 )
-from tests.conformance.kinds import EXECUTIONS, KINDS, MESSAGES, TASKS
+from synthorg.persistence.testing.kinds import EXECUTIONS, KINDS, MESSAGES, TASKS
 
 START: Final = {"id": "first", "label": "Start", "type": "start"}
 END: Final = {"id": "last", "label": "End", "type": "end"}

@@ -21,7 +21,7 @@ from synthorg.entities import (
     WorkflowNodeExecution,
 )
 from synthorg.entities.base import now
-from tests.conformance.kinds import MOMENT
+from synthorg.persistence.testing.kinds import MOMENT
 from tests.entities.examples import END, START, make
 
 EXECUTING: Final = {"status": "executing", "execution_id": "execution-1", "started_at": MOMENT}

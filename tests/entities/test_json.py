@@ -23,8 +23,8 @@ from synthorg.entities import (
     WorkflowNode,
 )
 from synthorg.entities.json_text import DEEPEST_JSON, TOO_DEEP, reason_text_is_not_json
+from synthorg.persistence.testing.strategies import AWKWARD_OBJECTS
 from tests.entities.examples import END, START, Fields, complaints, each_field, make
-from tests.strategies import AWKWARD_OBJECTS
 
 CONTEXTS: Final[Fields] = {ParkedContext: "context_json", Checkpoint: "context_json"}
 

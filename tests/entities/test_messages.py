@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from synthorg.entities import Message
-from tests.conformance.kinds import MOMENT
+from synthorg.persistence.testing.kinds import MOMENT
 from tests.entities.examples import MINIMAL
 
 

@@ -45,6 +45,7 @@ from synthorg.entities import (
     WorkflowType,
 )
 from synthorg.entities.base import now
+from synthorg.persistence.testing.strategies import STORED_ENTITIES
 from tests.entities.examples import (
     DEFAULTS,
     FRESH_IDS,
@@ -53,7 +54,6 @@ from tests.entities.examples import (
     each_field,
     make,
 )
-from tests.strategies import STORED_ENTITIES
 
 STORED_TEXTS: Final[Mapping[type[StrEnum], str]] = {
     TaskType: "development design research review meeting admin",

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from synthorg.entities import TASK_TRANSITIONS, Task, TaskStatus
+from synthorg.persistence.testing.strategies import tasks
 from tests.entities.examples import make
-from tests.strategies import tasks
 
 LEGAL: Final = {
     "created": "assigned",

@@ -33,6 +33,7 @@ from synthorg.entities import (
     WorkflowNodeExecution,
 )
 from synthorg.entities.base import Entity
+from synthorg.persistence.testing.strategies import KEYS
 from tests.entities.examples import (
     Fields,
     complaints,
@@ -42,7 +43,6 @@ from tests.entities.examples import (
     make,
     named,
 )
-from tests.strategies import KEYS
 
 KEY_FIELDS: Final[Fields] = {
     Task: "id project created_by assigned_to parent_task_id"

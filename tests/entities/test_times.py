@@ -29,6 +29,7 @@ from synthorg.entities import (
     WorkflowExecution,
 )
 from synthorg.entities.base import EARLIEST_TIME, LATEST_TIME
+from synthorg.persistence.testing.strategies import MOMENTS
 from tests.entities.examples import (
     Fields,
     complaints,
@@ -37,7 +38,6 @@ from tests.entities.examples import (
     make,
     named,
 )
-from tests.strategies import MOMENTS
 
 NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

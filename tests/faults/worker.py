@@ -7,8 +7,8 @@ from random import Random
 from typing import Any, Final
 
 from synthorg.persistence import TransactionalBackend, VersionConflictError
+from synthorg.persistence.testing.kinds import COST_RECORDS, DEFINITIONS, MESSAGES, TASKS
 from synthorg.persistence.transactions import Stores
-from tests.conformance.kinds import COST_RECORDS, DEFINITIONS, MESSAGES, TASKS
 from tests.faults.ledger import Key, Ledger, State, Told
 
 KEYS: Final = 3

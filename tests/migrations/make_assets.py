@@ -14,7 +14,7 @@ from typing import Final
 
 from synthorg.persistence import PersistenceBackend, PersistenceConfig, create_backend
 from synthorg.persistence.sql.migrations.revisions import known_revisions
-from tests.conformance.kinds import KINDS
+from synthorg.persistence.testing.kinds import KINDS
 
 ASSETS: Final = Path(__file__).parent / "assets"
 AWKWARD_KEYS: Final = ("it's", "Ünïcödé 🙂", "100% :of {it}\\")

@@ -18,8 +18,8 @@ from sqlalchemy import Connection
 from synthorg.entities import EvaluationConfidence
 from synthorg.persistence.sql.migrations.adoption import adopt, explain_mismatch, is_predecessor
 from synthorg.persistence.sql.tables import metadata
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import KINDS
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import KINDS
 from tests.migrations.support import Site, site_at
 
 MOMENT: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -17,8 +17,8 @@ from hypothesis.strategies import DataObject
 from synthorg.entities import HumanRole
 from synthorg.persistence import MigrationError, QueryError
 from synthorg.persistence.sql.tables import VERSION_TABLE
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import (
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import (
     API_KEYS,
     COST_RECORDS,
     EXECUTIONS,

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, create_engine
 from synthorg.persistence import MigrationError
 from synthorg.persistence.sql.migrations.adoption import adopt, back_up
 from synthorg.persistence.sql.tables import metadata
-from tests.conformance.kinds import KINDS, MESSAGES, TASKS
+from synthorg.persistence.testing.kinds import KINDS, MESSAGES, TASKS
 from tests.migrations.predecessor import (
     adopt_database,
     change,

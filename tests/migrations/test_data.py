@@ -1,7 +1,7 @@
 """What is stored survives a migration of the tables that hold it."""
 
 from synthorg.persistence import PersistenceBackend
-from tests.conformance.kinds import KINDS
+from synthorg.persistence.testing.kinds import KINDS
 from tests.migrations.conftest import Revisions
 from tests.migrations.support import Site, stored
 

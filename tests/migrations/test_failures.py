@@ -6,7 +6,7 @@ from sqlalchemy import Connection, text
 
 from synthorg.persistence import MigrationError
 from synthorg.persistence.sql.tables import VERSION_TABLE
-from tests.conformance.kinds import TASKS
+from synthorg.persistence.testing.kinds import TASKS
 from tests.migrations.conftest import Revisions
 from tests.migrations.support import Site, contents
 

@@ -7,7 +7,7 @@ from alembic import command
 from sqlalchemy import Connection, inspect, select
 
 from synthorg.persistence.sql.tables import cost_records
-from tests.conformance.kinds import COST_RECORDS
+from synthorg.persistence.testing.kinds import COST_RECORDS
 from tests.conftest import ServerPool
 from tests.migrations.support import HEAD, Site, site_at
 from tests.servers.postgresql import PostgreSQL

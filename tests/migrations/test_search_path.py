@@ -13,8 +13,8 @@ from synthorg.entities import Task
 from synthorg.persistence import MigrationError, PersistenceConfig, PostgreSQLConfig
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
+from synthorg.persistence.testing.kinds import TASKS
 from tests.cli.conftest import Command, command_on
-from tests.conformance.kinds import TASKS
 from tests.conftest import ServerPool, connected
 from tests.migrations.conftest import Revisions
 from tests.servers.postgresql import PostgreSQL

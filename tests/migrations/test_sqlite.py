@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from synthorg.persistence import MigrationError, QueryError
-from tests.conformance.kinds import API_KEYS
+from synthorg.persistence.testing.kinds import API_KEYS
 from tests.conftest import ServerPool
 from tests.migrations.conftest import Revisions
 from tests.migrations.support import Site, alembic, contents, statements

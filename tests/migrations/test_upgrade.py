@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from synthorg.persistence.sql.migrations.revisions import alembic_config
 from synthorg.persistence.sql.tables import VERSION_TABLE, audit_entries, metadata
-from tests.conformance.kinds import AUDIT_ENTRIES
+from synthorg.persistence.testing.kinds import AUDIT_ENTRIES
 from tests.migrations.support import BUSY_SECONDS, Site, contents
 
 

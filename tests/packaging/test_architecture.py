@@ -26,7 +26,7 @@ MAY_NAME_A_DRIVER = (
 )
 
 FLOORS = (
-    ("synthorg.persistence.cli",),
+    ("synthorg.persistence.cli", "synthorg.persistence.testing"),
     ("synthorg.persistence.factory", "synthorg.persistence.transfer"),
     ("synthorg.persistence.sqlite",),
     ("synthorg.persistence.extension",),

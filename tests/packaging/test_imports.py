@@ -50,6 +50,13 @@ def test_an_import_waits_for_neither_alembic_nor_a_driver(module: str, tmp_path:
     assert imported(f"import {module}; dir({module})", tmp_path) == set()
 
 
+def test_the_plugin_of_pytest_waits_for_nothing_of_the_library(tmp_path: Path) -> None:
+    """Every run of pytest loads it, wherever it is installed."""
+    program = "import synthorg.persistence.testing.plugin"
+    program += "\nimport sys; assert not {'sqlalchemy', 'pydantic', 'hypothesis'} & {*sys.modules}"
+    assert imported(program, tmp_path) == {"pytest"}
+
+
 def test_names_wait_for_neither_alembic_nor_a_driver(tmp_path: Path) -> None:
     names = ", ".join(synthorg.persistence.__all__)
     assert imported(f"from synthorg.persistence import {names}", tmp_path) == set()

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import URL, make_url, select
 
 from synthorg.persistence.sql.tables import VERSION_TABLE, cost_records, metadata
-from tests.conformance.kinds import KINDS as RECORDS
+from synthorg.persistence.testing.kinds import KINDS as RECORDS
 from tests.conftest import ServerPool, connected
 from tests.servers import network
 from tests.servers.administrator import Administrator

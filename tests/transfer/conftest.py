@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from synthorg.persistence import ManagedBackend, PersistenceConfig
+from synthorg.persistence.testing.kinds import API_KEYS, COST_RECORDS, KINDS
 from synthorg.persistence.transfer import CopyReport, Progress, copy_database
-from tests.conformance.kinds import API_KEYS, COST_RECORDS, KINDS
 from tests.conftest import ServerPool, on_route
 from tests.extensions.conftest import EXTENSIONS, approval, backend_at, task
 from tests.extensions.ledger import (

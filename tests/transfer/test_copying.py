@@ -22,8 +22,7 @@ from synthorg.persistence import (
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.tables import VERSION_TABLE
 from synthorg.persistence.sql.transfer.mark import MARK
-from synthorg.persistence.transfer import Comparison, CopyReport, compare_databases, copy_database
-from tests.conformance.kinds import (
+from synthorg.persistence.testing.kinds import (
     API_KEYS,
     COST_RECORDS,
     EXECUTIONS,
@@ -32,6 +31,7 @@ from tests.conformance.kinds import (
     MESSAGES,
     USERS,
 )
+from synthorg.persistence.transfer import Comparison, CopyReport, compare_databases, copy_database
 from tests.extensions.conftest import EXTENSIONS
 from tests.servers.base import Server
 from tests.servers.sqlite import SQLiteFiles

@@ -12,8 +12,8 @@ from sqlalchemy import insert
 
 from synthorg.persistence import ManagedBackend, PersistenceConfig
 from synthorg.persistence.sql.tables import cost_records
+from synthorg.persistence.testing.kinds import COST_RECORDS, MESSAGES, TASKS
 from synthorg.persistence.transfer import compare_databases
-from tests.conformance.kinds import COST_RECORDS, MESSAGES, TASKS
 from tests.extensions.conftest import EXTENSIONS
 from tests.transfer.conftest import copy, run
 

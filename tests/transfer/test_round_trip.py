@@ -8,9 +8,9 @@ from typing import Any, Final
 from hypothesis import given, settings
 
 from synthorg.persistence import PersistenceConfig
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import COST_RECORDS, KINDS
 from synthorg.persistence.transfer import compare_databases
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import COST_RECORDS, KINDS
 from tests.extensions.conftest import EXTENSIONS, backend_at
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL

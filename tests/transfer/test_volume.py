@@ -8,8 +8,8 @@ from typing import Final
 
 from synthorg.entities import Message
 from synthorg.persistence import ManagedBackend, PersistenceConfig
+from synthorg.persistence.testing.kinds import MESSAGES
 from synthorg.persistence.transfer import copy_database
-from tests.conformance.kinds import MESSAGES
 from tests.transfer.conftest import run
 
 SMALL: Final = 20_000

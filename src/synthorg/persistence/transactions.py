@@ -35,6 +35,7 @@ Result = TypeVar("Result")
 Kind = TypeVar("Kind")
 
 
+@runtime_checkable
 class Stores(Protocol):
     """The nineteen stores, on a backend or in a unit of work."""
 
@@ -229,6 +230,7 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
         ...
 
 
+@runtime_checkable
 class ManagedBackend(TransactionalBackend, Protocol):
     """`TransactionalBackend` as `create_backend` gives it, with what makes it easier to hold.
 

@@ -8,8 +8,7 @@ from typing import Any, Final
 import pytest
 
 from synthorg.persistence.paging import Page
-from synthorg.persistence.transactions import Stores
-from tests.conformance.kinds import (
+from synthorg.persistence.testing.kinds import (
     AUDIT_ENTRIES,
     COLLABORATION_METRICS,
     COST_RECORDS,
@@ -17,7 +16,8 @@ from tests.conformance.kinds import (
     LIFECYCLE_EVENTS,
     SETTINGS,
 )
-from tests.conformance.listings import LISTINGS, RUNNING, Arguments, Listing
+from synthorg.persistence.testing.listings import LISTINGS, RUNNING, Arguments, Listing
+from synthorg.persistence.transactions import Stores
 
 LIMITS: Final = (1, 2, 3, 7, 50, 1000, 2**63 - 1)
 

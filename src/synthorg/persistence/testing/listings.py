@@ -18,10 +18,9 @@ from synthorg.entities import (
 )
 from synthorg.persistence import PersistenceBackend
 from synthorg.persistence.stores import SettingRow
-from synthorg.persistence.transactions import Stores
-from tests.conformance.awkward import KEYS, TIMES
-from tests.conformance.kind import Kind
-from tests.conformance.kinds import (
+from synthorg.persistence.testing.awkward import KEYS, TIMES
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import (
     AGENT_STATES,
     API_KEYS,
     ARTIFACTS,
@@ -42,7 +41,7 @@ from tests.conformance.kinds import (
     TASKS,
     USERS,
 )
-from tests.conformance.units import repositories
+from synthorg.persistence.transactions import Stores
 
 NAMES: Final = ("bob", "Bob", "bob ")
 """Values for a filter, which must tell them apart."""
@@ -142,16 +141,18 @@ class Listing:
         random.shuffle(records)
         return records
 
-    async def fill(self, stores: Stores, records: Sequence[Any]) -> None:
+    async def fill(self, stores: PersistenceBackend | Stores, records: Sequence[Any]) -> None:
         """Save records, in their order."""
-        kind, backend = self.kind, repositories(stores)
-        if kind is SETTINGS:
-            await kind.store(backend, *records)
-            return
+        kind = self.kind
         if kind.prepare is not None:
             for record in records:
-                await kind.prepare(backend, record)
-        await getattr(stores, kind.repository).save_many(records)
+                await kind.prepare(stores, record)
+        repository = getattr(stores, kind.repository)
+        if hasattr(repository, "save_many") and kind.save_with is None:
+            await repository.save_many(records)
+        else:
+            for record in records:
+                await kind.save(stores, record)
 
     def calls(self, random: Random, rounds: int) -> Iterator[dict[str, Any]]:
         """Choose the arguments of calls, some with each subset of those that may be left out."""

@@ -58,10 +58,9 @@ from synthorg.entities import (
     WorkflowNodeType,
     WorkflowType,
 )
-from synthorg.persistence.sql import tables
 from synthorg.persistence.stores import SettingRow
-from tests import strategies
-from tests.conformance.kind import Backend, Kind
+from synthorg.persistence.testing import strategies
+from synthorg.persistence.testing.kind import Backend, Kind
 
 MOMENT: Final = datetime(2024, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 LATER: Final = MOMENT + timedelta(hours=5, microseconds=1)
@@ -104,7 +103,6 @@ async def _save_definition(backend: Backend, execution: WorkflowExecution) -> No
 
 TASKS: Final = Kind(
     repository="tasks",
-    table=tables.tasks,
     example=Task(
         id="task-1",
         title="Fix the login",
@@ -161,7 +159,6 @@ TASKS: Final = Kind(
 
 COST_RECORDS: Final = Kind(
     repository="cost_records",
-    table=tables.cost_records,
     example=CostRecord(
         agent_id="agent-1",
         task_id="task-1",
@@ -193,7 +190,6 @@ COST_RECORDS: Final = Kind(
 
 MESSAGES: Final = Kind(
     repository="messages",
-    table=tables.messages,
     example=Message(
         id=UUID("0d3f8a3e-3c52-4a53-8f57-5f1d1a1f2b3c"),
         timestamp=MOMENT,
@@ -229,7 +225,6 @@ MESSAGES: Final = Kind(
 
 LIFECYCLE_EVENTS: Final = Kind(
     repository="lifecycle_events",
-    table=tables.lifecycle_events,
     example=AgentLifecycleEvent(
         id="event-1",
         agent_id="agent-1",
@@ -259,7 +254,6 @@ LIFECYCLE_EVENTS: Final = Kind(
 
 TASK_METRICS: Final = Kind(
     repository="task_metrics",
-    table=tables.task_metrics,
     example=TaskMetricRecord(
         id="metric-1",
         agent_id="agent-1",
@@ -300,7 +294,6 @@ TASK_METRICS: Final = Kind(
 
 COLLABORATION_METRICS: Final = Kind(
     repository="collaboration_metrics",
-    table=tables.collaboration_metrics,
     example=CollaborationMetricRecord(
         id="metric-1",
         agent_id="agent-1",
@@ -333,7 +326,6 @@ COLLABORATION_METRICS: Final = Kind(
 
 PARKED_CONTEXTS: Final = Kind(
     repository="parked_contexts",
-    table=tables.parked_contexts,
     example=ParkedContext(
         id="parked-1",
         execution_id="execution-1",
@@ -364,7 +356,6 @@ PARKED_CONTEXTS: Final = Kind(
 
 AUDIT_ENTRIES: Final = Kind(
     repository="audit_entries",
-    table=tables.audit_entries,
     example=AuditEntry(
         id="entry-1",
         timestamp=MOMENT,
@@ -414,7 +405,6 @@ AUDIT_ENTRIES: Final = Kind(
 
 USERS: Final = Kind(
     repository="users",
-    table=tables.users,
     example=User(
         id="user-1",
         username="ada",
@@ -443,7 +433,6 @@ USERS: Final = Kind(
 
 API_KEYS: Final = Kind(
     repository="api_keys",
-    table=tables.api_keys,
     example=ApiKey(
         id="key-1",
         key_hash="a-key-hash-nobody-may-read",
@@ -476,7 +465,6 @@ API_KEYS: Final = Kind(
 
 CHECKPOINTS: Final = Kind(
     repository="checkpoints",
-    table=tables.checkpoints,
     example=Checkpoint(
         id="checkpoint-1",
         execution_id="execution-1",
@@ -511,7 +499,6 @@ CHECKPOINTS: Final = Kind(
 
 HEARTBEATS: Final = Kind(
     repository="heartbeats",
-    table=tables.heartbeats,
     example=Heartbeat(
         execution_id="execution-1",
         agent_id="agent-1",
@@ -526,7 +513,6 @@ HEARTBEATS: Final = Kind(
 
 AGENT_STATES: Final = Kind(
     repository="agent_states",
-    table=tables.agent_states,
     example=AgentRuntimeState(
         agent_id="agent-1",
         execution_id="execution-1",
@@ -553,7 +539,6 @@ AGENT_STATES: Final = Kind(
 
 SETTINGS: Final = Kind(
     repository="settings",
-    table=tables.settings,
     example=SettingRow("budget", "limit", " 100 ", "2024-03-01T12:30:15Z"),
     changes={"value": "", "updated_at": "not even a time"},
     given=st.builds(SettingRow, strategies.KEYS, strategies.KEYS, _TEXTS, _TEXTS),
@@ -566,7 +551,6 @@ SETTINGS: Final = Kind(
 
 ARTIFACTS: Final = Kind(
     repository="artifacts",
-    table=tables.artifacts,
     example=Artifact(
         id="artifact-1",
         type=ArtifactType.TESTS,
@@ -603,7 +587,6 @@ ARTIFACTS: Final = Kind(
 
 PROJECTS: Final = Kind(
     repository="projects",
-    table=tables.projects,
     example=Project(
         id="project-1",
         name="Website",
@@ -636,7 +619,6 @@ PROJECTS: Final = Kind(
 
 PRESETS: Final = Kind(
     repository="custom_presets",
-    table=tables.custom_presets,
     example=PresetListRow("kind", '{"warmth": 1.0 }', "a friend", "2024-03-01", "2024-03-02"),
     changes={
         "config_json": "not even JSON",
@@ -655,7 +637,6 @@ PRESETS: Final = Kind(
 
 DEFINITIONS: Final = Kind(
     repository="workflow_definitions",
-    table=tables.workflow_definitions,
     example=WorkflowDefinition(
         id="definition-1",
         name="Release",
@@ -716,7 +697,6 @@ DEFINITIONS: Final = Kind(
 
 EXECUTIONS: Final = Kind(
     repository="workflow_executions",
-    table=tables.workflow_executions,
     example=WorkflowExecution(
         id="execution-1",
         definition_id="definition-1",

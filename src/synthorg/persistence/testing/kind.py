@@ -7,13 +7,11 @@ from typing import Any, Final
 from uuid import UUID, uuid4, uuid5
 
 from hypothesis.strategies import SearchStrategy
-from sqlalchemy import Table
 
+from synthorg.entities import Message
 from synthorg.persistence.protocol import PersistenceBackend
-from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.statements.statement import field_names
+from synthorg.persistence.testing.strategies import STORED_ENTITIES
 from synthorg.persistence.transactions import Stores
-from tests.strategies import STORED_ENTITIES
 
 Backend = PersistenceBackend | Stores
 """Where the repositories are: on a backend, or in a unit of work."""
@@ -30,8 +28,7 @@ class Kind:
     """One kind of record and its repository.
 
     Args:
-        repository: The name of its repository on the backend.
-        table: The table that holds it.
+        repository: The name of its repository on the backend, which messages name, too.
         example: A record with no field at its default.
         changes: Another value for every field outside the key.
         given: All the records there may be, where the type of the example does not say.
@@ -48,7 +45,6 @@ class Kind:
     """
 
     repository: str
-    table: Table
     example: Any
     changes: Mapping[str, object]
     given: SearchStrategy[Any] | None = None
@@ -74,7 +70,8 @@ class Kind:
     @property
     def fields(self) -> tuple[str, ...]:
         """The names of all fields."""
-        return field_names(type(self.example))
+        record = type(self.example)
+        return tuple(getattr(record, "_fields", None) or record.model_fields)
 
     def make(self, **changes: object) -> Any:
         """Make a valid record like the example, but for some fields."""
@@ -99,7 +96,7 @@ class Kind:
 
     def key_for(self, text: str) -> str | UUID:
         """Make a key from a text, which is the text wherever a key may be any text."""
-        return uuid5(_NAMESPACE, text) if self.table is tables.messages else text
+        return uuid5(_NAMESPACE, text) if isinstance(self.example, Message) else text
 
     def fresh(self, record: Any) -> Any:
         """Make a record like another that collides with none stored so far."""
