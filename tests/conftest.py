@@ -30,11 +30,12 @@ SERVERS: tuple[type[Server], ...] = (SQLiteFiles, SQLiteMemory, PostgreSQL, Mari
 SLOW: Final = (
     "tests/benchmarks/",
     "tests/conformance/test_kills.py",
-    "tests/conformance/test_streaming.py::test_a_stream_of_small_and_large_records_is_the_list",
-    "tests/conformance/test_streaming.py::test_saving_and_streaming_large_records",
-    "tests/conformance/test_streaming.py::test_saving_and_walking_through_many_records",
+    "tests/conformance/test_backend.py::TestBackend::test_a_stream_of_small_and_large_records_is_the_list",
+    "tests/conformance/test_backend.py::TestBackend::test_saving_and_streaming_large_records",
+    "tests/conformance/test_backend.py::TestBackend::test_saving_and_walking_through_many_records",
     "tests/dialects/test_forks.py",
     "tests/dialects/test_sqlite_crashes.py",
+    "tests/extensions/test_conformance.py",
     "tests/extensions/test_docs.py",
     "tests/extensions/test_kills.py",
     "tests/extensions/test_migrations.py::test_an_upgrade_killed_at_any_statement",
@@ -53,6 +54,7 @@ SLOW: Final = (
     "tests/transfer/test_docs.py",
     "tests/transfer/test_kills.py",
     "tests/transfer/test_volume.py",
+    "tests/testing/",
 )
 """What takes seconds for each test, since it starts processes, kills them or fills the memory.
 

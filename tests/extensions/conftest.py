@@ -39,3 +39,9 @@ async def extended(empty_url: str) -> AsyncIterator[ManagedBackend]:
     async with backend_at(empty_url) as backend:
         await backend.migrate()
         yield backend
+
+
+@pytest.fixture
+def persistence_backend(extended: ManagedBackend) -> ManagedBackend:
+    """The same, by the name that the shipped tests know."""
+    return extended

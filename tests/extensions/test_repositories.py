@@ -6,19 +6,15 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from synthorg.persistence import (
-    DuplicateRecordError,
     ManagedBackend,
     QueryError,
     UnitOfWork,
-    VersionConflictError,
 )
 from tests.extensions.conftest import approval, task
 from tests.extensions.ledger import (
     ApprovalRepository,
     Decision,
     DecisionRepository,
-    Plan,
-    PlanRepository,
     Spending,
     SpendingRepository,
     Verdict,
@@ -31,15 +27,6 @@ async def approvals(extended: ManagedBackend) -> ApprovalRepository:
     return extended.repository(ApprovalRepository)
 
 
-async def test_a_record_is_saved_got_and_deleted_by_its_key(approvals: ApprovalRepository) -> None:
-    await approvals.save(approval())
-
-    assert await approvals.get("approval") == approval()
-    assert await approvals.delete("approval")
-    assert not await approvals.delete("approval")
-    assert await approvals.get("approval") is None
-
-
 async def test_a_list_has_its_order_and_takes_its_filters(approvals: ApprovalRepository) -> None:
     granted = approval(id="1", verdict=Verdict.GRANTED)
     await approvals.save_many([approval(id="2"), granted])
@@ -48,15 +35,6 @@ async def test_a_list_has_its_order_and_takes_its_filters(approvals: ApprovalRep
     assert await approvals.find(verdict=Verdict.GRANTED) == (granted,)
     with pytest.raises(TypeError, match="cannot list approvals by colour"):
         await approvals.find(colour="red")
-
-
-async def test_what_is_inserted_must_be_new(approvals: ApprovalRepository) -> None:
-    await approvals.insert(approval())
-
-    with pytest.raises(DuplicateRecordError, match=r"approvals \(id='approval'\)"):
-        await approvals.insert(approval(amount=2))
-
-    assert await approvals.get("approval") == approval()
 
 
 async def test_a_swap_replaces_a_record_that_is_as_expected_and_no_other(
@@ -98,21 +76,6 @@ async def test_of_many_swaps_at_once_one_succeeds(approvals: ApprovalRepository)
     assert sorted(swapped) == [False] * 7 + [True]
 
 
-async def test_what_is_added_at_once_is_added_up(extended: ManagedBackend) -> None:
-    spendings = extended.repository(SpendingRepository)
-
-    await asyncio.gather(
-        *[
-            spendings.add(Spending(project="p", calls=1, amount=0.5, last_agent=f"a{number}"))
-            for number in range(16)
-        ]
-    )
-
-    found = await spendings.get("p")
-    assert found is not None
-    assert (found.calls, found.amount) == (16, 8.0)
-
-
 async def test_what_is_added_in_a_unit_goes_with_it(extended: ManagedBackend) -> None:
     async def add_and_fail(work: UnitOfWork) -> None:
         await work.repository(SpendingRepository).add(Spending(project="p", calls=1))
@@ -122,18 +85,6 @@ async def test_what_is_added_in_a_unit_goes_with_it(extended: ManagedBackend) ->
         await extended.run_in_transaction(add_and_fail)
 
     assert await extended.repository(SpendingRepository).get("p") is None
-
-
-async def test_a_record_that_is_saved_once_and_for_all_is_a_duplicate_the_second_time(
-    extended: ManagedBackend,
-) -> None:
-    decisions = extended.repository(DecisionRepository)
-    await decisions.save(Decision(id="d", text="yes"))
-
-    with pytest.raises(DuplicateRecordError):
-        await decisions.save(Decision(id="d", text="no"))
-
-    assert await decisions.find() == (Decision(id="d", text="yes"),)
 
 
 async def test_what_the_database_protects_is_changed_by_no_sql_either(
@@ -150,14 +101,3 @@ async def test_what_the_database_protects_is_changed_by_no_sql_either(
         await extended.run_in_transaction(tamper)
 
     assert await decisions.find() == (Decision(id="d", text="yes"),)
-
-
-async def test_a_version_replaces_the_one_before_alone(extended: ManagedBackend) -> None:
-    plans = extended.repository(PlanRepository)
-    await plans.save(Plan(id="p", version=1))
-    await plans.save(Plan(id="p", version=2, steps=("one",)))
-
-    with pytest.raises(VersionConflictError, match="version 2 replaces version 1 alone"):
-        await plans.save(Plan(id="p", version=2))
-
-    assert await plans.get("p") == Plan(id="p", version=2, steps=("one",))

@@ -88,7 +88,7 @@ def test_a_copy_has_every_record_also_of_extensions(source: str, target: str) ->
 
     assert compare(source, target).differences == ()
     rows = {table.name: table.rows for table in report.tables}
-    assert all(rows[kind.table.name] >= 3 for kind in KINDS)
+    assert all(rows[kind.repository] >= 3 for kind in KINDS)
     assert all(rows[name] for name in ("approvals", "spendings", "decisions", "plans", "notes"))
     assert (report.resumed, report.skipped, report.left_out) == (False, 0, ())
     assert not has_mark(target)
@@ -163,7 +163,7 @@ def test_what_changed_in_the_source_after_an_interruption_is_mended(
     assert compare(source, target).differences == ()
     removed = {table.name: table.removed for table in report.tables if table.removed}
     assert removed["users"] == 1
-    assert EXECUTIONS.table.name in {table.name for table in report.tables}
+    assert EXECUTIONS.repository in {table.name for table in report.tables}
 
 
 def test_an_audit_trail_that_lost_rows_cannot_be_gone_on_with(source: str, file: str) -> None:

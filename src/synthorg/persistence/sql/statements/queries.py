@@ -254,6 +254,16 @@ class ListQuery:
         return expression.with_only_columns(*columns, missing.label("missing"))
 
     @property
+    def order(self) -> Sequence[str]:
+        """The columns that order the list."""
+        return self._order_by
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether the order is from last to first."""
+        return self._descending
+
+    @property
     def ordered_by(self) -> Sequence[str]:
         """The columns that order the list, and those that each call compares with one value."""
         return (*self._order_by, *self._required)
