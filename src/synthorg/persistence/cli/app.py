@@ -195,8 +195,12 @@ def downgrade(
 
 @app.command(epilog=EXIT_CODES)
 def copy(
-    source: Annotated[str, typer.Argument(help="The URL of the database to copy.")],
-    target: Annotated[str, typer.Argument(help="The URL of an empty database.")],
+    source: Annotated[
+        str, typer.Argument(help="The URL of the database to copy.", metavar="SOURCE_URL")
+    ],
+    target: Annotated[
+        str, typer.Argument(help="The URL of an empty database.", metavar="TARGET_URL")
+    ],
     *,
     verify_only: Annotated[
         bool,

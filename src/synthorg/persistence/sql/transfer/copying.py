@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import (
-    DuplicateRecordError,
     MigrationError,
     QueryError,
     UsageError,
@@ -19,20 +17,18 @@ from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.migrations import runner
 from synthorg.persistence.sql.migrations.state import Condition
 from synthorg.persistence.sql.owned_tables import OwnedTables
-from synthorg.persistence.sql.tables import APPEND_ONLY
-from synthorg.persistence.sql.transfer.canonical import Digesting, TableDigest
+from synthorg.persistence.sql.transfer.canonical import TableDigest
 from synthorg.persistence.sql.transfer.comparing import (
-    COPYING,
     Counter,
     Progress,
     digest_of,
     in_order,
 )
 from synthorg.persistence.sql.transfer.faults import explained
+from synthorg.persistence.sql.transfer.filling import Beginning, Filling
 from synthorg.persistence.sql.transfer.fitness import PassedOver
-from synthorg.persistence.sql.transfer.keys import Key
 from synthorg.persistence.sql.transfer.mark import MARK, read_mark, remove_mark, set_mark
-from synthorg.persistence.sql.transfer.reader import Chunk, TableReader
+from synthorg.persistence.sql.transfer.reader import TableReader
 from synthorg.persistence.sql.transfer.report import CopiedTable, CopyReport
 from synthorg.persistence.sql.transfer.snapshot import Snapshot, snapshot_of
 from synthorg.persistence.sql.transfer.writer import Target
@@ -135,6 +131,7 @@ class _Copy:
         self._target = Target(connection, dialect, self._tables)
         self._passed_over = PassedOver() if skip_unreadable else None
         self._own = Snapshot(connection, dialect)  # as nobody else writes there
+        self._filling = Filling(connection, self._own, self._target)
 
     async def run(
         self, source: Dialect, progress: Progress | None
@@ -190,7 +187,7 @@ class _Copy:
         if is_full or self._passed_over is not None:
             with suppress(QueryError):
                 compared = await self._compare(readers, [None] * len(readers), counter)
-                return _copied(readers, compared, [_Beginning()] * len(readers))
+                return _copied(readers, compared, [Beginning()] * len(readers))
         await self._connection.rollback()
         names = ", ".join(table.name for table in filled)
         raise MigrationError(
@@ -208,9 +205,11 @@ class _Copy:
     async def _carry_out(
         self, readers: Sequence[TableReader], counter: Counter, *, resumed: bool
     ) -> tuple[CopiedTable, ...]:
-        begun = [await self._prune(reader) if resumed else _Beginning() for reader in readers]
+        begun = [
+            await self._filling.prune(reader) if resumed else Beginning() for reader in readers
+        ]
         digests = [
-            await self._fill(reader, beginning, counter)
+            await self._filling.fill(reader, beginning, counter)
             for reader, beginning in zip(readers, begun, strict=True)
         ]
         compared = await self._compare(readers, digests, counter)
@@ -219,77 +218,6 @@ class _Copy:
 
     def _reader(self, table: Table) -> TableReader:
         return TableReader(self._source, table, checks=True, passed_over=self._passed_over)
-
-    async def _prune(self, reader: TableReader) -> "_Beginning":
-        """Remove what an earlier attempt has written and the source no longer has like this.
-
-        Returns:
-            Up to where the target has all that the source has.
-        """
-        table, removed, kept = reader.table, 0, 0
-        last: Key | None = None
-        async for chunk in TableReader(self._own, table).chunks():
-            await self._connection.rollback()
-            expected = await reader.find(chunk.keys)
-            found = zip(chunk.keys, chunk.lines, strict=True)
-            wrong = [key for key, line in found if expected.get(key) != line]
-            if wrong:
-                self._refuse_to_remove(table)
-                await self._target.delete(table, wrong)
-            removed += len(wrong)
-            kept += len(chunk.keys) - len(wrong)
-            last = chunk.keys[-1]
-        await self._connection.rollback()
-        reader.skipped = 0
-        if last is None:
-            return _Beginning(removed=removed)
-        is_whole = await reader.count_up_to(last) == kept
-        return _Beginning(last if is_whole else None, is_whole or kept == 0, removed)
-
-    def _refuse_to_remove(self, table: Table) -> None:
-        if APPEND_ONLY in table.info:
-            raise QueryError(
-                f"cannot go on with the copy into {self._dialect.description}: {table.name} has "
-                "rows that the source no longer has, and lets nothing be removed; begin again "
-                "with an empty database"
-            )
-
-    async def _fill(
-        self, reader: TableReader, beginning: "_Beginning", counter: Counter
-    ) -> TableDigest | None:
-        """Write what the target has not.
-
-        Returns:
-            The digest of the source, if all of it was read.
-        """
-        table, digesting = reader.table, Digesting()
-        if beginning.after is not None:
-            counter.add(COPYING, table, await reader.count_up_to(beginning.after))
-        async for chunk in reader.chunks(beginning.after):
-            await self._write_missing(table, chunk, is_new=beginning.is_whole)
-            digesting.add(chunk.lines)
-            counter.add(COPYING, table, len(chunk.rows))
-        await self._target.continue_counting(table)
-        return digesting.so_far if beginning.after is None else None
-
-    async def _write_missing(self, table: Table, chunk: Chunk, *, is_new: bool) -> None:
-        """Write the rows of a chunk, but for those that are there.
-
-        Args:
-            table: Their table.
-            chunk: The rows.
-            is_new: Whether none should be there; but a server may still finish the last batch of
-                a process that was killed.
-        """
-        try:
-            if is_new:
-                await self._target.insert(table, chunk.rows)
-                return
-        except DuplicateRecordError:
-            pass
-        there = await self._target.find(table, chunk.keys)
-        rows = zip(chunk.keys, chunk.rows, strict=True)
-        await self._target.insert(table, [row for key, row in rows if key not in there])
 
     async def _compare(
         self,
@@ -319,25 +247,10 @@ class _Copy:
         return compared
 
 
-@dataclass(frozen=True)
-class _Beginning:
-    """What there is of a table in the target.
-
-    Attributes:
-        after: The last row up to which it has all that the source has.
-        is_whole: Whether it has none beyond that.
-        removed: How many rows were removed from it.
-    """
-
-    after: Key | None = None
-    is_whole: bool = True
-    removed: int = 0
-
-
 def _copied(
     readers: Sequence[TableReader],
     compared: Sequence[TableDigest],
-    begun: Sequence[_Beginning],
+    begun: Sequence[Beginning],
 ) -> tuple[CopiedTable, ...]:
     return tuple(
         CopiedTable(reader.table.name, digest.rows, digest.digest, reader.skipped, each.removed)
