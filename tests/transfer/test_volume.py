@@ -15,7 +15,7 @@ from tests.transfer.conftest import run
 SMALL: Final = 20_000
 LARGE: Final = 60
 MIB: Final = 2**20
-MOST_BYTES: Final = 32 * MIB
+MOST_BYTES: Final = 16 * MIB
 
 
 def messages() -> Iterator[Message]:
