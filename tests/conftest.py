@@ -43,6 +43,7 @@ SLOW: Final = (
     "tests/faults/",
     "tests/migrations/test_adoption_failures.py::test_a_killed_adoption",
     "tests/migrations/test_crashes.py",
+    "tests/migrations/test_table_prefix.py::test_an_upgrade_killed",
     "tests/packaging/test_contents.py",
     "tests/packaging/test_installation.py",
     "tests/packaging/test_typing.py",

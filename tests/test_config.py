@@ -449,3 +449,28 @@ def test_an_error_in_the_variable_names_the_variable() -> None:
     shown = everything_shown(caught.value)
     assert "SYNTHORG_DATABASE_URL" in shown
     assert SECRET not in shown
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "postgresql://host/x", "mariadb://host/x"])
+def test_tables_may_have_a_prefix_on_every_database(url: str) -> None:
+    assert PersistenceConfig.from_url(f"{url}?table_prefix=app_").section.table_prefix == "app_"
+    assert PersistenceConfig.from_url(url).section.table_prefix == ""
+
+
+@pytest.mark.parametrize(
+    ("prefix", "complaint"),
+    [
+        ("App_", "must be of small letters, digits and underscores"),
+        ("my-app_", "must be of small letters, digits and underscores"),
+        ("1_", "not begin with a digit"),
+        ("app.", "must be of small letters, digits and underscores"),
+        ("app_\n", "must be of small letters, digits and underscores"),
+        ("organisation_", "must have at most 10 characters"),
+        ("sqlite_", "must not begin with 'sqlite_'"),
+    ],
+)
+def test_a_prefix_that_makes_no_usable_names_is_refused(prefix: str, complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        SQLiteConfig(table_prefix=prefix)
+    with pytest.raises(ValidationError, match=complaint):
+        PostgreSQLConfig(database="x", table_prefix=prefix)

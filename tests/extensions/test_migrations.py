@@ -16,7 +16,13 @@ from alembic.util import CommandError
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, inspect, text
 
 import tests.extensions.ledger as ledger_package
-from synthorg.persistence import ManagedBackend, MigrationError, PersistenceConfig, create_backend
+from synthorg.persistence import (
+    ManagedBackend,
+    MigrationError,
+    PersistenceConfig,
+    QueryError,
+    create_backend,
+)
 from synthorg.persistence.config import DATABASE_URL_VARIABLE
 from synthorg.persistence.extension import Extension, include_name_beside
 from synthorg.persistence.sql.dialects.registry import create_dialect
@@ -26,7 +32,7 @@ from synthorg.persistence.sql.migrations.revisions import alembic_config
 from synthorg.persistence.sql.migrations.runner import find_schema_state
 from synthorg.persistence.sql.migrations.state import Condition
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
-from tests.conftest import SERVERS, ServerPool
+from tests.conftest import SERVERS, ServerPool, with_parameter
 from tests.extensions.conftest import EXTENSIONS, approval, backend_at, task
 from tests.extensions.ledger import ApprovalRepository, Decision, ledger
 from tests.extensions.office import office
@@ -204,6 +210,50 @@ async def test_an_applications_own_alembic_leaves_the_tables_of_others_alone(
         beside = include_name_beside(ledger, office)
         assert await connection.run_sync(differences, beside) == set()
         assert await connection.run_sync(differences, lambda *_: True) == {"remove_table"}
+
+
+async def test_an_extension_names_its_tables_itself_and_refers_to_ours_under_the_prefix(
+    empty_url: str,
+) -> None:
+    url = with_parameter(empty_url, "table_prefix=app_")
+    dialect = create_dialect(PersistenceConfig.from_url(url))
+    async with backend_at(url) as backend:
+        await backend.migrate()
+        await backend.migrate()
+
+        async with backend.get_db().connect() as connection:
+            found = await connection.run_sync(lambda each: inspect(each).get_table_names())
+            for owned in EVERY:
+                assert await connection.run_sync(find_drift, dialect, owned) == ()
+        await backend.tasks.save(task())
+        await backend.repository(ApprovalRepository).save(approval())
+        with pytest.raises(QueryError, match=r"^cannot save approvals \(id='lost'\)"):
+            await backend.repository(ApprovalRepository).save(approval("lost", task_id="none"))
+    tables = {name for owned in EVERY[1:] for name in owned.tables}
+    versions = {f"app_{owned.version_table}" for owned in EVERY}
+    assert set(found) == tables | versions | {f"app_{name}" for name in LIBRARY.tables}
+
+
+async def test_another_application_with_the_same_extension_is_refused(lasting: str) -> None:
+    async with backend_at(with_parameter(lasting, "table_prefix=a_")) as backend:
+        await backend.migrate()
+
+    async with backend_at(with_parameter(lasting, "table_prefix=b_")) as backend:
+        with pytest.raises(MigrationError, match="no version in b_ledger_version"):
+            await backend.migrate()
+
+
+def test_alembic_itself_knows_the_prefix_of_an_extension(
+    lasting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATABASE_URL_VARIABLE, with_parameter(lasting, "table_prefix=app_"))
+
+    for owned in EVERY:
+        command.upgrade(alembic_config(owned), "head")
+    for owned in EVERY:
+        command.check(alembic_config(owned))  # raises when there is a difference
+    for owned in reversed(EVERY):
+        command.downgrade(alembic_config(owned), "base")
 
 
 def test_autogenerate_writes_the_protection_of_rows(

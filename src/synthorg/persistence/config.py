@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self, get_args
 from urllib.parse import quote
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -39,6 +40,24 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 SchemaName = Annotated[str, Field(max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """A schema of PostgreSQL, which cuts longer names short."""
+
+LONGEST_PREFIX: Final = 10  # PostgreSQL would cut our longest name short after a longer one
+
+
+def _usable_prefix(prefix: str) -> str:
+    if not re.fullmatch(r"(?:[a-z_][a-z0-9_]*)?", prefix):
+        raise ValueError(
+            "must be of small letters, digits and underscores, and not begin with a digit"
+        )
+    if len(prefix) > LONGEST_PREFIX:
+        raise ValueError(f"must have at most {LONGEST_PREFIX} characters, or names get too long")
+    if prefix.startswith("sqlite_"):
+        raise ValueError("must not begin with 'sqlite_', which is what SQLite's own names do")
+    return prefix
+
+
+TablePrefix = Annotated[str, AfterValidator(_usable_prefix)]
+"""What the names of this library's tables begin with, and those of all that belongs to them."""
 
 
 class _Model(BaseModel):
@@ -90,6 +109,9 @@ class SQLiteConfig(_Model):
             and on connections that are kept; else all of them go through SQLAlchemy.
         unreadable_records: What lists do with a stored record that does not fit its kind, as a
             newer release may write it: "raise" says which it is; "skip" leaves it out and logs it.
+        table_prefix: What the names of this library's tables, indexes, constraints and triggers
+            begin with, and those of every version table, so that an application may have tables
+            of the same names. An extension names its tables itself, and its own SQL as well.
     """
 
     path: NotBlankStr = "synthorg.db"
@@ -99,6 +121,7 @@ class SQLiteConfig(_Model):
     busy_timeout_seconds: SecondsOrZero = 30
     prepared_statements: bool = True
     unreadable_records: UnreadableRecords = "raise"
+    table_prefix: TablePrefix = ""
 
     @field_validator("path")
     @classmethod
@@ -182,6 +205,9 @@ class ServerConfig(_Model):
             and on connections that are kept; else all of them go through SQLAlchemy.
         unreadable_records: What lists do with a stored record that does not fit its kind, as a
             newer release may write it: "raise" says which it is; "skip" leaves it out and logs it.
+        table_prefix: What the names of this library's tables, indexes, constraints and triggers
+            begin with, and those of every version table, so that an application may have tables
+            of the same names. An extension names its tables itself, and its own SQL as well.
         tls: Whether and how the connections are encrypted.
     """
 
@@ -201,6 +227,7 @@ class ServerConfig(_Model):
     application_name: Annotated[NotBlankStr, Field(max_length=63)] = "synthorg"
     prepared_statements: bool = True
     unreadable_records: UnreadableRecords = "raise"
+    table_prefix: TablePrefix = ""
     tls: TLSConfig = TLSConfig()
 
     @field_validator("password")

@@ -209,7 +209,7 @@ def run_migrations(extension: Extension) -> None:
     run_environment(extension.owned)
 
 
-def include_name_beside(*extensions: Extension) -> IncludeName:
+def include_name_beside(*extensions: Extension, table_prefix: str = "") -> IncludeName:
     """Make the hook by which an application's own Alembic leaves our tables alone.
 
     In the `env.py` of an application that keeps tables of its own in the same database, with an
@@ -221,12 +221,15 @@ def include_name_beside(*extensions: Extension) -> IncludeName:
 
     Args:
         extensions: The extensions whose tables are in the database beside this library's.
+        table_prefix: That of the configuration.
 
     Returns:
         A function for the argument `include_name` of Alembic's `context.configure`.
     """
     kept = {
-        name for owned in (LIBRARY, *(each.owned for each in extensions)) for name in owned.names
+        name
+        for owned in (LIBRARY, *(each.owned for each in extensions))
+        for name in owned.in_database(table_prefix).names
     }
 
     def include_name(name: str | None, kind: str, _parents: object) -> bool:

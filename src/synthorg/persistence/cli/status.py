@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, func, select
+from sqlalchemy import table as sql_table
 
 from synthorg.persistence.extension import Extension
 from synthorg.persistence.sql.dialects.base import Dialect
@@ -92,12 +93,13 @@ def find_status(
         owned: The tables in question.
     """
     state = find_schema_state(connection, dialect, owned)
+    owned = state.owned
     found = dialect.inspection.find_names(connection, owned)
     readable = found.tables - found.hidden.keys()
     sizes = dialect.inspection.table_sizes(connection)
     tables = []
     for name in sorted(set(owned.tables) & readable):
-        rows = connection.scalar(select(func.count()).select_from(owned.metadata.tables[name]))
+        rows = connection.scalar(select(func.count()).select_from(sql_table(name)))
         tables.append(TableStatus(name, rows or 0, sizes.get(name)))
     others = {each.name: find_status(connection, dialect, owned=each.owned) for each in extensions}
     return Status(dialect.description, state, tuple(tables), others)

@@ -47,7 +47,7 @@ class SQLPersistenceBackend(Repositories):
     """
 
     def __init__(self, dialect: Dialect, extensions: Sequence[OwnedTables] = ()) -> None:
-        refuse_clashes(extensions)
+        refuse_clashes(extensions, dialect.table_prefix)
         if extensions:
             from synthorg.persistence.sql.migrations.revisions import (  # noqa: PLC0415 (as below)
                 refuse_unclear_head,

@@ -21,6 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.schema import SchemaItem
+from sqlalchemy.sql import quoted_name
 
 from synthorg.persistence.sql.types import (
     JsonDocument,
@@ -59,11 +60,18 @@ VERSION_TABLE: Final = "synthorg_persistence_version"
 APPEND_ONLY: Final = "append_only"
 """What a table has in its `info` when the database itself protects its rows from change."""
 
+
+class LibraryName(quoted_name):
+    """The name of a table of this library, before which a database writes its `table_prefix`."""
+
+    __slots__ = ()
+
+
 metadata: Final = MetaData(naming_convention=NAMING_CONVENTION)
 
 
 def _table(name: str, *items: SchemaItem, **options: Any) -> Table:
-    return Table(name, metadata, *items, **TABLE_OPTIONS, **options)
+    return Table(LibraryName(name, None), metadata, *items, **TABLE_OPTIONS, **options)
 
 
 def _key(name: str, *items: SchemaItem, primary_key: bool = False) -> Column[str]:

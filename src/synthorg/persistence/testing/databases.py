@@ -49,7 +49,10 @@ def checked_out_connections(backend: PersistenceBackend) -> int:
 
 
 async def _refuse_records(backend: PersistenceBackend, extensions: Sequence[Extension]) -> None:
-    metadata = [LIBRARY.metadata, *(each.metadata for each in extensions)]
+    assert isinstance(backend, SQLPersistenceBackend)
+    prefix = backend.database_for("the beginning of a test").dialect.table_prefix
+    every = (LIBRARY, *(each.owned for each in extensions))
+    metadata = [owned.in_database(prefix).metadata for owned in every]
     async with backend.get_db().connect() as connection:
         there = await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
         for table in (table for each in metadata for table in each.tables.values()):

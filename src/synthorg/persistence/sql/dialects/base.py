@@ -101,7 +101,7 @@ class Dialect(ABC):
     backend_name: ClassVar[str]
     """The backend name in the configuration."""
 
-    inspection: ClassVar[Inspection]
+    inspection: Inspection
     """The questions that an operator can ask."""
 
     sharing: Sharing = Sharing.ANY
@@ -126,6 +126,11 @@ class Dialect(ABC):
     @abstractmethod
     def lock_timeout_seconds(self) -> float:
         """How long a call waits for a lock or a connection that others hold."""
+
+    @property
+    @abstractmethod
+    def table_prefix(self) -> str:
+        """What the names of this library's tables begin with in the database."""
 
     @property
     @abstractmethod

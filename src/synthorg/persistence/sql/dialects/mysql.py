@@ -52,6 +52,7 @@ from synthorg.persistence.sql.dialects.mysql_fitness import (
 from synthorg.persistence.sql.dialects.mysql_inspection import MySQLInspection
 from synthorg.persistence.sql.dialects.mysql_session import SETTINGS, assignments
 from synthorg.persistence.sql.dialects.mysql_triggers import guards_of
+from synthorg.persistence.sql.dialects.prefixing import write_prefix
 from synthorg.persistence.sql.dialects.tls import client_context
 from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
@@ -81,6 +82,7 @@ from synthorg.persistence.sql.drivers.server import (
 from synthorg.persistence.sql.drivers.server_transaction import ServerTransaction
 from synthorg.persistence.sql.drivers.sockets import sever
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
+from synthorg.persistence.sql.tables import LibraryName
 
 LEVEL_OPTION: Final = "synthorg_isolation_level"
 """The execution option of one transaction's isolation level, and where a session's is remembered.
@@ -188,7 +190,7 @@ class MySQLDialect(Dialect):
     """A MySQL server."""
 
     backend_name: ClassVar[str] = "mysql"
-    inspection: ClassVar[Inspection] = MySQLInspection()
+    inspection: Inspection = MySQLInspection()
     transactional_ddl: ClassVar[bool] = False
     statement_timeout: ClassVar[str] = "max_execution_time = {milliseconds:d}"
     """The session variable of the time limit; MySQL applies it to SELECT alone."""
@@ -217,6 +219,10 @@ class MySQLDialect(Dialect):
     @property
     def lock_timeout_seconds(self) -> float:
         return self._config.pool_timeout_seconds
+
+    @property
+    def table_prefix(self) -> str:
+        return self._config.table_prefix
 
     @property
     def skips_unreadable(self) -> bool:
@@ -287,6 +293,7 @@ class MySQLDialect(Dialect):
             },
             **(pool_options(config, connections) | options),
         )
+        write_prefix(engine, self.table_prefix)
         protect_connections(engine, self.connections, sever)
         event.listen(engine.sync_engine, "begin", _begin)
         replace_unfit(
@@ -349,7 +356,10 @@ class MySQLDialect(Dialect):
     ) -> Select[Any]:
         # Where much of the table may follow, the optimizer takes a range for dearer than a scan,
         # as it does not look at LIMIT, and reads the index from its beginning instead.
-        indexes = [str(index.name) for index in table.indexes if _serves(index.columns, order_by)]
+        prefix = self.table_prefix if isinstance(table.name, LibraryName) else ""
+        indexes = [
+            f"{prefix}{index.name}" for index in table.indexes if _serves(index.columns, order_by)
+        ]
         if _serves(table.primary_key.columns, order_by):
             indexes.append("PRIMARY")
         return expression.with_hint(table, f"FORCE INDEX ({', '.join(sorted(indexes))})")

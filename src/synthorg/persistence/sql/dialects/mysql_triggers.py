@@ -27,4 +27,4 @@ def does_guard(name: str, statement: str) -> bool:
     """
     # Dumps write it with other quotes and spaces.
     plain = " ".join(statement.replace("`", "").split())
-    return plain.endswith(guards_of(name.partition("_refuse_")[0])[name])
+    return plain.endswith(guards_of(name.rpartition("_refuse_")[0])[name])

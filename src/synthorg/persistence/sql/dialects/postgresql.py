@@ -39,7 +39,6 @@ from synthorg.persistence.sql.dialects.base import (
     pool_options,
     replacing_on_conflict,
 )
-from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.postgresql_counting import (
     TO_IDENTITY,
     TO_SEQUENCE,
@@ -49,6 +48,7 @@ from synthorg.persistence.sql.dialects.postgresql_errors import diagnosis_of
 from synthorg.persistence.sql.dialects.postgresql_inspection import PostgreSQLInspection
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
 from synthorg.persistence.sql.dialects.postgresql_triggers import body_of, guards_of
+from synthorg.persistence.sql.dialects.prefixing import write_prefix
 from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
 from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncpg import AsyncpgDriver
@@ -67,18 +67,19 @@ from synthorg.persistence.sql.drivers.server import (
 from synthorg.persistence.sql.drivers.server_transaction import ServerTransaction
 from synthorg.persistence.sql.drivers.sockets import sever
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
+from synthorg.persistence.sql.tables import LibraryName
 
 
 class PostgreSQLDialect(Dialect):
     """A PostgreSQL server."""
 
     backend_name: ClassVar[str] = "postgresql"
-    inspection: ClassVar[Inspection] = PostgreSQLInspection()
     duplicate_may_pass: ClassVar[bool] = True
     failure_ends_transaction: ClassVar[bool] = True
 
     def __init__(self, config: PostgreSQLConfig) -> None:
         self._config = config
+        self.inspection: PostgreSQLInspection = PostgreSQLInspection(config.table_prefix)
         self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
 
     @property
@@ -93,6 +94,10 @@ class PostgreSQLDialect(Dialect):
     @property
     def lock_timeout_seconds(self) -> float:
         return self._config.pool_timeout_seconds
+
+    @property
+    def table_prefix(self) -> str:
+        return self._config.table_prefix
 
     @property
     def skips_unreadable(self) -> bool:
@@ -158,6 +163,7 @@ class PostgreSQLDialect(Dialect):
             async_creator=connector,
             **(pool_options(config, connections) | options),
         )
+        write_prefix(engine, self.table_prefix)
         protect_connections(engine, self.connections, sever)
         event.listen(engine.sync_engine, "handle_error", self._drop_what_is_of_no_use)
         replace_unfit(engine, self, connector.ping, config.connect_timeout_seconds)
@@ -214,7 +220,7 @@ class PostgreSQLDialect(Dialect):
                 limit_waiting(connection, self.migration_lock_timeout_seconds)
                 lock.acquire(connection)
                 held = True
-                _keep_to_one_schema(connection)
+                self._keep_to_one_schema(connection)
                 # Whoever waits for a table keeps all others waiting behind.
                 limit_waiting(connection, self.lock_timeout_seconds)
                 yield
@@ -223,6 +229,19 @@ class PostgreSQLDialect(Dialect):
             if held or self.diagnose(error) is not LOCKED:
                 raise
         raise held_too_long(self.migration_lock_timeout_seconds, lock.find_holder(connection))
+
+    def _keep_to_one_schema(self, connection: Connection) -> None:
+        """Have this transaction make, find and drop tables in one schema alone."""
+        schema = self.inspection.find_schema(connection)
+        if schema is None:
+            raise MigrationError(
+                "search_path names no schema that exists and that this user may use; create one, "
+                "or grant USAGE and CREATE on it"
+            )
+        search_path = text(
+            "SELECT set_config('search_path', quote_ident(:schema) || ', pg_temp', true)"
+        )
+        connection.execute(search_path, {"schema": schema})
 
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
         function = (
@@ -253,23 +272,11 @@ class PostgreSQLDialect(Dialect):
 
     def continue_counting(self, column: Column[Any]) -> Executable | None:
         # A sequence does not look at numbers that it has not given itself.
-        sequence = func.pg_get_serial_sequence(f'"{column.table.name}"', column.name)
+        name = column.table.name
+        real = self.table_prefix + name if isinstance(name, LibraryName) else name
+        sequence = func.pg_get_serial_sequence(f'"{real}"', column.name)
         largest = func.max(column)
         return select(func.setval(sequence, largest)).having(largest > 0)
-
-
-def _keep_to_one_schema(connection: Connection) -> None:
-    """Have this transaction make, find and drop tables in one schema, whatever comes after it."""
-    schema = PostgreSQLInspection().find_schema(connection)
-    if schema is None:
-        raise MigrationError(
-            "search_path names no schema that exists and that this user may use; create one, or "
-            "grant USAGE and CREATE on it"
-        )
-    search_path = text(
-        "SELECT set_config('search_path', quote_ident(:schema) || ', pg_temp', true)"
-    )
-    connection.execute(search_path, {"schema": schema})
 
 
 def _array_of(column: Column[Any]) -> ARRAY[Any]:

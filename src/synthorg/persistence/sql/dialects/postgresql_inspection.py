@@ -14,7 +14,7 @@ _HOME: Final = text(
     "SELECT nspname, current_schema() FROM pg_namespace WHERE oid = coalesce("
     "(SELECT relnamespace FROM pg_class WHERE oid = to_regclass(:version) AND relkind = 'r'), "
     "(SELECT oid FROM pg_namespace WHERE nspname = current_schema()))"
-).bindparams(version=VERSION_TABLE)
+)
 """The schema in which statements find the version table, or else the first of search_path."""
 
 _RELATIONS: Final = text(
@@ -132,10 +132,18 @@ _KINDS: Final = {
 
 
 class PostgreSQLInspection(Inspection):
-    """From the catalogues, in the schema where statements find the version table."""
+    """From the catalogues, in the schema where statements find the version table.
+
+    Args:
+        prefix: What the names of this library's tables begin with.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._version = {"version": prefix + VERSION_TABLE}
+        self._inserted_only = {prefix + name for name in _INSERTED_ONLY}
 
     def find_names(self, connection: Connection, owned: OwnedTables) -> Names:
-        home = connection.execute(_HOME).first()
+        home = connection.execute(_HOME, self._version).first()
         if home is None:
             return Names(frozenset())
         schema, first = home
@@ -154,7 +162,7 @@ class PostgreSQLInspection(Inspection):
 
     def find_schema(self, connection: Connection) -> str | None:
         """Name the schema of the tables, or in which they would be made; None without any."""
-        home = connection.execute(_HOME).first()
+        home = connection.execute(_HOME, self._version).first()
         return None if home is None else str(home[0])
 
     def table_sizes(self, connection: Connection) -> Mapping[str, int | None]:
@@ -181,5 +189,5 @@ class PostgreSQLInspection(Inspection):
         return tuple(
             f"{table}: this user may not {right}"
             for table, right, is_held in rights
-            if not is_held and (right == "INSERT" or table not in _INSERTED_ONLY)
+            if not is_held and (right == "INSERT" or table not in self._inserted_only)
         )

@@ -56,7 +56,7 @@ def does_guard(name: str, events: int, state: str, body: str, *, is_limited: boo
         body: The body of its function.
         is_limited: Whether it fires for some rows or columns only.
     """
-    table, _, action = name.partition("_refuse_")
+    table, _, action = name.rpartition("_refuse_")
     return (
         events == _EVENTS[action][2]
         and state == ALWAYS

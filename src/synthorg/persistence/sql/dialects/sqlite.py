@@ -47,6 +47,7 @@ from synthorg.persistence.sql.dialects.base import (
     replacing_on_conflict,
 )
 from synthorg.persistence.sql.dialects.inspection import Inspection
+from synthorg.persistence.sql.dialects.prefixing import write_prefix
 from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
 from synthorg.persistence.sql.dialects.sqlite_triggers import guards_of
 from synthorg.persistence.sql.dialects.sqlite_view import view_of
@@ -175,7 +176,7 @@ class SQLiteDialect(Dialect):
     """A SQLite file, or a database in memory that ends with its connection."""
 
     backend_name: ClassVar[str] = "sqlite"
-    inspection: ClassVar[Inspection] = SQLiteInspection()
+    inspection: Inspection = SQLiteInspection()
     rebuilds_tables: ClassVar[bool] = True
     adopts_predecessors: ClassVar[bool] = True
     driver_errors: tuple[type[Exception], ...] = (sqlite3.Error,)
@@ -197,6 +198,10 @@ class SQLiteDialect(Dialect):
     @property
     def lock_timeout_seconds(self) -> float:
         return self._config.busy_timeout_seconds
+
+    @property
+    def table_prefix(self) -> str:
+        return self._config.table_prefix
 
     @property
     def skips_unreadable(self) -> bool:
@@ -244,6 +249,7 @@ class SQLiteDialect(Dialect):
                 hide_parameters=True,
                 poolclass=NullPool,
             )
+            write_prefix(engine, self.table_prefix)
             event.listen(engine.sync_engine, "begin", _begin)
             yield ReadOnlyView(engine, file.has_held)
 
@@ -275,6 +281,7 @@ class SQLiteDialect(Dialect):
             hide_parameters=True,
             **pool,
         )
+        write_prefix(engine, self.table_prefix)
         protect_connections(engine, self.connections)
         event.listen(engine.sync_engine, "connect", self._configure)
         event.listen(engine.sync_engine, "begin", _begin)

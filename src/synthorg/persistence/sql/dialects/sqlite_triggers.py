@@ -32,4 +32,4 @@ def does_guard(name: str, statement: str) -> bool:
         name: The trigger.
         statement: The statement that created it.
     """
-    return " ".join(statement.split()) == guards_of(name.partition("_refuse_")[0])[name]
+    return " ".join(statement.split()) == guards_of(name.rpartition("_refuse_")[0])[name]

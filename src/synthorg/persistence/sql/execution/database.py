@@ -429,7 +429,7 @@ class Database:
                 failures.append(self._failure(error, on_kept_connection=False))
             else:
                 if policy.hides(outcome, failures):
-                    raise unknown_outcome(statement, parameters, GONE)
+                    raise unknown_outcome(statement, parameters, GONE, self.dialect.table_prefix)
                 return outcome
         raise await self._error_of(failures, policy, parameters) from failures[-1].cause
 
@@ -445,10 +445,10 @@ class Database:
         self, failures: Sequence[Failure], policy: RetryPolicy, parameters: Parameters
     ) -> PersistenceError:
         """Make the error for a statement of which all attempts failed."""
-        diagnosis = failures[-1].diagnosis
+        diagnosis, prefix = failures[-1].diagnosis, self.dialect.table_prefix
         if policy.leaves_unknown(failures):
-            return unknown_outcome(policy.statement, parameters, diagnosis.reason)
-        error = failure_of(diagnosis, policy.statement, parameters)
+            return unknown_outcome(policy.statement, parameters, diagnosis.reason, prefix)
+        error = failure_of(diagnosis, policy.statement, parameters, prefix)
         if diagnosis.fault is not Fault.SCHEMA:
             return error
         async with self._connections.locked(write=False):

@@ -28,7 +28,7 @@ _ERRORS: Final[dict[Fault, type[PersistenceError]]] = {
 
 
 def failure_of(
-    diagnosis: Diagnosis, statement: Statement, parameters: Parameters
+    diagnosis: Diagnosis, statement: Statement, parameters: Parameters, table_prefix: str
 ) -> PersistenceError:
     """Make the error for a statement that did not succeed.
 
@@ -36,6 +36,7 @@ def failure_of(
         diagnosis: What the dialect found.
         statement: What was run.
         parameters: Its parameters, of which the text names the primary key alone.
+        table_prefix: That of the database.
     """
     fault, reason = diagnosis.fault, diagnosis.reason
     if fault is Fault.APPEND_ONLY and statement.inserts:
@@ -43,11 +44,12 @@ def failure_of(
     if fault is Fault.MISSING and statement.replaces and statement.is_complete(parameters):
         # No value is missing, so it was the upsert's guard of a row with another key.
         fault, reason = Fault.DUPLICATE, DUPLICATE.reason
-    return _ERRORS[fault](f"cannot {statement.action} {statement.subject(parameters)}: {reason}")
+    subject = statement.subject(parameters, table_prefix)
+    return _ERRORS[fault](f"cannot {statement.action} {subject}: {reason}")
 
 
 def unknown_outcome(
-    statement: Statement, parameters: Parameters, reason: str
+    statement: Statement, parameters: Parameters, reason: str, table_prefix: str
 ) -> OutcomeUnknownError:
     """Make the error for a statement that may have been carried out.
 
@@ -55,10 +57,12 @@ def unknown_outcome(
         statement: What was run.
         parameters: Its parameters, of which the text names the primary key alone.
         reason: Why that is not known.
+        table_prefix: That of the database.
     """
+    subject = statement.subject(parameters, table_prefix)
     return OutcomeUnknownError(
-        f"the attempt to {statement.action} {statement.subject(parameters)} may or may not have "
-        f"succeeded: {reason}; read what is stored before writing again"
+        f"the attempt to {statement.action} {subject} may or may not have succeeded: {reason}; "
+        "read what is stored before writing again"
     )
 
 

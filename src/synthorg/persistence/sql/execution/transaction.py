@@ -248,7 +248,7 @@ class Transaction:
     async def _failure(
         self, diagnosis: Diagnosis, statement: Statement, values: Parameters
     ) -> PersistenceError:
-        error = failure_of(diagnosis, statement, values)
+        error = failure_of(diagnosis, statement, values, self._dialect.table_prefix)
         if diagnosis.fault in FATAL or self._has_no_way_back(statement):
             if diagnosis.fault is Fault.SCHEMA:
                 await self._route.rollback()

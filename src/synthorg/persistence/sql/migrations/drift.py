@@ -44,6 +44,7 @@ def find_drift(
     Returns:
         A sentence about each difference; nothing when it is sound.
     """
+    owned = owned.in_database(dialect.table_prefix)
     names = dialect.inspection.find_names(connection, owned)
     found = inspect(connection)
     tables = [table for table in owned.metadata.sorted_tables if table.name in names.tables]

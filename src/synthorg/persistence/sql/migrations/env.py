@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -19,7 +20,7 @@ from synthorg.persistence.sql.execution.failures import redacted
 from synthorg.persistence.sql.migrations import environment
 from synthorg.persistence.sql.migrations.comparison import COMPARISON
 from synthorg.persistence.sql.migrations.directives import adjust_directives
-from synthorg.persistence.sql.migrations.operations import DIALECT
+from synthorg.persistence.sql.migrations.operations import DIALECT, OWNED
 from synthorg.persistence.sql.migrations.revisions import CONNECTION
 from synthorg.persistence.sql.migrations.runner import adjust_storage, explain
 from synthorg.persistence.sql.owned_tables import OwnedTables
@@ -60,19 +61,27 @@ def run_environment(owned: OwnedTables) -> None:
         owned: The tables to migrate.
     """
     config = context.config
+    config.attributes[DIALECT] = dialect = _dialect_of(config)
+    config.attributes[OWNED] = owned = owned.in_database(dialect.table_prefix)
     connection = config.attributes.get(CONNECTION)
     if connection is not None:
-        environment.run(connection, config.attributes[DIALECT], settings_of(owned), owned)
+        environment.run(connection, dialect, settings_of(owned), owned)
         return
     if config.config_file_name is not None and config.file_config.has_section("loggers"):
         fileConfig(config.config_file_name, disable_existing_loggers=False)
-    dialect = config.attributes.get(DIALECT)
-    if dialect is None:
-        dialect = config.attributes[DIALECT] = create_dialect(PersistenceConfig.from_env())
     if context.is_offline_mode():
         _write_sql(dialect, settings_of(owned))
     else:
         _run_for_an_operator(dialect, owned)
+
+
+def _dialect_of(config: Config) -> Dialect:
+    """Give the dialect of the code that runs Alembic, or of the URL in the environment."""
+    given = config.attributes.get(DIALECT)
+    if given is None:
+        return create_dialect(PersistenceConfig.from_env())
+    assert isinstance(given, Dialect)
+    return given
 
 
 async def _run_on_own_engine(dialect: Dialect, owned: OwnedTables) -> None:

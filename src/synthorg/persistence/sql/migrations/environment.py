@@ -86,8 +86,8 @@ class _Work:
         self, connection: Connection, dialect: Dialect, owned: OwnedTables, *, judge: bool
     ) -> None:
         migration = context.get_context()
-        self.owned = owned
         self.state: SchemaState = read_state(connection, context.script, dialect, owned)
+        self.owned = self.state.owned
         applied = () if migration.opts.get(PURGE) else self.state.applied
         if judge and self.state.condition in NOT_OURS:
             raise _refusal(self.state)  # Alembic could not even plan
@@ -125,7 +125,7 @@ def _migrate(connection: Connection, dialect: Dialect, work: _Work, settings: Se
         return
     if work.is_upgrade and not work.state.applied:
         dialect.refuse_half_a_migration(connection)
-    if work.is_upgrade and work.owned is not LIBRARY:
+    if work.is_upgrade and not work.owned.is_library:
         _refuse_without_library(connection, dialect)
     mark: AbstractContextManager[None] = nullcontext()
     if not dialect.transactional_ddl:
@@ -152,7 +152,8 @@ def _adopt(connection: Connection, dialect: Dialect, work: _Work, settings: Sett
         with _reporting(work.steps) as report:
             _run(connection, {**settings, "on_version_apply": report})
 
-    adoption.adopt(connection, create_schema, context.config.attributes.get(PROGRESS))
+    progress = context.config.attributes.get(PROGRESS)
+    adoption.adopt(connection, create_schema, progress, dialect.table_prefix)
 
 
 @contextmanager

@@ -11,13 +11,25 @@ from weakref import WeakKeyDictionary
 from alembic import context, op
 from alembic.operations import BatchOperations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Column, Computed, MetaData, Table, inspect
+from sqlalchemy import (
+    Column,
+    Computed,
+    Constraint,
+    ForeignKeyConstraint,
+    MetaData,
+    Table,
+    inspect,
+)
 from sqlalchemy.schema import SchemaItem
 
 from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.owned_tables import OwnedTables
 
 DIALECT: Final = "dialect"
 """The attribute of Alembic's configuration that holds the dialect; `env.py` sees to it."""
+
+OWNED: Final = "owned"
+"""The attribute that holds whose tables are migrated, under their names in the database."""
 
 _CREATED: Final[WeakKeyDictionary[MigrationContext, set[str]]] = WeakKeyDictionary()
 
@@ -30,9 +42,10 @@ def create_table(name: str, *items: SchemaItem, **options: Any) -> None:
         items: Its columns and constraints; an index is created on its own.
         options: The options of its storage.
     """
-    if name not in _existing("table", name):
-        op.create_table(name, *items, **options)
-        _new_tables().add(name)
+    real = _owned().real_name(name)
+    if real not in _existing("table", real):
+        op.create_table(real, *map(_under_real_names, items), **options)
+        _new_tables().add(real)
 
 
 def create_index(name: str, table: str, columns: Sequence[str], *, unique: bool = False) -> None:
@@ -44,8 +57,9 @@ def create_index(name: str, table: str, columns: Sequence[str], *, unique: bool 
         columns: Its columns, in their order.
         unique: Whether no two rows may have the same values in them.
     """
-    if table in _new_tables() or name not in _existing("index", table):
-        op.create_index(name, table, columns, unique=unique)
+    real, real_table = _owned().real_name(name), _owned().real_name(table)
+    if real_table in _new_tables() or real not in _existing("index", real_table):
+        op.create_index(real, real_table, columns, unique=unique)
 
 
 def drop_table(name: str) -> None:
@@ -54,8 +68,9 @@ def drop_table(name: str) -> None:
     Args:
         name: The table.
     """
-    op.drop_table(name, if_exists=True)
-    _new_tables().discard(name)
+    real = _owned().real_name(name)
+    op.drop_table(real, if_exists=True)
+    _new_tables().discard(real)
 
 
 @contextmanager
@@ -68,6 +83,7 @@ def change_table(name: str) -> Iterator[BatchOperations]:
     Yields:
         What changes the table, as from Alembic's `batch_alter_table`.
     """
+    name = _owned().real_name(name)
     if not _dialect().rebuilds_tables:
         with op.batch_alter_table(name) as batch:
             yield batch
@@ -101,7 +117,7 @@ def make_append_only(table: str, *, every_session: bool = True) -> None:
         table: The table, with `id` as its primary key.
         every_session: Whether that holds for sessions that apply others' changes too.
     """
-    for statement in _dialect().append_only_triggers(table):
+    for statement in _dialect().append_only_triggers(_owned().real_name(table)):
         op.execute(statement)
     if every_session:
         guard_every_session(table)
@@ -113,7 +129,7 @@ def lift_append_only(table: str) -> None:
     Args:
         table: The table.
     """
-    for statement in _dialect().drop_append_only_triggers(table):
+    for statement in _dialect().drop_append_only_triggers(_owned().real_name(table)):
         op.execute(statement)
 
 
@@ -123,7 +139,7 @@ def guard_every_session(table: str) -> None:
     Args:
         table: The table.
     """
-    for statement in _dialect().guard_every_session(table):
+    for statement in _dialect().guard_every_session(_owned().real_name(table)):
         op.execute(statement)
 
 
@@ -133,7 +149,7 @@ def guard_usual_sessions(table: str) -> None:
     Args:
         table: The table.
     """
-    for statement in _dialect().guard_usual_sessions(table):
+    for statement in _dialect().guard_usual_sessions(_owned().real_name(table)):
         op.execute(statement)
 
 
@@ -144,7 +160,7 @@ def count_by_identity(table: str, column: str) -> None:
         table: The table.
         column: The column, which a sequence of its own may count up.
     """
-    for statement in _dialect().count_by_identity(table, column):
+    for statement in _dialect().count_by_identity(_owned().real_name(table), column):
         op.execute(statement)
 
 
@@ -155,8 +171,45 @@ def count_by_sequence(table: str, column: str) -> None:
         table: The table.
         column: The column.
     """
-    for statement in _dialect().count_by_sequence(table, column):
+    for statement in _dialect().count_by_sequence(_owned().real_name(table), column):
         op.execute(statement)
+
+
+def real_target(table: str) -> str:
+    """Give the name that a table of this library has in the database, to refer to it.
+
+    `create_table` does so itself; this is for Alembic's own `create_foreign_key`.
+
+    Args:
+        table: The table.
+    """
+    return _owned().real_target(table)
+
+
+def _under_real_names(item: SchemaItem) -> SchemaItem:
+    """Name a constraint, and the table that it refers to, as they are in the database."""
+    if not _owned().prefix:
+        return item
+    if isinstance(item, ForeignKeyConstraint):
+        item = _refer_to_real(item)
+    if isinstance(item, Constraint) and isinstance(item.name, str) and _owned().is_library:
+        item.name = op.f(_owned().real_name(item.name))
+    return item
+
+
+def _refer_to_real(key: ForeignKeyConstraint) -> ForeignKeyConstraint:
+    targets = [element.target_fullname.rpartition(".") for element in key.elements]
+    return ForeignKeyConstraint(
+        key.column_keys,
+        [f"{_owned().real_target(table)}.{column}" for table, _, column in targets],
+        name=key.name,
+        onupdate=key.onupdate,
+        ondelete=key.ondelete,
+        deferrable=key.deferrable,
+        initially=key.initially,
+        match=key.match,
+        **key.dialect_kwargs,
+    )
 
 
 def _existing(kind: Literal["table", "index"], table: str) -> Collection[str]:
@@ -171,6 +224,12 @@ def _existing(kind: Literal["table", "index"], table: str) -> Collection[str]:
 def _new_tables() -> set[str]:
     """Name the tables that this very migration has created, whose indexes nobody has yet."""
     return _CREATED.setdefault(op.get_context(), set())
+
+
+def _owned() -> OwnedTables:
+    owned = context.config.attributes[OWNED]
+    assert isinstance(owned, OwnedTables)
+    return owned
 
 
 def _dialect() -> Dialect:

@@ -191,12 +191,13 @@ def read_state(
         dialect: The kind of database.
         owned: The tables in question.
     """
+    owned = owned.in_database(dialect.table_prefix)
     names = dialect.inspection.find_names(connection, owned)
     ours = names.tables & set(owned.tables)
     applied = _applied(connection, names, owned)
     has_mark = not dialect.transactional_ddl and owned.version_table in names.tables
     unfinished = read_mark(connection, owned.version_table) if has_mark else None
-    may_adopt = owned is LIBRARY and dialect.adopts_predecessors
+    may_adopt = owned.is_library and dialect.adopts_predecessors
     head = known.get_current_head()
     assert head is not None
 
@@ -206,7 +207,7 @@ def read_state(
         condition, tables = obstacle
     elif unfinished is not None and applied != unfinished.destination:
         condition = Condition.INTERRUPTED
-    elif not applied and ours and may_adopt and is_predecessor(connection):
+    elif not applied and may_adopt and is_predecessor(connection):
         condition = Condition.PREDECESSOR
     elif names.taken:
         condition = Condition.TAKEN

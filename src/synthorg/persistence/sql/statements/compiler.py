@@ -119,8 +119,8 @@ class StatementCompiler:
             return
         size = sum(len(value.encode()) + sum(map(value.count, ESCAPED)) for value in texts)
         if size + STATEMENT_BYTES >= limit:
+            subject = statement.subject(parameters, self._dialect.table_prefix)
             raise QueryError(
-                f"cannot {statement.action} {statement.subject(parameters)}: its values take "
-                f"{size} bytes, and the server accepts {limit} in one statement "
-                "(max_allowed_packet)"
+                f"cannot {statement.action} {subject}: its values take {size} bytes, and the "
+                f"server accepts {limit} in one statement (max_allowed_packet)"
             )

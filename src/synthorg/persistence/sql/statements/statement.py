@@ -22,6 +22,7 @@ from sqlalchemy.sql import visitors
 
 from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql.dialects.base import Dialect, insert_values
+from synthorg.persistence.sql.tables import LibraryName
 from synthorg.persistence.sql.types import Choice, JsonDocument, LongText, ShortText, coercion
 
 EXISTING: Final = "existing_"
@@ -151,15 +152,22 @@ class Statement:
             if name in self.table.columns and not self.table.columns[name].nullable
         )
 
-    def subject(self, parameters: Parameters) -> str:
-        """Name the table, and the row where the parameters identify one, for an error."""
+    def subject(self, parameters: Parameters, table_prefix: str = "") -> str:
+        """Name the table, and the row where the parameters identify one, for an error.
+
+        Args:
+            parameters: The values of the execution.
+            table_prefix: That of the database which has answered.
+        """
+        is_ours = isinstance(self.table.name, LibraryName)
+        table = table_prefix + self.table.name if is_ours else self.table.name
         key = []
         for column in self.table.primary_key:
             value = parameters.get(EXISTING + column.name, parameters.get(column.name))
             if value is None:
-                return self.table.name
+                return table
             key.append(f"{column.name}={str(value)!r}")
-        return f"{self.table.name} ({', '.join(key)})"
+        return f"{table} ({', '.join(key)})"
 
     def refusal(self, parameter: str, reason: ValueError, parameters: Parameters) -> QueryError:
         """Make the error for a value that was refused.

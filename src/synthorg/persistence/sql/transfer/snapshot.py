@@ -65,7 +65,8 @@ class Snapshot:
         Args:
             every: The tables in question.
         """
-        known = {name for owned in every for name in owned.names}
+        prefix = self.dialect.table_prefix
+        known = {name for owned in every for name in owned.in_database(prefix).names}
         names = await self._connection.run_sync(lambda each: inspect(each).get_table_names())
         return tuple(sorted(set(names) - known))
 

@@ -44,6 +44,9 @@ logger = logging.getLogger(__name__)
 
 TOLD_FAULTS: Final = 10
 
+USERS: Final = "users"
+"""The table to which the one of the application refers."""
+
 ADOPTED: Final[tuple[type[Repository[Any]], ...]] = (
     SQLTaskRepository,
     SQLCostRecordRepository,
@@ -72,6 +75,7 @@ def adopt(
     connection: Connection,
     create_schema: Callable[[Connection], None],
     progress: Progress | None = None,
+    table_prefix: str = "",
 ) -> None:
     """Turn a database of the predecessor into one of this library, with all its records.
 
@@ -80,6 +84,7 @@ def adopt(
             with foreign keys off, since dropping a table would delete what refers to its rows.
         create_schema: Creates this library's tables on the connection.
         progress: Told about the rows of each table as they are done.
+        table_prefix: What the names of this library's tables begin with.
 
     Raises:
         MigrationError: If it is none, or a row of it cannot be adopted.
@@ -102,6 +107,8 @@ def adopt(
     _refuse([fault for transfer in transfers for fault in transfer.recount()])
     for transfer in transfers:
         transfer.drop()
+    if table_prefix:
+        _have_references_follow(connection, USERS, table_prefix + USERS)
     _refuse(_dangling(connection))
     logger.info("the predecessor's database was adopted")
 
@@ -143,6 +150,12 @@ def _ddl_of_sessions(connection: Connection) -> Sequence[object]:
     return connection.exec_driver_sql(
         "SELECT name, sql FROM sqlite_master WHERE tbl_name = ? ORDER BY name", (SESSIONS,)
     ).all()
+
+
+def _have_references_follow(connection: Connection, name: str, new_name: str) -> None:
+    """Have what refers to a table that is gone refer to its successor, which SQLite renames."""
+    connection.exec_driver_sql(f"ALTER TABLE {new_name} RENAME TO {name}")
+    connection.exec_driver_sql(f"ALTER TABLE {name} RENAME TO {new_name}")
 
 
 @contextmanager
