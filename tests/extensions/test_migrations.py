@@ -1,6 +1,7 @@
 """The tables of extensions are migrated after the library's, with all that its own have."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import Iterator
 from multiprocessing import get_context
@@ -42,6 +43,7 @@ from tests.servers.sqlite import SQLiteMemory
 
 EVERY = (LIBRARY, *(each.owned for each in EXTENSIONS))
 PROCESSES = 8
+ROUNDS = int(os.environ.get("TEST_MIGRATION_ROUNDS", "1"))
 RUN = "from synthorg.persistence.extension import run_migrations\nrun_migrations(archive)\n"
 
 archive = Extension("archive", migrations="archive:migrations")
@@ -167,7 +169,8 @@ def migrate_at_once(barrier: Barrier, url: str) -> None:
     asyncio.run(run())
 
 
-def test_processes_that_migrate_at_once_all_find_it_done(lasting: str) -> None:
+@pytest.mark.parametrize("_round", range(ROUNDS))
+def test_processes_that_migrate_at_once_all_find_it_done(lasting: str, _round: int) -> None:
     fresh = get_context("forkserver")
     fresh.set_forkserver_preload([__name__])
     barrier = fresh.Barrier(PROCESSES)
