@@ -30,7 +30,7 @@ class TestApprovals(KeyedConformance):
     extensions = EXTENSIONS
     records = records(Approval, task_id=st.just("task"))
 
-    async def prepare(self, stores: ManagedBackend | UnitOfWork, record: Any) -> None:
+    async def prepare(self, stores: ManagedBackend | UnitOfWork, record: Any, /) -> None:
         """Save the task."""
         await stores.tasks.save(task(record.task_id))
 

@@ -48,7 +48,7 @@ class ListedConformance:
     required: ClassVar[Sequence[Any]] = ()
     """The values that the list requires of each call; all records have to be in that list."""
 
-    async def prepare(self, stores: ManagedBackend | UnitOfWork, record: Any) -> None:
+    async def prepare(self, stores: ManagedBackend | UnitOfWork, record: Any, /) -> None:
         """Save what a record refers to, unless it is there; by default, nothing."""
 
     @pytest.fixture
