@@ -38,7 +38,7 @@ def limits(table: Table) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("repository", BUILT_IN, ids=lambda kind: kind.repository)
+@pytest.mark.parametrize("repository", BUILT_IN, ids=lambda kind: kind.__name__)
 def test_the_models_of_this_library_lead_to_its_own_columns(repository: Any) -> None:
     model, declared = repository.record, repository.table
     key = [column.name for column in declared.primary_key]
