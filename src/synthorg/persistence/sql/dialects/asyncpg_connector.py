@@ -2,38 +2,18 @@
 
 import asyncio
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.sql.dialects.postgresql_connector import (
     NOTICE_SECONDS,
     Connector,
-    Diagnose,
 )
 from synthorg.persistence.sql.dialects.tls import client_context
 
 
 class AsyncpgConnector(Connector):
-    """Opens connections of asyncpg.
-
-    Args:
-        module: The driver.
-        config: Where to.
-        settings: What sessions are set to beside what all of them are.
-        diagnose: Tells what an error means.
-    """
-
-    def __init__(
-        self,
-        module: ModuleType,
-        config: PostgreSQLConfig,
-        settings: Mapping[str, str],
-        diagnose: Diagnose,
-    ) -> None:
-        super().__init__(config, settings, diagnose)
-        self._module = module
-        self._context = client_context(config.tls) or False
+    """Opens connections of asyncpg."""
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -43,18 +23,7 @@ class AsyncpgConnector(Connector):
 
     async def connect(self) -> Any:
         """Connect, as `Connector` says."""
-        config = self.config
-        password = config.password
-        return await self._module.connect(
-            host=config.host,
-            port=config.port,
-            user=config.username,
-            password=None if password is None else password.get_secret_value(),
-            database=config.database,
-            timeout=config.connect_timeout_seconds,
-            ssl=self._context,
-            server_settings={"application_name": config.application_name},
-        )
+        return await self._module.connect(**self._arguments)
 
     def close(self, connection: Any) -> None:
         """Close a connection, as `Connector` says."""
@@ -88,3 +57,17 @@ class AsyncpgConnector(Connector):
             return False
         await connection.remove_listener(channel, hear)
         return True
+
+    def arguments_for(self, config: PostgreSQLConfig) -> Mapping[str, Any]:
+        """Say how to connect, as `Connector` says."""
+        password = config.password
+        return {
+            "host": config.host,
+            "port": config.port,
+            "user": config.username,
+            "password": None if password is None else password.get_secret_value(),
+            "database": config.database,
+            "timeout": config.connect_timeout_seconds,
+            "ssl": client_context(config.tls) or False,
+            "server_settings": {"application_name": config.application_name},
+        }

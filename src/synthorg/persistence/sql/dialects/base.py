@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError, ResourceClosedError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from synthorg.persistence.config import ServerConfig
+from synthorg.persistence.config import ServerConfig, SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.drivers.answer_timeout import (
@@ -112,10 +112,12 @@ class Dialect(ABC):
     driver_errors: tuple[type[Exception], ...] = ()
     """What the driver raises where SQLAlchemy does not wrap it, as in a connect hook."""
 
+    _config: SQLiteConfig | ServerConfig
+
     @property
-    @abstractmethod
     def description(self) -> str:
         """The database in words, without secrets, for messages."""
+        return self._config.description
 
     @property
     @abstractmethod
@@ -128,14 +130,14 @@ class Dialect(ABC):
         """How long a call waits for a lock or a connection that others hold."""
 
     @property
-    @abstractmethod
     def table_prefix(self) -> str:
         """What the names of this library's tables begin with in the database."""
+        return self._config.table_prefix
 
     @property
-    @abstractmethod
     def skips_unreadable(self) -> bool:
         """Whether lists leave out stored records that cannot be read."""
+        return self._config.unreadable_records == "skip"
 
     @abstractmethod
     def create_engine(self) -> AsyncEngine:

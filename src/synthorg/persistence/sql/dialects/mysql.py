@@ -202,15 +202,13 @@ class MySQLDialect(Dialect):
     migrators_privileges: ClassVar[Sequence[str]] = (*MIGRATORS_PRIVILEGES, "REFERENCES")
     """What a user needs to make the tables."""
 
+    _config: MySQLConfig
+
     def __init__(self, config: MySQLConfig) -> None:
         self._config = config
         self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
         if self.answer_timeout_seconds is not None:
             self.answer_timeout_seconds += self.unlimited_wait_seconds
-
-    @property
-    def description(self) -> str:
-        return self._config.description
 
     @property
     def place(self) -> str | None:
@@ -219,14 +217,6 @@ class MySQLDialect(Dialect):
     @property
     def lock_timeout_seconds(self) -> float:
         return self._config.pool_timeout_seconds
-
-    @property
-    def table_prefix(self) -> str:
-        return self._config.table_prefix
-
-    @property
-    def skips_unreadable(self) -> bool:
-        return self._config.unreadable_records == "skip"
 
     def create_engine(self) -> AsyncEngine:
         return self._engine_with(self._config.pool_size - self._kept_connections)

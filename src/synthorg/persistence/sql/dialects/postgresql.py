@@ -77,14 +77,12 @@ class PostgreSQLDialect(Dialect):
     duplicate_may_pass: ClassVar[bool] = True
     failure_ends_transaction: ClassVar[bool] = True
 
+    _config: PostgreSQLConfig
+
     def __init__(self, config: PostgreSQLConfig) -> None:
         self._config = config
         self.inspection: PostgreSQLInspection = PostgreSQLInspection(config.table_prefix)
         self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
-
-    @property
-    def description(self) -> str:
-        return self._config.description
 
     @property
     def place(self) -> str | None:
@@ -94,14 +92,6 @@ class PostgreSQLDialect(Dialect):
     @property
     def lock_timeout_seconds(self) -> float:
         return self._config.pool_timeout_seconds
-
-    @property
-    def table_prefix(self) -> str:
-        return self._config.table_prefix
-
-    @property
-    def skips_unreadable(self) -> bool:
-        return self._config.unreadable_records == "skip"
 
     def create_engine(self) -> AsyncEngine:
         return self._engine_with(self._config.pool_size - self._kept_connections)

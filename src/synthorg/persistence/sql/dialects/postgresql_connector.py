@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import ceil
+from types import ModuleType
 from typing import Any, Final
 
 from synthorg.persistence.config import PostgreSQLConfig
@@ -46,15 +47,22 @@ class Connector(ABC):
     """Opens connections.
 
     Args:
+        module: The driver.
         config: Where to.
         settings: What sessions are set to beside what all of them are.
         diagnose: Tells what an error means.
     """
 
     def __init__(
-        self, config: PostgreSQLConfig, settings: Mapping[str, str], diagnose: Diagnose
+        self,
+        module: ModuleType,
+        config: PostgreSQLConfig,
+        settings: Mapping[str, str],
+        diagnose: Diagnose,
     ) -> None:
         self.config = config
+        self._module = module
+        self._arguments = self.arguments_for(config)
         self._diagnose = diagnose
         milliseconds = ceil(config.statement_timeout_seconds * 1000)
         self._settings = {"statement_timeout": str(milliseconds), **settings}
@@ -67,6 +75,10 @@ class Connector(ABC):
     @abstractmethod
     def errors(self) -> tuple[type[Exception], ...]:
         """What the driver raises."""
+
+    @abstractmethod
+    def arguments_for(self, config: PostgreSQLConfig) -> Mapping[str, Any]:
+        """Say how to connect, in the driver's own arguments."""
 
     @abstractmethod
     async def connect(self) -> Any:

@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
-from types import ModuleType
 from typing import Any, Final
 
 from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.sql.dialects.postgresql_connector import (
     NOTICE_SECONDS,
     Connector,
-    Diagnose,
     with_advice,
 )
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
@@ -24,25 +22,7 @@ SHORTEST_TIMEOUT: Final = 2
 
 
 class PsycopgConnector(Connector):
-    """Opens connections of psycopg.
-
-    Args:
-        module: The driver.
-        config: Where to.
-        settings: What sessions are set to beside what all of them are.
-        diagnose: Tells what an error means.
-    """
-
-    def __init__(
-        self,
-        module: ModuleType,
-        config: PostgreSQLConfig,
-        settings: Mapping[str, str],
-        diagnose: Diagnose,
-    ) -> None:
-        super().__init__(config, settings, diagnose)
-        self._module = module
-        self._arguments = _arguments(config)
+    """Opens connections of psycopg."""
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -121,23 +101,23 @@ class PsycopgConnector(Connector):
         """Let SQLAlchemy begin transactions, which it takes for the state of a new connection."""
         await connection.set_autocommit(False)
 
-
-def _arguments(config: PostgreSQLConfig) -> dict[str, Any]:
-    tls, password = config.tls, config.password
-    files = {"sslrootcert": tls.ca, "sslcert": tls.certificate, "sslkey": tls.key}
-    arguments: dict[str, Any] = {
-        "host": config.host,
-        # Where it is empty, libpq does not take it from the environment (PGHOSTADDR, PGOPTIONS).
-        "hostaddr": "",
-        "options": "",
-        "port": config.port,
-        "user": config.username,
-        "password": None if password is None else password.get_secret_value(),
-        "dbname": config.database,
-        "client_encoding": "UTF8",  # from the first word on, whatever PGCLIENTENCODING says
-        "application_name": config.application_name,
-        "connect_timeout": max(SHORTEST_TIMEOUT, round(config.connect_timeout_seconds)),
-        "sslmode": "disable" if tls.mode == "off" else tls.mode,
-        **files,
-    }
-    return {name: value for name, value in arguments.items() if value is not None}
+    def arguments_for(self, config: PostgreSQLConfig) -> Mapping[str, Any]:
+        """Say how to connect, as `Connector` says."""
+        tls, password = config.tls, config.password
+        files = {"sslrootcert": tls.ca, "sslcert": tls.certificate, "sslkey": tls.key}
+        arguments: dict[str, Any] = {
+            "host": config.host,
+            # Where they are empty, libpq takes them from no environment (PGHOSTADDR, PGOPTIONS).
+            "hostaddr": "",
+            "options": "",
+            "port": config.port,
+            "user": config.username,
+            "password": None if password is None else password.get_secret_value(),
+            "dbname": config.database,
+            "client_encoding": "UTF8",  # from the first word on, whatever PGCLIENTENCODING says
+            "application_name": config.application_name,
+            "connect_timeout": max(SHORTEST_TIMEOUT, round(config.connect_timeout_seconds)),
+            "sslmode": "disable" if tls.mode == "off" else tls.mode,
+            **files,
+        }
+        return {name: value for name, value in arguments.items() if value is not None}

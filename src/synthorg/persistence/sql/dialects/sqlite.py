@@ -181,6 +181,8 @@ class SQLiteDialect(Dialect):
     adopts_predecessors: ClassVar[bool] = True
     driver_errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
+    _config: SQLiteConfig
+
     def __init__(self, config: SQLiteConfig) -> None:
         self._config = config
         self._in_memory = config.path == MEMORY
@@ -198,14 +200,6 @@ class SQLiteDialect(Dialect):
     @property
     def lock_timeout_seconds(self) -> float:
         return self._config.busy_timeout_seconds
-
-    @property
-    def table_prefix(self) -> str:
-        return self._config.table_prefix
-
-    @property
-    def skips_unreadable(self) -> bool:
-        return self._config.unreadable_records == "skip"
 
     def create_engine(self) -> AsyncEngine:
         self._identity = FileIdentity(str(_path_of(self._config.path)))
