@@ -104,5 +104,5 @@ def test_what_the_readme_declares_can_be_declared() -> None:
 
     exec(found[1], declared)
 
-    assert declared["organisation"].owned.tables == {"approvals"}
+    assert set(declared["organisation"].owned.tables) == {"approvals"}
     assert declared["ApprovalRepository"].table is declared["approvals"]
