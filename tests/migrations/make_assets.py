@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from synthorg.persistence import PersistenceBackend, PersistenceConfig, create_backend
+from synthorg.persistence.rollups import roll_up_costs
 from synthorg.persistence.sql.migrations.revisions import known_revisions
 from synthorg.persistence.testing.kinds import KINDS
 
@@ -24,6 +25,7 @@ async def fill(backend: PersistenceBackend) -> None:
     """Store some records of every kind, the same every time."""
     for kind in KINDS:
         await kind.store(backend, kind.example, *map(kind.keyed, AWKWARD_KEYS))
+    await roll_up_costs(backend)
 
 
 async def make_database(path: Path) -> None:

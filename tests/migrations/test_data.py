@@ -1,22 +1,15 @@
 """What is stored survives a migration of the tables that hold it."""
 
-from synthorg.persistence import PersistenceBackend
-from synthorg.persistence.testing.kinds import KINDS
 from tests.migrations.conftest import Revisions
+from tests.migrations.make_assets import fill
 from tests.migrations.support import Site, stored
-
-
-async def populate(backend: PersistenceBackend) -> None:
-    """Save one record of every kind."""
-    for kind in KINDS:
-        await kind.store(backend, kind.example)
 
 
 async def test_changing_a_table_that_others_refer_to_keeps_every_row(
     site: Site, revisions: Revisions
 ) -> None:
     """SQLite changes a column by dropping the table, others in place."""
-    await populate(site.backend)
+    await fill(site.backend)
     rows = await site.run(stored)
     assert all(rows.values())
     revisions.add(

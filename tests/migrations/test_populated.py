@@ -86,7 +86,7 @@ async def test_an_upgrade_from_each_revision_keeps_every_row(
     empty_site: Site, revision: str
 ) -> None:
     asset = read_asset(revision)
-    assert all(len(rows) > 1 for rows in asset.values()), "an asset has data in every table"
+    assert all(asset.values()), "an asset has data in every table"
     await empty_site.alembic(command.upgrade, revision)
     await empty_site.run(lambda connection: insert_rows(connection, asset))
     columns = await empty_site.run(lambda connection: dict(insertable(connection, asset)))

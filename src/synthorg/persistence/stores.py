@@ -162,7 +162,8 @@ class CostRecordStore(plain.CostRecordRepository, Pageable[CostRecord], Protocol
 
         There is a total for each group that occurs, ordered by the groups in the order of `by`,
         with None last. Other groups, none, and a sum of costs beyond the largest floating-point
-        number are a QueryError; sums of tokens have no limit.
+        number are a QueryError; sums of tokens have no limit. Costs that were pruned count by the
+        sums of their days, so that a limit within such a day is a QueryError.
         """
         ...
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from synthorg.persistence.cli import copying
+from synthorg.persistence.cli import copying, rolling_up
 from synthorg.persistence.cli.extensions import load, tables_named, tables_of
 from synthorg.persistence.cli.failures import ExitCode, fail, reported
 from synthorg.persistence.cli.new_extension import write_skeleton
@@ -228,6 +229,30 @@ def copy(
         before, after = (PersistenceConfig.from_url(url) for url in (source, target))
         act = copying.verify if verify_only else copying.copy
         act(before, after, extensions, skip_unreadable=skip_unreadable, as_json=as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def roll_up(
+    *,
+    database: Url = None,
+    before: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="The first day (UTC) that is left as it is; without it, today.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Add up the costs of past days once, so that sums over whole days need not read them.
+
+    The costs stay, and every sum is what it was. Interrupted, the next one goes on.
+
+    For example: synthorg-db roll-up --before 2026-03-01
+    """
+    with reported():
+        rolling_up.roll_up(dialect_of(database), before, as_json=as_json)
 
 
 @app.command()

@@ -167,6 +167,42 @@ cost_records = _table(
     Index(None, "timestamp"),
 )
 
+cost_rollups = _table(
+    "cost_rollups",
+    # The digest of all that the costs of a group have in common, which is too long for an index.
+    Column("id", ShortText(64), primary_key=True),
+    _time("day"),
+    _key("agent_id"),
+    _key("task_id"),
+    _optional_key("project"),
+    _key("provider"),
+    _key("model"),
+    _choice("call_category", nullable=True),
+    *_amount("cost_usd"),
+    # Sums of tokens may have more than 64 bits: these count what each has in its lower 32.
+    *_count("input_tokens"),
+    *_count("input_tokens_upper"),
+    *_count("output_tokens"),
+    *_count("output_tokens_upper"),
+    *_count("records"),
+    Index(None, "day"),
+    Index(None, "agent_id", "day"),
+    Index(None, "task_id", "day"),
+)
+"""Sums of costs by day: of those that were pruned, and of those that are counted here already."""
+
+cost_rollup_state = _table(
+    "cost_rollup_state",
+    Column("id", SmallInteger(), primary_key=True, autoincrement=False),
+    *_count("revision"),
+    # Costs of before this time, and up to this number, are in the roll-ups.
+    _time("rolled_up_before"),
+    *_count("last_sequence_number"),
+    # Of days before this time, costs may be missing that are in the roll-ups.
+    _time("pruned_before"),
+)
+"""One row: which costs the roll-ups stand for. The revision tells whether it has changed."""
+
 messages = _table(
     "messages",
     Column("id", ShortText(36), primary_key=True),

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     func,
+    select,
     tuple_,
 )
 from sqlalchemy.exc import DBAPIError, ResourceClosedError, StatementError
@@ -36,7 +37,7 @@ from synthorg.persistence.sql.drivers.answer_timeout import (
     hang_up,
 )
 from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction, NotWritten
-from synthorg.persistence.sql.drivers.cancellation import Result
+from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
 from synthorg.persistence.sql.drivers.faults import (
     SILENT,
     Diagnosis,
@@ -484,6 +485,39 @@ class Dialect(ABC):
             column: The column.
         """
         return None
+
+    def lock_against_writing(self, table: str) -> Sequence[str]:  # noqa: ARG002 (used where there is a difference)
+        """Write what waits for the transactions that write a table, and keeps others from it.
+
+        Databases of one writer need none of it: a transaction for writing is all that it takes.
+
+        Args:
+            table: The table, as it is written in statements.
+        """
+        return ()
+
+    unlocking: ClassVar[Sequence[str]] = ()
+    """What gives back such a lock, where the end of the transaction does not."""
+
+    async def find_settled(self, connection: AsyncConnection, number: Column[Any]) -> int:
+        """Find up to which number no transaction is left that could still write a row.
+
+        Args:
+            connection: A connection with no transaction begun.
+            number: A column that the database counts.
+        """
+        name = connection.dialect.identifier_preparer.format_table(number.table)
+        await connection.execution_options(**self.begin_options(write=True))
+        largest = select(func.coalesce(func.max(number), 0))
+        try:
+            for statement in self.lock_against_writing(name):
+                await self.step(connection, connection.exec_driver_sql(statement))
+            found = await self.step(connection, connection.execute(largest))
+        finally:
+            for statement in self.unlocking:
+                await run_to_completion(connection.exec_driver_sql(statement))
+            await connection.rollback()
+        return int(found.scalar_one())
 
     @final
     def diagnose(self, error: BaseException) -> Diagnosis:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from sqlalchemy import (
     URL,
+    Column,
     ColumnElement,
     Connection,
     Double,
@@ -30,7 +31,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from synthorg.persistence.config import MySQLConfig
-from synthorg.persistence.errors import MigrationError
+from synthorg.persistence.errors import MigrationError, QueryError
 from synthorg.persistence.sql.dialects.asyncmy_connector import AsyncmyConnector, is_socket
 from synthorg.persistence.sql.dialects.base import (
     ISOLATION_LEVEL,
@@ -353,6 +354,21 @@ class MySQLDialect(Dialect):
         if _serves(table.primary_key.columns, order_by):
             indexes.append("PRIMARY")
         return expression.with_hint(table, f"FORCE INDEX ({', '.join(sorted(indexes))})")
+
+    def lock_against_writing(self, table: str) -> Sequence[str]:
+        return (f"LOCK TABLES {table} READ",)
+
+    unlocking: ClassVar[Sequence[str]] = ("UNLOCK TABLES",)
+
+    async def find_settled(self, connection: AsyncConnection, number: Column[Any]) -> int:
+        shown = await connection.exec_driver_sql("SHOW VARIABLES LIKE 'wsrep_on'")
+        if any("ON" in row for row in shown):
+            raise QueryError(
+                f"cannot tell which rows of {number.table.name} are the newest: the nodes of a "
+                "cluster count on their own, and a later row may have a smaller number"
+            )
+        await connection.rollback()
+        return await super().find_settled(connection, number)
 
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
         return func.date_format(moment, "%Y-%m-%d", type_=String())

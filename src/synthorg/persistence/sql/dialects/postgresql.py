@@ -1,6 +1,6 @@
 """PostgreSQL through asyncpg or psycopg: SQLSTATEs, advisory lock, triggers."""
 
-from collections.abc import Awaitable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -259,6 +259,9 @@ class PostgreSQLDialect(Dialect):
 
     def count_by_sequence(self, table: str, column: str) -> tuple[str, ...]:
         return (counting(table, column, TO_SEQUENCE),)
+
+    def lock_against_writing(self, table: str) -> Sequence[str]:
+        return (f"LOCK TABLE {table} IN SHARE MODE",)
 
     def continue_counting(self, column: Column[Any]) -> Executable | None:
         # A sequence does not look at numbers that it has not given itself.

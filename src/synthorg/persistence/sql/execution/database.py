@@ -5,8 +5,9 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
+from sqlalchemy import Column
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import (
@@ -167,6 +168,25 @@ class Database:
                 return problem is None
 
             await self.dialect.adjust_storage(connection, is_current)
+
+    async def find_settled(self, number: Column[Any]) -> int:
+        """Find up to which number no transaction is left that could still write a row.
+
+        Args:
+            number: A column that the database counts.
+
+        Raises:
+            TransactionConflictError: If a transaction took too long.
+            QueryError: If the user may not lock tables.
+        """
+        try:
+            connections = self._connections
+            async with connections.locked(write=True), connections.checked_out() as connection:
+                return await self.dialect.find_settled(connection, number)
+        except self._errors.foreign_errors as error:
+            diagnosis = self._errors.diagnose(error)
+            cause = redacted(error)
+        raise transaction_failure(diagnosis) from cause
 
     @asynccontextmanager
     async def migration_connection(self) -> AsyncIterator[AsyncConnection]:

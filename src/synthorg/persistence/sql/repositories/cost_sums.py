@@ -1,0 +1,328 @@
+"""Sums of costs: of those that are there, and of those for which only roll-ups stand."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from operator import add
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    Table,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
+
+from synthorg.entities.base import EARLIEST_TIME, LATEST_TIME, reason_time_is_unstorable
+from synthorg.persistence.errors import QueryError, TransactionConflictError
+from synthorg.persistence.sql import tables
+from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.execution.executor import Executor, Rows
+from synthorg.persistence.sql.repositories.cost_rollup_state import (
+    NOTHING_ROLLED_UP,
+    RollupState,
+    late,
+    old,
+    read_state,
+    rolled_up,
+)
+from synthorg.persistence.sql.statements.queries import SINCE, UNTIL, Conditions
+from synthorg.persistence.sql.statements.statement import (
+    Parameters,
+    Statement,
+    bind,
+    equal,
+    from_expression,
+    required_parameters,
+)
+
+_costs: Final = tables.cost_records
+_rollups: Final = tables.cost_rollups
+
+DAY: Final = timedelta(days=1)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+ATTEMPTS: Final = 10
+"""How often a sum is asked for while others go on rolling costs up, which is rare."""
+
+Group = tuple[Any, ...]
+
+
+class Sums(NamedTuple):
+    """What is added up over the costs of a group."""
+
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    records: int = 0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for.
+
+    Attributes:
+        filters: The values of the filters that are given.
+        groups: What to group by, each a `CostGroup`.
+        costs_alone: Whether no tokens are asked for, which indexes do not have.
+    """
+
+    filters: Parameters
+    groups: tuple[str, ...] = ()
+    costs_alone: bool = False
+
+
+class CostSums:
+    """Adds costs up in the database, whether they are there or only roll-ups stand for them.
+
+    For which of them roll-ups stand is assumed to be as it was at the last call. Each statement
+    returns the revision of that as well: where the assumption was wrong, the sum is asked for
+    again.
+
+    Args:
+        filters: What costs can be narrowed by.
+    """
+
+    def __init__(self, filters: Conditions) -> None:
+        self._filters = filters
+        self._statements: dict[object, Statement] = {}
+
+    def wanted(
+        self, given: Parameters, groups: Sequence[str] = (), *, costs_alone: bool = False
+    ) -> Wanted:
+        """Say what is asked for.
+
+        Args:
+            given: A value or None for each filter.
+            groups: What to group by, each a `CostGroup`.
+            costs_alone: Whether no tokens are asked for.
+
+        Raises:
+            TypeError: If a filter is unknown.
+            QueryError: If the range ends before it begins.
+        """
+        self._filters.refuse_unknown(given, "sum")
+        return Wanted(self._filters.present(given, "sum"), tuple(groups), costs_alone)
+
+    async def fetch(
+        self, executor: Executor, wanted: Wanted, state: RollupState
+    ) -> tuple[Mapping[Group, Sums], RollupState]:
+        """Add up.
+
+        Args:
+            executor: What runs the statements.
+            wanted: What is asked for.
+            state: Which costs the roll-ups are assumed to stand for.
+
+        Returns:
+            The sums of each group that occurs, and which costs the roll-ups stand for.
+
+        Raises:
+            QueryError: If a limit is within a day of which only a roll-up is left.
+        """
+        days = WholeDays.of(wanted.filters)
+        for _ in range(ATTEMPTS):
+            parameters = {**wanted.filters, **state._asdict(), **days._asdict()}
+            rows = await executor.fetch(self._statement(wanted, state), parameters)
+            found = state if rows and rows[0][-1] == state.revision else await read_state(executor)
+            if found == state:
+                await self._refuse_parts_of_days(executor, wanted, state)
+                return _merged(rows, len(wanted.groups)), state
+            state = found
+        raise TransactionConflictError(
+            f"cannot sum {_costs.name}: others kept rolling costs up; try again"
+        )
+
+    def _statement(self, wanted: Wanted, state: RollupState) -> Statement:
+        has_rollups = state != NOTHING_ROLLED_UP
+        key = (frozenset(wanted.filters), wanted.groups, wanted.costs_alone, has_rollups)
+        if key not in self._statements:
+            parts = [*self._parts(wanted.filters)] if has_rollups else [self._all(wanted.filters)]
+            parameters = {
+                each.key: each
+                for part in parts
+                for condition in part.conditions
+                for each in required_parameters(condition)
+            }
+            self._statements[key] = Statement(
+                "sum", _costs, partial(_expression, wanted, parts), parameters.values()
+            )
+        return self._statements[key]
+
+    def _all(self, names: Collection[str]) -> "Part":
+        return Part(_costs, self._filters.compared(names))
+
+    def _parts(self, names: Collection[str]) -> Iterator["Part"]:
+        """Divide what matches so that each part can be read by an index."""
+        given = self._filters.compared(names)
+        yield Part(_costs, [*given, ~old()])
+        yield Part(_costs, [*given, old(), late()])
+        # Roll-ups are of whole days: what is left of days at both ends has to be there.
+        begins, ends = bind(_rollups, "day", "begins"), bind(_rollups, "day", "ends")
+        if SINCE in names:
+            yield Part(_costs, [*given, rolled_up(), _costs.c.timestamp < begins])
+        if UNTIL in names:
+            not_yet = [_costs.c.timestamp >= begins] if SINCE in names else []
+            yield Part(_costs, [*given, rolled_up(), _costs.c.timestamp >= ends, *not_yet])
+        whole = [*_of_rollups(names)]
+        if SINCE in names:
+            whole.append(_rollups.c.day >= begins)
+        if UNTIL in names:
+            whole.append(_rollups.c.day < ends)
+        yield Part(_rollups, whole)
+
+    async def _refuse_parts_of_days(
+        self, executor: Executor, wanted: Wanted, state: RollupState
+    ) -> None:
+        """Refuse limits within days of which costs are gone that the other filters match."""
+        for limit in (SINCE, UNTIL):
+            moment = wanted.filters.get(limit)
+            if not isinstance(moment, datetime):
+                continue
+            day = midnight_before(moment)
+            whole = day if limit == SINCE else day + (DAY - MICROSECOND)
+            if day >= state.pruned_before or moment == whole:
+                continue
+            key = frozenset({limit, *wanted.filters} - {SINCE, UNTIL})
+            if key not in self._statements:
+                self._statements[key] = _presence(key)
+            if (await executor.fetch(self._statements[key], {**wanted.filters, "day": day}))[0][0]:
+                raise QueryError(
+                    f"cannot sum {_costs.name}: {limit} is within {day.date()} in UTC, of which "
+                    "costs were pruned, so that only their sum over the whole day is left; give "
+                    f"{whole.isoformat()} instead"
+                )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of what is added up: the rows of a table that meet conditions."""
+
+    table: Table
+    conditions: Sequence[ColumnElement[bool]]
+
+
+class WholeDays(NamedTuple):
+    """The whole days between two moments, from one midnight (UTC) to another."""
+
+    begins: datetime = EARLIEST_TIME
+    ends: datetime = LATEST_TIME
+
+    @classmethod
+    def of(cls, filters: Parameters) -> "WholeDays":
+        """Find the whole days within the limits of a call, as far as it has any."""
+        since, until = _moment(filters, SINCE), _moment(filters, UNTIL)
+        begins = EARLIEST_TIME if since is None else midnight_before(since - MICROSECOND) + DAY
+        ends = LATEST_TIME if until is None else midnight_before(until + MICROSECOND)
+        return cls(min(begins, LATEST_TIME), min(ends, LATEST_TIME))
+
+
+def midnight_before(moment: datetime) -> datetime:
+    """Give the beginning of a day in UTC.
+
+    Args:
+        moment: Some moment of the day.
+    """
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def sums_of(table: Table, dialect: Dialect) -> Iterator[ColumnElement[Any]]:
+    """Build the sums of costs or of their roll-ups; each count is followed by its upper half.
+
+    Args:
+        table: The table.
+        dialect: The kind of database.
+    """
+    nothing: ColumnElement[int] = literal_column("0")
+    is_rollup = table is _rollups
+    yield dialect.sum_of_amounts(table.c.cost_usd)
+    for name in ("input_tokens", "output_tokens"):
+        yield dialect.sum_of_counts(table.columns[name])
+        yield dialect.sum_of_counts(table.columns[f"{name}_upper"] if is_rollup else nothing)
+    yield func.sum(table.c.records) if is_rollup else func.count()
+
+
+def grouped(
+    table: Table, groups: Sequence[str], sums: Iterable[ColumnElement[Any]], dialect: Dialect
+) -> Select[Any]:
+    """Build the sums of costs, or of their roll-ups, by group.
+
+    Args:
+        table: The table.
+        groups: What to group by, each a `CostGroup`.
+        sums: What to add up.
+        dialect: The kind of database.
+    """
+    columns = [_group(table, name, dialect) for name in groups]
+    statement = select(*columns, *sums).select_from(table).group_by(*columns)
+    if "project" in groups:
+        task = tables.tasks
+        statement = statement.join(task, table.c.task_id == task.c.id, isouter=True)
+    return statement
+
+
+def sums_in(row: Sequence[Any]) -> Sums:
+    """Read the sums of one row.
+
+    Args:
+        row: The values of `sums_of`, of which those at the end may be missing.
+    """
+    cost, *counts = [0 if value is None else value for value in (*row, *[None] * 6)][:6]
+    sent, sent_upper, received, received_upper, records = map(int, counts)
+    return Sums(float(cost), (sent_upper << 32) + sent, (received_upper << 32) + received, records)
+
+
+def _group(table: Table, name: str, dialect: Dialect) -> ColumnElement[Any]:
+    if name == "project":
+        of_task = tables.tasks.c.project
+        # A roll-up outlives tasks, and knows to which project they have belonged.
+        return func.coalesce(of_task, table.c.project) if table is _rollups else of_task
+    if name == "day":
+        return dialect.utc_day(table.c.day if table is _rollups else table.c.timestamp)
+    return table.columns[name]
+
+
+def _expression(
+    wanted: Wanted, parts: Sequence[Part], dialect: Dialect
+) -> Select[Any] | CompoundSelect[Any]:
+    revision = select(tables.cost_rollup_state.c.revision).scalar_subquery()
+    found = []
+    for part in parts:
+        sums = [*sums_of(part.table, dialect)]
+        asked_for = sums[:1] if wanted.costs_alone else sums
+        each = grouped(part.table, wanted.groups, asked_for, dialect).where(*part.conditions)
+        found.append(each.add_columns(func.coalesce(revision, literal_column("0"))))
+    return found[0] if len(found) == 1 else union_all(*found)
+
+
+def _presence(names: Collection[str]) -> Statement:
+    """Make the statement that counts the roll-ups of a day."""
+    conditions = [*_of_rollups(names), equal(_rollups, "day")]
+    return from_expression("count", _rollups, select(func.count()).where(*conditions))
+
+
+def _of_rollups(names: Collection[str]) -> Iterator[ColumnElement[bool]]:
+    return (equal(_rollups, name) for name in names if name not in (SINCE, UNTIL))
+
+
+def _moment(filters: Parameters, limit: str) -> datetime | None:
+    """Give a limit, unless it is one that the statement refuses."""
+    moment = filters.get(limit)
+    if not isinstance(moment, datetime) or reason_time_is_unstorable(moment) is not None:
+        return None
+    return moment
+
+
+def _merged(rows: Rows, groups: int) -> Mapping[Group, Sums]:
+    """Add up the parts of each group, in the order of groups, with None last."""
+    found: dict[Group, Sums] = {}
+    for row in rows:
+        group, sums = tuple(row[:groups]), sums_in(row[groups:-1])
+        known = found.get(group)
+        found[group] = sums if known is None else Sums(*map(add, known, sums))
+    return dict(sorted(found.items(), key=lambda each: [(it is None, it) for it in each[0]]))
