@@ -93,6 +93,7 @@ class Expected:
     there: dict[int, CostRecord] = field(default_factory=dict)
     everything: list[CostRecord] = field(default_factory=list)
     rolled_up: list[CostRecord] = field(default_factory=list)
+    rolled_up_before: datetime = TIMES[0]
     pruned_before: datetime = TIMES[0]
 
     def add(self, numbers: Sequence[int], records: Sequence[CostRecord]) -> None:
@@ -103,7 +104,9 @@ class Expected:
 
     def roll_up(self, before: datetime) -> None:
         """Note what is in the roll-ups, for those of whom some are pruned may be gone."""
-        self.rolled_up += [each for each in self.there.values() if each.timestamp < before]
+        self.rolled_up_before = max(self.rolled_up_before, before)
+        there = self.there.values()
+        self.rolled_up += [each for each in there if each.timestamp < self.rolled_up_before]
 
     def prune(self, numbers: Sequence[int]) -> None:
         """Note what is gone."""

@@ -486,6 +486,14 @@ class Dialect(ABC):
         """
         return None
 
+    def unindexed(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Give a column as something for which no index is chosen, where one would be wrongly.
+
+        Args:
+            column: The column.
+        """
+        return column
+
     def lock_against_writing(self, table: str) -> Sequence[str]:  # noqa: ARG002 (used where there is a difference)
         """Write what waits for the transactions that write a table, and keeps others from it.
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
+    UnaryExpression,
     cast,
     event,
     func,
@@ -35,6 +36,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.operators import custom_op
 
 from synthorg.persistence.config import SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
@@ -309,6 +311,10 @@ class SQLiteDialect(Dialect):
 
     def bytes_of(self, text: ColumnElement[Any]) -> ColumnElement[int]:
         return func.length(cast(text, LargeBinary))  # octet_length() is of version 3.43
+
+    def unindexed(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        # https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_
+        return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
     def sum_of_counts(self, count: ColumnElement[Any]) -> ColumnElement[int]:
         # The sum itself ends at 64 bits, so that the upper halves are added up on their own.

@@ -21,7 +21,7 @@ class RollupState(NamedTuple):
     """Which costs the roll-ups stand for, as the one row of the table has it.
 
     Attributes:
-        revision: What changes whenever one of the others does.
+        revision: A random number, which is another one whenever one of the others changes.
         rolled_up_before: The costs of before this time are in the roll-ups,
             up to those with this number:
         last_sequence_number: The number of the last of them, in the order of recording.

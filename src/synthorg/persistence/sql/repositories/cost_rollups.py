@@ -1,5 +1,6 @@
 """Costs rolled up: added to the sums of their days, while they stay or before they are pruned."""
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
 
-from synthorg.entities.base import LATEST_TIME
+from synthorg.entities.base import LARGEST_INTEGER, LATEST_TIME
 from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.dialects.base import Dialect
@@ -162,7 +163,8 @@ async def _locked(executor: Executor) -> RollupState:
 
 async def _change(executor: Executor, state: RollupState, after: RollupState) -> None:
     if after != state or not state.revision:
-        changed = after._replace(revision=state.revision + 1)
+        # No counter, which a restored database would have at the same number for something else.
+        changed = after._replace(revision=1 + secrets.randbelow(LARGEST_INTEGER))
         await executor.execute(SAVING_STATE, {**changed._asdict(), "id": THE_ROW})
 
 
@@ -187,7 +189,8 @@ def _rollup(row: Sequence[Any]) -> Mapping[str, Any]:
 
 
 def _grouped(condition: ColumnElement[bool], dialect: Dialect) -> Select[Any]:
-    return grouped(_costs, GROUPS, sums_of(_costs, dialect), dialect).where(condition)
+    sums = sums_of(_costs, dialect)
+    return grouped(_costs, GROUPS, sums, dialect, of_few=True).where(condition)
 
 
 @lru_cache

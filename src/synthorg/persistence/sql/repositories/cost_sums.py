@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from operator import add
 from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     ColumnElement,
@@ -80,9 +81,9 @@ class Wanted:
 class CostSums:
     """Adds costs up in the database, whether they are there or only roll-ups stand for them.
 
-    For which of them roll-ups stand is assumed to be as it was at the last call. Each statement
-    returns the revision of that as well: where the assumption was wrong, the sum is asked for
-    again.
+    For which of them roll-ups stand is assumed to be as it was at the last call on the same
+    database or transaction. Each statement returns the revision of that as well: where the
+    assumption was wrong, the sum is asked for again.
 
     Args:
         filters: What costs can be narrowed by.
@@ -91,6 +92,7 @@ class CostSums:
     def __init__(self, filters: Conditions) -> None:
         self._filters = filters
         self._statements: dict[object, Statement] = {}
+        self._states: WeakKeyDictionary[Executor, RollupState] = WeakKeyDictionary()
 
     def wanted(
         self, given: Parameters, groups: Sequence[str] = (), *, costs_alone: bool = False
@@ -109,31 +111,29 @@ class CostSums:
         self._filters.refuse_unknown(given, "sum")
         return Wanted(self._filters.present(given, "sum"), tuple(groups), costs_alone)
 
-    async def fetch(
-        self, executor: Executor, wanted: Wanted, state: RollupState
-    ) -> tuple[Mapping[Group, Sums], RollupState]:
+    async def fetch(self, executor: Executor, wanted: Wanted) -> Mapping[Group, Sums]:
         """Add up.
 
         Args:
             executor: What runs the statements.
             wanted: What is asked for.
-            state: Which costs the roll-ups are assumed to stand for.
 
         Returns:
-            The sums of each group that occurs, and which costs the roll-ups stand for.
+            The sums of each group that occurs.
 
         Raises:
             QueryError: If a limit is within a day of which only a roll-up is left.
         """
         days = WholeDays.of(wanted.filters)
+        state = self._states.get(executor, NOTHING_ROLLED_UP)
         for _ in range(ATTEMPTS):
             parameters = {**wanted.filters, **state._asdict(), **days._asdict()}
             rows = await executor.fetch(self._statement(wanted, state), parameters)
             found = state if rows and rows[0][-1] == state.revision else await read_state(executor)
             if found == state:
                 await self._refuse_parts_of_days(executor, wanted, state)
-                return _merged(rows, len(wanted.groups)), state
-            state = found
+                return _merged(rows, len(wanted.groups))
+            self._states[executor] = state = found
         raise TransactionConflictError(
             f"cannot sum {_costs.name}: others kept rolling costs up; try again"
         )
@@ -248,7 +248,12 @@ def sums_of(table: Table, dialect: Dialect) -> Iterator[ColumnElement[Any]]:
 
 
 def grouped(
-    table: Table, groups: Sequence[str], sums: Iterable[ColumnElement[Any]], dialect: Dialect
+    table: Table,
+    groups: Sequence[str],
+    sums: Iterable[ColumnElement[Any]],
+    dialect: Dialect,
+    *,
+    of_few: bool,
 ) -> Select[Any]:
     """Build the sums of costs, or of their roll-ups, by group.
 
@@ -257,8 +262,11 @@ def grouped(
         groups: What to group by, each a `CostGroup`.
         sums: What to add up.
         dialect: The kind of database.
+        of_few: Whether there are few that meet its conditions.
     """
     columns = [_group(table, name, dialect) for name in groups]
+    if of_few:  # which an index on their group would find among all
+        columns = [*map(dialect.unindexed, columns)]
     statement = select(*columns, *sums).select_from(table).group_by(*columns)
     if "project" in groups:
         task = tables.tasks
@@ -295,7 +303,9 @@ def _expression(
     for part in parts:
         sums = [*sums_of(part.table, dialect)]
         asked_for = sums[:1] if wanted.costs_alone else sums
-        each = grouped(part.table, wanted.groups, asked_for, dialect).where(*part.conditions)
+        each = grouped(
+            part.table, wanted.groups, asked_for, dialect, of_few=part is not parts[-1]
+        ).where(*part.conditions)
         found.append(each.add_columns(func.coalesce(revision, literal_column("0"))))
     return found[0] if len(found) == 1 else union_all(*found)
 

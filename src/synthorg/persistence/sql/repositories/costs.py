@@ -13,7 +13,6 @@ from synthorg.persistence.repositories import CostFilters
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.drivers.faults import OUT_OF_RANGE
 from synthorg.persistence.sql.repositories.base import AppendOnlyRepository
-from synthorg.persistence.sql.repositories.cost_rollup_state import NOTHING_ROLLED_UP
 from synthorg.persistence.sql.repositories.cost_sums import CostSums, Group, Sums
 from synthorg.persistence.sql.repositories.records import RowReader
 from synthorg.persistence.sql.statements.queries import ListQuery
@@ -38,7 +37,6 @@ class SQLCostRecordRepository(AppendOnlyRepository[CostRecord], CostRecordStore)
     )
     _sums = CostSums(listing.filters)
     _totals = RowReader(table, CostTotal)
-    _state = NOTHING_ROLLED_UP
 
     async def save(self, record: CostRecord) -> None:
         await self._save(record)
@@ -60,7 +58,7 @@ class SQLCostRecordRepository(AppendOnlyRepository[CostRecord], CostRecordStore)
         self, filters: CostFilters, groups: Sequence[CostGroup] = (), *, costs_alone: bool = False
     ) -> Sequence[tuple[Group, Sums]]:
         wanted = self._sums.wanted(filters, groups, costs_alone=costs_alone)
-        summed, self._state = await self._sums.fetch(self._executor, wanted, self._state)
+        summed = await self._sums.fetch(self._executor, wanted)
         if not all(isfinite(each.cost_usd) for each in summed.values()):
             raise QueryError(f"cannot sum {_costs.name}: {OUT_OF_RANGE.reason}")
         return [*summed.items()]
