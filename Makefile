@@ -15,7 +15,7 @@ INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-sqlalchemy test-psycopg test-poolers test-faults test-example test-all lint bench clean
+.PHONY: help demo test test-slow test-sqlalchemy test-psycopg test-poolers test-topologies test-faults test-example test-all lint bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -45,6 +45,9 @@ test-psycopg: $(VENV)/test.installed  ## Run the conformance suite on PostgreSQL
 
 test-poolers: $(VENV)/test.installed  ## Run the tests behind PgBouncer, which has to be installed
 	TEST_POOLERS=true $(VENV)/bin/python -m pytest tests/dialects/test_poolers.py
+
+test-topologies: $(VENV)/test.installed  ## Run the tests on clusters, whose programs have to be installed
+	TEST_TOPOLOGIES=true $(VENV)/bin/python -m pytest tests/topologies
 
 test-faults: $(VENV)/test.installed  ## Break connections for MINUTES on each of DATABASES, SEEDS times
 	TEST_FAULT_SEEDS=$(SEEDS) TEST_FAULT_SECONDS=$$(( $(MINUTES) * 60 )) \

@@ -6,6 +6,7 @@ They are forked from one that has imported everything, so that they start togeth
 import asyncio
 import os
 import sys
+from itertools import cycle, islice
 
 from synthorg.persistence import PersistenceConfig, create_backend
 
@@ -20,11 +21,11 @@ async def migrate(url: str) -> None:
         await backend.disconnect()
 
 
-def main(url: str, processes: str) -> None:
-    """Start the processes, and fail if one of them does."""
+def main(urls: str, processes: str) -> None:
+    """Start the processes, each at one of the URLs in turn, and fail if one of them does."""
     barrier, start = os.pipe()
     children = []
-    for _ in range(int(processes)):
+    for url in islice(cycle(urls.split()), int(processes)):
         child = os.fork()
         if child == 0:
             os.close(start)

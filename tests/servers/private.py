@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -27,17 +27,24 @@ SUPERVISOR = Path(__file__).with_name("supervisor.py")
 class PrivateServer:
     """The place of a server that is about to be started.
 
+    Args:
+        port: Where it shall listen, if not at any that is free.
+
     Attributes:
         folder: Where it may write, given to the account that it runs as.
         url: Where it shall listen, with the user and the password that it shall accept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int | None = None) -> None:
         if os.name != "posix":
             raise Unavailable("starting a private server needs a POSIX system")
         self.folder = Path(tempfile.mkdtemp(prefix="synthorg-"))
         self.url = URL.create(
-            "", username="test", password=secrets.token_hex(16), host=LOOPBACK, port=free_port()
+            "",
+            username="test",
+            password=secrets.token_hex(16),
+            host=LOOPBACK,
+            port=free_ports(1)[0] if port is None else port,
         )
 
     @contextmanager
@@ -92,17 +99,23 @@ def find_program(names: Iterable[str], folders: Iterable[str | Path]) -> Path | 
     return next((Path(program).resolve() for program in found if program), None)
 
 
-def free_port() -> int:
-    """Find a port that is free, and that no other process will find at the same time."""
-    # Below the ports of outgoing connections, and each process starts at a place of its own.
-    for port in range(20000 + os.getpid() * 8 % 12000, 32768):
-        with socket.socket() as probe:
-            try:
+def free_ports(number: int) -> list[int]:
+    """Find ports that are free, and that no other process will find at the same time.
+
+    Args:
+        number: How many.
+    """
+    with ExitStack() as probes:
+        found: list[int] = []
+        # Below the ports of outgoing connections, and each process starts at a place of its own.
+        for port in range(20000 + os.getpid() * 8 % 12000, 32768):
+            probe = probes.enter_context(socket.socket())
+            with suppress(OSError):
                 probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            return port
-    raise Unavailable("no port is free for a private server")
+                found.append(port)
+            if len(found) == number:
+                return found
+    raise Unavailable("too few ports are free for a private server")
 
 
 def last_words(log: IO[bytes]) -> str:

@@ -24,7 +24,7 @@ from tests.servers.base import Unavailable
 from tests.servers.mariadb import SOCKETS, MariaDB
 from tests.servers.network import LOOPBACK, NetworkServer
 from tests.servers.postgresql import PostgreSQL
-from tests.servers.private import PrivateServer, free_port
+from tests.servers.private import PrivateServer, free_ports
 
 KINDS: tuple[type[NetworkServer], ...] = (PostgreSQL, MariaDB)
 CLOSED_PORT = 1
@@ -422,6 +422,7 @@ def test_a_private_server_is_not_root_and_writes_to_its_own_folder_only() -> Non
     assert not server.folder.exists()
 
 
-def test_a_free_port_can_be_listened_at() -> None:
-    with socket.create_server((LOOPBACK, free_port())) as first:
-        assert free_port() != first.getsockname()[1]
+def test_free_ports_can_be_listened_at() -> None:
+    first, second = free_ports(2)
+    with socket.create_server((LOOPBACK, first)), socket.create_server((LOOPBACK, second)):
+        assert free_ports(1)[0] not in (first, second)

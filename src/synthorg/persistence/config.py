@@ -271,11 +271,22 @@ class PostgreSQLConfig(ServerConfig):
 
 
 class MySQLConfig(ServerConfig):
-    """A MySQL database."""
+    """A MySQL database.
+
+    Attributes:
+        port: Where the server listens.
+        causal_reads: On a node of a Galera cluster: whether each read waits until the node has what
+            was written on others before (`wsrep_sync_wait = 1`).
+        units_across_nodes: On a node of a Galera cluster: whether units of work that write have the
+            effect of running one after the other, also those on other nodes. False is for
+            whoever has all units run on one node, where they have it anyway.
+    """
 
     scheme: ClassVar[BackendName] = "mysql"
 
     port: Port = 3306
+    causal_reads: bool = False
+    units_across_nodes: bool = True
 
 
 class MariaDBConfig(MySQLConfig):

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Executable,
     Select,
     Table,
+    Update,
     bindparam,
     func,
     select,
@@ -328,6 +329,16 @@ class Dialect(ABC):
         write in between, which some databases do not even report.
         """
         return {"isolation_level": "SERIALIZABLE"}
+
+    @property
+    def ordering(self) -> Update | None:
+        """What a unit of work that writes ends with, where its isolation level is not enough."""
+        return None
+
+    @property
+    def bookkeeping(self) -> Collection[str]:
+        """The names of tables that the dialect keeps for itself."""
+        return ()
 
     def joining_options(self) -> Mapping[str, Any]:
         """Give the execution options under which SQLAlchemy begins no transaction of its own."""

@@ -1,8 +1,16 @@
 """MySQL and MariaDB through asyncmy: guarded upsert, error numbers, named lock."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import sha256
 from math import ceil
 from types import MappingProxyType
@@ -18,6 +26,7 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    Update,
     and_,
     event,
     func,
@@ -32,6 +41,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from synthorg.persistence.config import MySQLConfig
 from synthorg.persistence.errors import MigrationError, QueryError
+from synthorg.persistence.sql.dialects import galera
 from synthorg.persistence.sql.dialects.asyncmy_connector import AsyncmyConnector, is_socket
 from synthorg.persistence.sql.dialects.base import (
     ISOLATION_LEVEL,
@@ -205,6 +215,9 @@ class MySQLDialect(Dialect):
 
     _config: MySQLConfig
 
+    is_node = False
+    """Whether the server is a node of a Galera cluster."""
+
     def __init__(self, config: MySQLConfig) -> None:
         self._config = config
         self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
@@ -304,6 +317,24 @@ class MySQLDialect(Dialect):
     async def inspect_server(self, connection: AsyncConnection) -> None:
         limit = await connection.scalar(text("SELECT @@max_allowed_packet"))
         self.largest_payload = int(limit)
+        self.is_node = await connection.run_sync(galera.is_node)
+
+    @property
+    def ordering(self) -> Update | None:
+        return galera.ordering if self.is_node and self._config.units_across_nodes else None
+
+    @property
+    def bookkeeping(self) -> Collection[str]:
+        return [self.table_prefix + galera.shared.name]
+
+    async def adjust_storage(
+        self,
+        connection: AsyncConnection,
+        is_current: Callable[[], Awaitable[bool]],
+    ) -> None:
+        # A database may have been migrated before its server has become a node.
+        if self.is_node and await is_current():
+            await connection.run_sync(galera.prepare)
 
     def upsert(
         self, table: Table, kept: Collection[str], added: Collection[str] = ()
@@ -361,13 +392,11 @@ class MySQLDialect(Dialect):
     unlocking: ClassVar[Sequence[str]] = ("UNLOCK TABLES",)
 
     async def find_settled(self, connection: AsyncConnection, number: Column[Any]) -> int:
-        shown = await connection.exec_driver_sql("SHOW VARIABLES LIKE 'wsrep_on'")
-        if any("ON" in row for row in shown):
+        if self.is_node:
             raise QueryError(
                 f"cannot tell which rows of {number.table.name} are the newest: the nodes of a "
                 "cluster count on their own, and a later row may have a smaller number"
             )
-        await connection.rollback()
         return await super().find_settled(connection, number)
 
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
@@ -405,8 +434,9 @@ class MySQLDialect(Dialect):
             )
             self._take_lock(connection)
             connection.commit()
-            yield
-            connection.commit()
+            with self._lease(connection):
+                yield
+                connection.commit()
             connection.execute(text("DO RELEASE_LOCK(:name)"), lock)
             timeout = self._statement_timeout(self._config.statement_timeout_seconds)
             connection.execute(text(f"SET SESSION {timeout}, lock_wait_timeout = DEFAULT"))
@@ -414,6 +444,14 @@ class MySQLDialect(Dialect):
         except BaseException:
             connection.invalidate()  # ends the session: the lock and the settings go with it
             raise
+
+    def _lease(self, connection: Connection) -> AbstractContextManager[None]:
+        """Keep those on other nodes from migrating as well, where there are others."""
+        is_node = galera.is_node(connection)
+        connection.rollback()
+        if not is_node:
+            return nullcontext()
+        return galera.lease(connection, self.create_engine(), self.migration_lock_timeout_seconds)
 
     def refuse_half_a_migration(self, connection: Connection) -> None:
         try:
@@ -475,7 +513,8 @@ class MySQLDialect(Dialect):
     @property
     def _init_command(self) -> str:
         timeout = self._statement_timeout(self._config.statement_timeout_seconds)
-        return f"SET SESSION {timeout}, {assignments(self.settings)}"
+        causal = {"wsrep_sync_wait": 1} if self._config.causal_reads else {}
+        return f"SET SESSION {timeout}, {assignments({**self.settings, **causal})}"
 
 
 class MariaDBDialect(MySQLDialect):

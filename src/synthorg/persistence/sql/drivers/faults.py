@@ -47,6 +47,11 @@ class Diagnosis:
     is_demotion: bool = False
     """Whether other connections lead to the same server, which takes no writes any more."""
 
+    @property
+    def is_conflict(self) -> bool:
+        """Whether it may succeed at once when it is run again, having waited for nobody."""
+        return self.fault is Fault.TRANSIENT and self != LOCKED
+
 
 class UnusableError(OSError):
     """A connection that was opened is of no use, or could not be opened, for a reason to tell.

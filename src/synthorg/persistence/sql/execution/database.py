@@ -5,9 +5,10 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Column
+from sqlalchemy import Column, Table, Update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import (
@@ -44,7 +45,7 @@ from synthorg.persistence.sql.execution.retrying import (
 from synthorg.persistence.sql.execution.routes import FastRoute, PublicRoute, Route
 from synthorg.persistence.sql.execution.transaction import Transaction
 from synthorg.persistence.sql.statements.compiler import StatementCompiler
-from synthorg.persistence.sql.statements.statement import Parameters, Statement
+from synthorg.persistence.sql.statements.statement import Parameters, Statement, from_expression
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +161,21 @@ class Database:
 
     async def adjust_storage(self) -> None:
         """Have the storage as configured, once the schema is this version's."""
+        await run_again_on_conflict(self._adjust_storage)
+
+    async def _adjust_storage(self) -> None:
+        try:
+            await self._try_to_adjust_storage()
+        except self._errors.foreign_errors as error:
+            diagnosis = self._errors.diagnose(error)
+            if not diagnosis.is_conflict:
+                raise
+            cause = redacted(error)
+        else:
+            return
+        raise transaction_failure(diagnosis) from cause
+
+    async def _try_to_adjust_storage(self) -> None:
         async with self.migration_connection() as connection:
 
             async def is_current() -> bool:
@@ -315,8 +331,10 @@ class Database:
             read_only: Whether to read one state of the database and refuse writes.
         """
         dialect = self.dialect
-        options = dialect.snapshot_options() if read_only else dialect.unit_options()
-        return self._transaction(options, read_only=read_only)
+        if read_only:
+            return self._transaction(dialect.snapshot_options(), read_only=True)
+        unit = self._transaction(dialect.unit_options())
+        return unit if dialect.ordering is None else _ordered(unit, dialect.ordering)
 
     @asynccontextmanager
     async def _transaction(
@@ -479,3 +497,20 @@ class Database:
         async with self._connections.checked_out() as connection:
             await connection.execution_options(**self._reading)
             return await self._errors.schema_error(connection, error)
+
+
+@asynccontextmanager
+async def _ordered(
+    unit: AbstractAsyncContextManager[Transaction], ordering: Update
+) -> AsyncIterator[Transaction]:
+    """Have a unit of work end with a statement, if it may have written anything."""
+    async with unit as transaction:
+        yield transaction
+        if transaction.has_written and transaction.fatal_error is None:
+            await transaction.execute(_statement_of(ordering), {})
+
+
+@lru_cache
+def _statement_of(ordering: Update) -> Statement:
+    assert isinstance(ordering.table, Table)
+    return from_expression("order", ordering.table, ordering)

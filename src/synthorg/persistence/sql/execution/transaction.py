@@ -74,6 +74,8 @@ class Transaction:
         self._busy = False
         self._ended = False
         self._savepoints: list[object] = []
+        self.has_written = False
+        """Whether anything may be written in it."""
         self.step: Callable[[], AbstractContextManager[None]] = nullcontext
         """Shows whoever waits for the end of the transaction that something is done in it."""
         self.fatal_error: PersistenceError | None = None
@@ -100,6 +102,7 @@ class Transaction:
         """Give the connection, for statements of the application's own."""
         with self._use():
             connection = await self._route.own_connection()
+            self.has_written = not self._read_only  # nobody knows what is written by its own SQL
             if self._read_only:
                 event.listen(connection.sync_connection, "before_cursor_execute", _refuse_writes)
             return UnitConnection(connection, self._run_own)
@@ -274,6 +277,7 @@ class Transaction:
             raise QueryError(TWO_TASKS)
         if write and self._read_only:
             raise QueryError(READ_ONLY)
+        self.has_written = self.has_written or write
         self._busy = True
         try:
             with self.step():

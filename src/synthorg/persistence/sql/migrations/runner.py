@@ -18,12 +18,14 @@ from synthorg.persistence.errors import (
     MigrationError,
     PersistenceConnectionError,
     PersistenceError,
+    TransactionConflictError,
 )
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import Fault
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.execution.failures import redacted
+from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
 from synthorg.persistence.sql.migrations.operations import DIALECT
 from synthorg.persistence.sql.migrations.revisions import (
     CONNECTION,
@@ -163,6 +165,23 @@ async def _migrate(
     revision: str,
     progress: Progress | None,
 ) -> None:
+    async def attempt() -> None:
+        await _try_to_migrate(database, owned, alembic_command, revision, progress)
+
+    try:
+        # In a cluster, what one node does to tables ends transactions that read them on another.
+        await run_again_on_conflict(attempt)
+    except TransactionConflictError as error:
+        raise MigrationError(str(error)) from error.__cause__
+
+
+async def _try_to_migrate(
+    database: Database,
+    owned: OwnedTables,
+    alembic_command: Command,
+    revision: str,
+    progress: Progress | None,
+) -> None:
     config = alembic_config(owned, {DIALECT: database.dialect, PROGRESS: progress})
     try:
         async with database.migration_connection() as connection:
@@ -215,6 +234,8 @@ def explain(error: Exception, config: Config, dialect: Dialect) -> PersistenceEr
         return MigrationError(f"the migration failed in revision {revision}: {reason}")
     if diagnosis.fault is Fault.CONNECTION:
         return PersistenceConnectionError(f"cannot migrate {dialect.description}: {reason}")
+    if diagnosis.is_conflict:
+        return TransactionConflictError(f"cannot migrate {dialect.description}: {reason}")
     return MigrationError(f"cannot migrate {dialect.description}: {reason}")
 
 

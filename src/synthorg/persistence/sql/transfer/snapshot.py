@@ -68,7 +68,7 @@ class Snapshot:
         prefix = self.dialect.table_prefix
         known = {name for owned in every for name in owned.in_database(prefix).names}
         names = await self._connection.run_sync(lambda each: inspect(each).get_table_names())
-        return tuple(sorted(set(names) - known))
+        return tuple(sorted(set(names) - known - {*self.dialect.bookkeeping}))
 
 
 @asynccontextmanager
