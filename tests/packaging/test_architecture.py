@@ -27,12 +27,17 @@ MAY_NAME_A_DRIVER = (
 
 FLOORS = (
     ("synthorg.persistence.cli", "synthorg.persistence.testing"),
-    ("synthorg.persistence.factory", "synthorg.persistence.transfer"),
+    (
+        "synthorg.persistence.factory",
+        "synthorg.persistence.retention",
+        "synthorg.persistence.rollups",
+        "synthorg.persistence.transfer",
+    ),
     ("synthorg.persistence.sqlite",),
     ("synthorg.persistence.extension",),
     (f"{SQL}.backend",),
     (f"{SQL}.unit_of_work",),
-    (f"{SQL}.transfer",),
+    (f"{SQL}.transfer", f"{SQL}.pruning"),
     (f"{SQL}.migrations",),
     (f"{SQL}.repositories",),
     (f"{SQL}.execution",),

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from synthorg.persistence.cli import copying, rolling_up
+from synthorg.persistence.cli import copying, pruning, rolling_up
 from synthorg.persistence.cli.extensions import load, tables_named, tables_of
 from synthorg.persistence.cli.failures import ExitCode, fail, reported
 from synthorg.persistence.cli.new_extension import write_skeleton
-from synthorg.persistence.cli.session import ask, dialect_of, with_database
+from synthorg.persistence.cli.session import ask, config_of, dialect_of, with_database
 from synthorg.persistence.cli.status import find_status
 from synthorg.persistence.config import DATABASE_URL_VARIABLE, PersistenceConfig
 from synthorg.persistence.errors import UsageError
@@ -253,6 +253,59 @@ def roll_up(
     """
     with reported():
         rolling_up.roll_up(dialect_of(database), before, as_json=as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def prune(
+    *,
+    database: Url = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="A TOML file with a table for each kind: max_age, or newest.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What is kept of a kind, rather than what the file says. Can be given several "
+            "times.",
+            metavar="KIND=90d|KIND=newest:1000",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="How long it may take.", metavar="10m", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be removed, and remove nothing.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Allow a policy to remove all records of a kind.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    extension: Extensions = None,
+) -> None:
+    """Remove the records that a policy does not keep, in short transactions.
+
+    Others can go on working meanwhile. Interrupted or out of time, the same command goes on. The
+    costs that are removed go on counting in sums over whole days.
+
+    For example: synthorg-db prune --keep messages=90d --budget 10m
+    """
+    extensions = load(extension or ())
+    with reported():
+        pruning.prune(
+            config_of(database),
+            pruning.policy_of(policy, keep or ()),
+            extensions,
+            budget=pruning.span_of(budget),
+            dry_run=dry_run,
+            everything=yes,
+            as_json=as_json,
+        )
 
 
 @app.command()

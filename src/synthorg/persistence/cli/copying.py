@@ -25,15 +25,13 @@ from rich.text import Text
 from synthorg.persistence.cli.failures import ExitCode, fail
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.extension import Extension
+from synthorg.persistence.transfer import Progress as Told
 from synthorg.persistence.transfer import (
-    Comparison,
-    CopyReport,
     compare_databases,
     copy_database,
 )
-from synthorg.persistence.transfer import Progress as Told
 
-Result = TypeVar("Result", Comparison, CopyReport)
+Result = TypeVar("Result")
 
 SECONDS_BETWEEN_LINES: Final = 10.0
 
@@ -47,7 +45,7 @@ def copy(
     as_json: bool,
 ) -> None:
     """Copy a database and say what came of it."""
-    report = _shown(
+    report = shown(
         lambda told: copy_database(
             source, target, extensions=extensions, skip_unreadable=skip_unreadable, progress=told
         )
@@ -55,7 +53,7 @@ def copy(
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))
         return
-    table = _table("table", "rows", "left out", "removed again")
+    table = table_of_numbers("table", "rows", "left out", "removed again")
     for each in report.tables:
         table.add_row(each.name, *(f"{n:,}" for n in (each.rows, each.skipped, each.removed)))
     Console().print(table)
@@ -73,7 +71,7 @@ def verify(
     as_json: bool,
 ) -> None:
     """Compare two databases, and fail if they are not the same."""
-    compared = _shown(
+    compared = shown(
         lambda told: compare_databases(
             first, second, extensions=extensions, skip_unreadable=skip_unreadable, progress=told
         )
@@ -81,7 +79,7 @@ def verify(
     if as_json:
         typer.echo(json.dumps(compared.as_json(), indent=2))
     elif compared.differences:
-        table = _table("table", "rows in the first", "rows in the second", "records")
+        table = table_of_numbers("table", "rows in the first", "rows in the second", "records")
         for each in compared.differences:
             table.add_row(each.name, f"{each.first.rows:,}", f"{each.second.rows:,}", "differ")
         Console().print(table)
@@ -91,7 +89,13 @@ def verify(
         typer.echo(f"the same: {sum(each.first.rows for each in compared.tables):,} rows")
 
 
-def _table(first: str, *numbers: str) -> Table:
+def table_of_numbers(first: str, *numbers: str) -> Table:
+    """Make a table of names and numbers.
+
+    Args:
+        first: The heading of the names.
+        numbers: The heading of each column of numbers.
+    """
     table = Table()
     table.add_column(first)
     for name in numbers:
@@ -99,7 +103,12 @@ def _table(first: str, *numbers: str) -> Table:
     return table
 
 
-def _shown(work: Callable[[Told], Coroutine[Any, Any, Result]]) -> Result:
+def shown(work: Callable[[Told], Coroutine[Any, Any, Result]]) -> Result:
+    """Do something with rows, and show how far it is.
+
+    Args:
+        work: What is done; it is given whom to tell.
+    """
     console = Console(stderr=True)
     with _bar(console) if console.is_terminal else _lines() as told:
         return asyncio.run(work(told))

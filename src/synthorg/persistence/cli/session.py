@@ -23,10 +23,14 @@ ATTEMPTS: Final = 3
 """How often a database is looked at when somebody writes meanwhile."""
 
 
+def config_of(url: str | None) -> PersistenceConfig:
+    """Read the configuration in a URL, or in the one of the environment."""
+    return PersistenceConfig.from_env() if url is None else PersistenceConfig.from_url(url)
+
+
 def dialect_of(url: str | None) -> Dialect:
     """Make the dialect for a URL, or for the one in the environment."""
-    config = PersistenceConfig.from_env() if url is None else PersistenceConfig.from_url(url)
-    return create_dialect(config)
+    return create_dialect(config_of(url))
 
 
 def with_database(

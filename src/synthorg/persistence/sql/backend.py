@@ -75,6 +75,11 @@ class SQLPersistenceBackend(Repositories):
         await self.disconnect()
 
     @property
+    def extensions(self) -> Sequence[OwnedTables]:
+        """The tables of each extension."""
+        return self._extensions
+
+    @property
     def is_connected(self) -> bool:
         return self._database is not None and not self._database.has_ended
 

@@ -1,0 +1,149 @@
+"""The loop that removes what is old, in transactions short enough for others not to notice."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from synthorg.persistence.errors import UsageError
+from synthorg.persistence.sql.execution.database import Database
+from synthorg.persistence.sql.execution.executor import Executor
+from synthorg.persistence.sql.pruning.kinds import PrunableKind
+from synthorg.persistence.sql.pruning.selection import Selection, newest_beyond, remove
+
+FIRST_BATCH: Final = 100
+LARGEST_BATCH: Final = 1_000
+BATCH_SECONDS: Final = 0.03
+"""How long a transaction should take; the next batch is larger or smaller accordingly."""
+LONGEST_PAUSE_SECONDS: Final = 0.25
+
+Progress = Callable[[str, int, int], None]
+"""Who is told how many records of which kind are removed, and of how many."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which records of a kind are kept: of so long, or so many of the newest."""
+
+    kind: PrunableKind
+    max_age: timedelta | None = None
+    newest: int | None = None
+
+
+@dataclass(frozen=True)
+class PrunedKind:
+    """What became of a kind.
+
+    Attributes:
+        name: The name of its table.
+        removed: How many records were removed.
+        remaining: How many were left that the policy does not keep, since there was no time.
+    """
+
+    name: str
+    removed: int
+    remaining: int
+
+
+async def prune(
+    database: Database,
+    rules: Sequence[Rule],
+    *,
+    budget: timedelta | None,
+    dry_run: bool,
+    everything: bool,
+    progress: Progress | None,
+) -> tuple[PrunedKind, ...]:
+    """Remove what rules do not keep, kind by kind.
+
+    Args:
+        database: The database.
+        rules: The rules.
+        budget: How long it may take.
+        dry_run: Whether to count alone.
+        everything: Whether all records of a kind may be removed.
+        progress: Who is told how far it is.
+
+    Raises:
+        UsageError: If all records of a kind would be removed, and may not.
+    """
+    now = datetime.now(UTC)
+    selections = [await _selection(database, rule, now) for rule in rules]
+    totals = [await _total(database, each) for each in selections]
+    if not (everything or dry_run):
+        for selection, total in zip(selections, totals, strict=True):
+            if total and selection is not None and not await selection.spares_any(database):
+                raise UsageError(
+                    f"the policy would remove all {total} records of {selection.kind.table.name}; "
+                    "say that everything may go if that is what you want (--yes)"
+                )
+    deadline = None if budget is None else time.monotonic() + budget.total_seconds()
+    found = []
+    for rule, selection, total in zip(rules, selections, totals, strict=True):
+        name = rule.kind.table.name
+        if selection is None or dry_run:
+            found.append(PrunedKind(name, 0, total))
+            continue
+        tell = None if progress is None else partial(progress, name)
+        removed, is_done = await _prune_kind(database, selection, total, deadline, tell)
+        remaining = 0 if is_done else await selection.count(database)
+        found.append(PrunedKind(name, removed, remaining))
+    return tuple(found)
+
+
+async def _selection(database: Database, rule: Rule, now: datetime) -> Selection | None:
+    kind = rule.kind
+    if rule.max_age is not None:
+        return Selection(kind, kind.rounded(now - rule.max_age))
+    assert rule.newest is not None
+    boundary: tuple[Any, ...] | None = await newest_beyond(database, kind, rule.newest)
+    if boundary is None:
+        return None
+    rounded = kind.rounded(boundary[0])
+    return Selection(kind, boundary if rounded == boundary[0] else rounded)
+
+
+async def _total(database: Database, selection: Selection | None) -> int:
+    return 0 if selection is None else await selection.count(database)
+
+
+async def _prune_kind(
+    database: Database,
+    selection: Selection,
+    total: int,
+    deadline: float | None,
+    tell: Callable[[int, int], None] | None,
+) -> tuple[int, bool]:
+    """Remove batch by batch, with as much time for others in between as each has taken.
+
+    Returns:
+        How many were removed, and whether that is all.
+    """
+    size, removed = FIRST_BATCH, 0
+    while deadline is None or time.monotonic() < deadline:
+        began = time.monotonic()
+        number = await database.atomically(
+            partial(_remove_batch, selection=selection, size=size), repeatable=True
+        )
+        took = time.monotonic() - began
+        removed += number
+        if tell is not None:
+            tell(removed, max(total, removed))
+        if number < size:
+            return removed, True
+        if took > BATCH_SECONDS:
+            size = max(1, size // 2)
+        elif took < BATCH_SECONDS / 2:
+            size = min(LARGEST_BATCH, size * 2)
+        await asyncio.sleep(min(took, LONGEST_PAUSE_SECONDS))
+    return removed, False
+
+
+async def _remove_batch(executor: Executor, selection: Selection, size: int) -> int:
+    keys = await selection.choose(executor, size)
+    if keys:
+        await remove(executor, selection.kind, keys)
+    return len(keys)
