@@ -44,7 +44,7 @@ test-psycopg: $(VENV)/test.installed  ## Run the conformance suite on PostgreSQL
 		tests/conformance -k postgresql
 
 test-poolers: $(VENV)/test.installed  ## Run the tests behind PgBouncer, which has to be installed
-	TEST_POOLERS=true $(VENV)/bin/python -m pytest tests/dialects/test_poolers.py
+	TEST_POOLERS=true $(VENV)/bin/python -m pytest tests/poolers
 
 test-topologies: $(VENV)/test.installed  ## Run the tests on clusters, whose programs have to be installed
 	TEST_TOPOLOGIES=true $(VENV)/bin/python -m pytest tests/topologies

@@ -273,8 +273,7 @@ def test_another_spelling_of_the_same_is_understood(url: str, same: str) -> None
         ("postgres://h/d?sslmode=verify-full&sslrootcert=system", "tls_mode=verify-full"),
         ("postgres://h/d?channel_binding=require", "channel_binding .* tls_mode=verify-full"),
         ("postgres://h/d?gssencmode=require", "gssencmode cannot be required"),
-        ("postgres://h/d?pgbouncer=true", "pgbouncer is for a pooler.*session mode"),
-        ("postgres://h/d?prepared_statement_cache_size=0", "is for a pooler"),
+        ("postgres://h/d?pgbouncer=true&pooler=session", "pooler twice"),
         ("postgres://h/d?options=-csearch_path%3Dx", "options .* ALTER ROLE"),
         ("postgres://h/d?connection_limit=5", "pool_size"),
         ("postgres://h/d?target_session_attrs=read-write", "primary"),
@@ -288,6 +287,29 @@ def test_another_spelling_of_the_same_is_understood(url: str, same: str) -> None
 def test_what_cannot_be_had_is_refused_with_what_to_write(url: str, advice: str) -> None:
     with pytest.raises(ValidationError, match=advice):
         PersistenceConfig.from_url(url)
+
+
+@pytest.mark.parametrize(
+    ("query", "pooler"),
+    [
+        ("", None),
+        ("?pooler=session", "session"),
+        ("?pooler=transaction", "transaction"),
+        ("?pgbouncer=true", "transaction"),
+        ("?pgbouncer=false", None),
+        ("?statement_cache_size=0&prepared_statement_cache_size=0", "transaction"),
+        ("?prepared_statement_cache_size=100", None),
+    ],
+)
+def test_a_url_names_the_pooler_in_between_in_several_ways(query: str, pooler: str | None) -> None:
+    section = PersistenceConfig.from_url(f"postgres://h/d{query}").postgresql
+    assert section is not None
+    assert section.pooler == pooler
+
+
+def test_a_pooler_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(ValidationError, match="pooler"):
+        PersistenceConfig.from_url("postgres://h/d?pooler=statement")
 
 
 @pytest.mark.parametrize("name", ["sslmode", "ssl", "channel_binding", "options", "charset"])

@@ -260,6 +260,9 @@ class PostgreSQLConfig(ServerConfig):
             whatever `prepared_statements` says.
         schema_name: Where the tables are, given as `schema`: a schema that exists. Without it, the
             first one of the user's search_path.
+        pooler: What is between the library and the server: "none", a pooler that gives each
+            client a connection of the server for as long as it stays ("session"), or one that
+            does so for each transaction ("transaction"). None has `connect()` find out.
     """
 
     scheme: ClassVar[BackendName] = "postgresql"
@@ -268,6 +271,7 @@ class PostgreSQLConfig(ServerConfig):
     driver: Literal["asyncpg", "psycopg"] = "asyncpg"
     # Pydantic's models have an attribute named schema.
     schema_name: SchemaName | None = Field(default=None, alias="schema")
+    pooler: Literal["none", "session", "transaction"] | None = None
 
 
 class MySQLConfig(ServerConfig):

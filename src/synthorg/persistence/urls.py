@@ -72,14 +72,7 @@ _TLS_REFUSALS: Final = {
 }
 """The modes of other tools that this library does not have."""
 
-_POOLER: Final = (
-    "is for a pooler that gives each transaction another connection, which this library cannot "
-    "use: give the URL of the database itself, or of the pooler's session mode"
-)
 _REFUSED_PARAMETERS: Final = {
-    "pgbouncer": _POOLER,
-    "statement_cache_size": _POOLER,
-    "prepared_statement_cache_size": _POOLER,
     "options": "is not sent to the server: set it there, as by ALTER ROLE ... SET",
     "search_path": "is set on the server: ALTER ROLE ... SET search_path",
     "target_session_attrs": "is not supported: give the URL of the primary server",
@@ -192,7 +185,9 @@ def _translated(parameters: Mapping[str, str]) -> Values:
         if name in _REFUSED_PARAMETERS:
             raise ValueError(f"parameter {name} {_REFUSED_PARAMETERS[name]}")
         translate = _TRANSLATIONS.get(name)
-        own = _joined(own, {name: value} if translate is None else translate(name, value))
+        said = {name: value} if translate is None else translate(name, value)
+        if said != _BEHIND_A_POOLER or own.get("pooler") != said["pooler"]:  # two tools may say so
+            own = _joined(own, said)
     return own
 
 
@@ -233,6 +228,14 @@ def _only(accepted: tuple[str, ...], advice: str) -> Translation:
     return translate
 
 
+_BEHIND_A_POOLER: Final[Values] = {"pooler": "transaction"}
+
+
+def _behind_a_pooler(affirmation: str) -> Translation:
+    """Take what other tools need behind a pooler of transactions for its name here."""
+    return lambda _, value: dict(_BEHIND_A_POOLER) if value.lower() == affirmation else {}
+
+
 _TRANSLATIONS: Final[Mapping[str, Translation]] = {
     **dict.fromkeys(("sslmode", "ssl-mode", "ssl_mode", "ssl", "sslaccept"), _tls_mode),
     **dict.fromkeys(("sslrootcert", "ssl_ca", "ssl-ca"), _ca),
@@ -245,6 +248,9 @@ _TRANSLATIONS: Final[Mapping[str, Translation]] = {
         "out whoever stands between",
     ),
     "gssencmode": _only(("disable", "prefer"), "cannot be required here: leave it out"),
+    "pgbouncer": _behind_a_pooler("true"),
+    "statement_cache_size": _behind_a_pooler("0"),
+    "prepared_statement_cache_size": _behind_a_pooler("0"),
     "charset": _only(("utf8mb4",), "is always utf8mb4: leave it out"),
 }
 """How to read the parameters of other tools. https://www.postgresql.org/docs/current/libpq-connect.html"""

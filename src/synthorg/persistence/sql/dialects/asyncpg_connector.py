@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.sql.dialects.postgresql_connector import (
@@ -10,10 +11,13 @@ from synthorg.persistence.sql.dialects.postgresql_connector import (
     Connector,
 )
 from synthorg.persistence.sql.dialects.tls import client_context
+from synthorg.persistence.sql.drivers.asyncpg_stateless import stateless_connection
 
 
 class AsyncpgConnector(Connector):
     """Opens connections of asyncpg."""
+
+    settings_for_driver: ClassVar[Mapping[str, str]] = MappingProxyType({"jit": "off"})
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -21,9 +25,27 @@ class AsyncpgConnector(Connector):
         module = self._module
         return module.PostgresError, module.InterfaceError, module.InternalClientError
 
-    async def connect(self) -> Any:
+    async def connect(self, *, stateless: bool = False) -> Any:
         """Connect, as `Connector` says."""
-        return await self._module.connect(**self._arguments)
+        if not stateless:
+            return await self._module.connect(**self._arguments)
+        return await self._module.connect(
+            **self._arguments,
+            connection_class=stateless_connection(self._module),
+            statement_cache_size=0,
+        )
+
+    @property
+    def adaptation(self) -> Mapping[str, Any]:
+        """Have nothing prepared under a name, or run twice, as `Connector` says."""
+        if not self.is_stateless:
+            return {}
+        return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": _no_name}
+
+    async def hand_over(self, connection: Any) -> None:
+        """Have the transactions of a connection set up, as `Connector` says."""
+        if self.is_stateless and hasattr(connection, "settings_of_transactions"):
+            connection.settings_of_transactions = self.settings_of_transactions
 
     def close(self, connection: Any) -> None:
         """Close a connection, as `Connector` says."""
@@ -71,3 +93,7 @@ class AsyncpgConnector(Connector):
             "ssl": client_context(config.tls) or False,
             "server_settings": {"application_name": config.application_name},
         }
+
+
+def _no_name() -> str:
+    return ""

@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.errors import MigrationError
@@ -52,6 +53,7 @@ from synthorg.persistence.sql.dialects.prefixing import write_prefix
 from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
 from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncpg import AsyncpgDriver
+from synthorg.persistence.sql.drivers.asyncpg_pooled import driver_of
 from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
 from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
 from synthorg.persistence.sql.drivers.faults import LOCKED, Diagnosis, Fault
@@ -103,8 +105,7 @@ class PostgreSQLDialect(Dialect):
         engine = self._engine_with(self._kept_connections, answer_timeout, max_overflow=0)
         age = self._config.pool_recycle_seconds
         connections = [
-            ServerConnection(engine, AsyncpgDriver, age, self)
-            for _ in range(self._kept_connections)
+            ServerConnection(engine, driver_of, age, self) for _ in range(self._kept_connections)
         ]
         return ServerPool(connections, engine)
 
@@ -142,6 +143,17 @@ class PostgreSQLDialect(Dialect):
         if config.driver != "asyncpg":
             # The library has no such columns, and would ask for the type on every connection.
             options["use_native_hstore"] = False
+
+        def creator() -> Any:
+            # What is in between, and so how to adapt a connection, is known once it is open.
+            opened = await_only(connector())
+
+            async def give() -> Any:
+                return opened
+
+            adapter: Any = engine.sync_engine.dialect.dbapi
+            return adapter.connect(async_creator_fn=give, **connector.adaptation)
+
         engine = create_async_engine(
             URL.create(
                 f"postgresql+{config.driver}",
@@ -150,10 +162,11 @@ class PostgreSQLDialect(Dialect):
                 port=config.port,
                 database=config.database,
             ),
-            async_creator=connector,
+            creator=creator,
             **(pool_options(config, connections) | options),
         )
         write_prefix(engine, self.table_prefix)
+        connector.watch(engine)
         protect_connections(engine, self.connections, sever)
         event.listen(engine.sync_engine, "handle_error", self._drop_what_is_of_no_use)
         replace_unfit(engine, self, connector.ping, config.connect_timeout_seconds)

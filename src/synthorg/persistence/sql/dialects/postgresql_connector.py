@@ -6,14 +6,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import ceil
-from types import ModuleType
-from typing import Any, Final
+from types import MappingProxyType, ModuleType
+from typing import Any, ClassVar, Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.sql.dialects.postgresql_session import (
     QUESTION,
+    ROLE_QUESTION,
+    Found,
     assignments,
+    assignments_within,
     found,
+    pinned,
 )
 from synthorg.persistence.sql.drivers.faults import Diagnosis, UnusableError
 
@@ -25,11 +31,20 @@ BEGIN: Final = "BEGIN; SET LOCAL statement_timeout = 0"
 NOTICE_SECONDS: Final = 2.0
 """How long a notice may take from one session to another."""
 
-POOLER: Final = (
-    "a pooler is in between, and does not show that it keeps this session on one connection of the "
-    "server; where it does not, a statement may run that another process has prepared under the "
-    "same name: set pool_mode = session in the pooler, or connect to the server itself"
+LOOKS: Final = 3
+"""How often two sessions are compared before a notice is waited for."""
+
+UNEXPECTED: Final = (
+    "pooler is 'none', but the server says that another process serves this session than the one "
+    "that was announced, as behind a pooler; leave pooler out, so that it is found out, or name "
+    "what is in between"
 )
+STATEMENTS: Final = (
+    "as a pooler does whose pool_mode is statement; set pool_mode = transaction or session there, "
+    "or connect to the server itself"
+)
+
+PID_QUESTION: Final = "SELECT pg_backend_pid()"
 
 
 def with_advice(refusal: str) -> str:
@@ -68,8 +83,30 @@ class Connector(ABC):
         self._settings = {"statement_timeout": str(milliseconds), **settings}
         if config.schema_name is not None:
             self._settings["search_path"] = config.schema_name
-        self._pools_sessions = False
-        """Whether a pooler is in between, but one that keeps a session on its connection."""
+        self._pooler = config.pooler
+        """What is in between, as far as it is known."""
+        self.settings_of_transactions = ""
+        """The statement that sets a transaction up, where sessions are not the library's own."""
+
+    @property
+    def is_stateless(self) -> bool:
+        """Whether a session lasts no longer than a transaction."""
+        return self._pooler == "transaction"
+
+    @property
+    def adaptation(self) -> Mapping[str, Any]:
+        """The arguments by which SQLAlchemy adapts a connection that was opened."""
+        return {}
+
+    def watch(self, engine: AsyncEngine) -> None:  # noqa: B027 (most have nothing to watch)
+        """See to it that transactions of an engine are set up, if connections do not themselves.
+
+        Args:
+            engine: The engine.
+        """
+
+    settings_for_driver: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What the driver would set by itself, in a session that may not be its own."""
 
     @property
     @abstractmethod
@@ -81,8 +118,12 @@ class Connector(ABC):
         """Say how to connect, in the driver's own arguments."""
 
     @abstractmethod
-    async def connect(self) -> Any:
-        """Connect, or raise; what it opened is closed when this is cancelled."""
+    async def connect(self, *, stateless: bool = False) -> Any:
+        """Connect, or raise; what it opened is closed when this is cancelled.
+
+        Args:
+            stateless: Whether the connection may prepare nothing under a name.
+        """
 
     @abstractmethod
     def close(self, connection: Any) -> None:
@@ -127,30 +168,43 @@ class Connector(ABC):
         errors: tuple[type[Exception], ...] = (OSError, *self.errors)
         try:
             async with asyncio.timeout(seconds):
-                connection = await self.connect()
-                try:
-                    await self._make_ready(connection)
-                    await self.hand_over(connection)
-                except BaseException:
-                    self.close(connection)
-                    raise
+                return await self._open()
         except TimeoutError:
             failure = UnusableError(f"it did not answer within {seconds:g} s", is_silence=True)
         except errors as error:
             failure = UnusableError(self._diagnose(error).reason)
-        else:
-            return connection
         raise failure
+
+    async def _open(self) -> Any:
+        while True:
+            was_stateless = self.is_stateless
+            connection = await self.connect(stateless=was_stateless)
+            try:
+                await self._make_ready(connection)
+                await self.hand_over(connection)
+            except BaseException:
+                self.close(connection)
+                raise
+            if self.is_stateless is was_stateless:
+                return connection
+            self.close(connection)  # that was how it was found out
 
     async def _make_ready(self, connection: Any) -> None:
         await self._begin(connection)
         session = found(await self.ask(connection, QUESTION))
         session.refuse_what_cannot_be_set()
-        if session.pid != self.announced_pid(connection) and not self._pools_sessions:
+        if session.pid != self.announced_pid(connection):
+            await self._look_at_pooler(connection)
+        if self.is_stateless:
+            role = await self.ask(connection, ROLE_QUESTION)
+            settings = pinned(role, {**self._settings, **self.settings_for_driver})
+            self.settings_of_transactions = assignments_within(settings)
             await self.run(connection, "COMMIT")
-            await self._refuse_changing_sessions(connection)
-            await self._begin(connection)
-        # Not earlier, since a pooler might hand it on to others.
+        else:
+            await self._set_up(connection, session)
+
+    async def _set_up(self, connection: Any, session: Found) -> None:
+        """Set the session up, not earlier than it is known to be the library's own."""
         settings = assignments(session.settings(self._settings))
         await self.run(connection, f"{settings}; COMMIT")
 
@@ -161,24 +215,50 @@ class Connector(ABC):
             reason = self._diagnose(error).reason
         else:
             return
-        raise UnusableError(
-            f"it lets no transaction begin ({reason}), as a pooler does whose pool_mode is "
-            "statement; set pool_mode = session there, or connect to the server itself"
-        )
+        raise UnusableError(f"it lets no transaction begin ({reason}), {STATEMENTS}")
 
-    async def _refuse_changing_sessions(self, connection: Any) -> None:
-        """Refuse a pooler that gives each transaction a connection of its own.
+    async def _look_at_pooler(self, connection: Any) -> None:
+        """Find out what a pooler does that has announced a process of its own, unless it is known.
 
-        A pooler announces a process of its own. It keeps a session on one connection of the server
-        if a notice arrives while nothing is asked, which takes a connection that is held.
+        Whatever does not show that it keeps sessions is taken for one that does not, which is right
+        for all of them.
+        """
+        if self._pooler == "none":
+            raise UnusableError(UNEXPECTED)
+        if self._pooler is None:
+            await self.run(connection, "COMMIT")
+            keeps_sessions = await self._keeps_sessions(connection)
+            self._pooler = "session" if keeps_sessions else "transaction"
+            await self._begin(connection)
+
+    async def _keeps_sessions(self, connection: Any) -> bool:
+        """Tell whether a pooler keeps a session on one connection of the server.
+
+        It does if a notice arrives while nothing is asked, which takes a connection that is held.
         """
         heard = False
-        with suppress(*self.errors):  # a reason more to refuse it
-            other = await self.connect()
+        with suppress(*self.errors):  # a reason more not to rely on it
+            # The one that listens, since a driver may prepare that.
+            other = await self.connect(stateless=True)
             try:
-                heard = await self.hears(connection, f"synthorg_{secrets.token_hex(8)}", other)
+                if not await self._share_a_process(connection, other):
+                    channel = f"synthorg_{secrets.token_hex(8)}"
+                    heard = await self.hears(other, channel, connection)
+                    if not heard:
+                        await self.run(other, f"UNLISTEN {channel}")
             finally:
                 self.close(other)
-        if not heard:
-            raise UnusableError(POOLER)
-        self._pools_sessions = True
+        return heard
+
+    async def _share_a_process(self, one: Any, other: Any) -> bool:
+        """Tell whether two sessions were seen to be served by the same process.
+
+        Most poolers use first what was given back last, and so show at once that they pool
+        transactions; unlike a notice, the question leaves nothing behind.
+        """
+        seen: list[set[int]] = [set(), set()]
+        for _ in range(LOOKS):
+            for session, pids in zip((one, other), seen, strict=True):
+                (pid,) = await self.ask(session, PID_QUESTION)
+                pids.add(pid)
+        return bool(seen[0] & seen[1])

@@ -20,7 +20,8 @@ from synthorg.persistence.sql.drivers.faults import (
 
 _FOREIGN_SESSION: Final = unusable(
     "the server knows other prepared statements than this connection has made, as behind a pooler "
-    "that changes sessions; set pool_mode = session there, or connect to the server itself"
+    "that changes sessions; give pooler=transaction in the configuration, or set pool_mode = "
+    "session there"
 )
 _READ_ONLY: Final = demoted(
     "the server is read-only, as a standby is, or default_transaction_read_only is set"

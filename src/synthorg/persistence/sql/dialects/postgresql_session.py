@@ -52,6 +52,15 @@ QUESTION: Final = (
 """What a new session is asked."""
 
 
+ROLE_QUESTION: Final = (
+    "SELECT max(reset_val) FILTER (WHERE name = 'search_path'), "
+    "max(reset_val) FILTER (WHERE name = 'synchronous_commit'), "
+    "max(reset_val) FILTER (WHERE name = 'lock_timeout'), "
+    "max(reset_val) FILTER (WHERE name = 'idle_in_transaction_session_timeout') FROM pg_settings"
+)
+"""What role, database and server say, whatever others have left behind in the session."""
+
+
 @dataclass(frozen=True)
 class Found:
     """The answer to `QUESTION`.
@@ -94,6 +103,27 @@ class Found:
         return {**SETTINGS, **(DURABLE if self.synchronous_commit == "off" else {}), **others}
 
 
+def pinned(answer: Sequence[Any], others: Mapping[str, str]) -> Mapping[str, str]:
+    """Give what each transaction is set to where its session is not the library's own.
+
+    Args:
+        answer: The one row of the answer to `ROLE_QUESTION`.
+        others: The settings from the configuration.
+    """
+    search_path, synchronous_commit, lock_timeout, idle_timeout = map(str, answer)
+    settings = {
+        **SETTINGS,
+        "search_path": search_path,
+        "synchronous_commit": synchronous_commit,
+        "lock_timeout": lock_timeout,
+        "idle_in_transaction_session_timeout": idle_timeout,
+        **(DURABLE if synchronous_commit == "off" else {}),
+        **others,
+    }
+    del settings["default_transaction_isolation"]  # each BEGIN says how isolated it is
+    return settings
+
+
 def found(answer: Sequence[Any]) -> Found:
     """Read the answer to `QUESTION`.
 
@@ -111,3 +141,14 @@ def assignments(settings: Mapping[str, str]) -> str:
         settings: The settings, by name.
     """
     return "; ".join(f"SET {name} = '{value}'" for name, value in settings.items())
+
+
+def assignments_within(settings: Mapping[str, str]) -> str:
+    """Write settings as one statement, which changes them until the transaction ends.
+
+    Args:
+        settings: The settings, by name.
+    """
+    quoted = {name: value.replace("'", "''") for name, value in settings.items()}
+    calls = [f"set_config('{name}', '{value}', true)" for name, value in quoted.items()]
+    return f"SELECT {', '.join(calls)}"

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import await_only
+
 from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.sql.dialects.postgresql_connector import (
     NOTICE_SECONDS,
@@ -29,10 +33,11 @@ class PsycopgConnector(Connector):
         """What the driver raises, as `Connector` says."""
         return (self._module.Error,)
 
-    async def connect(self) -> Any:
+    async def connect(self, *, stateless: bool = False) -> Any:
         """Connect, as `Connector` says."""
+        more: Mapping[str, Any] = {"prepare_threshold": None} if stateless else {}
         connecting = asyncio.ensure_future(
-            self._module.AsyncConnection.connect(**self._arguments, autocommit=True)
+            self._module.AsyncConnection.connect(**self._arguments, **more, autocommit=True)
         )
         try:
             await asyncio.wait([connecting])
@@ -96,6 +101,16 @@ class PsycopgConnector(Connector):
         await connection.set_autocommit(True)  # else that would begin a transaction
         await super().ping(connection)
         await connection.set_autocommit(False)
+
+    def watch(self, engine: AsyncEngine) -> None:
+        """Set transactions up when they begin, as `Connector` says."""
+
+        def begun(connection: Connection) -> None:
+            driver: Any = connection.connection.driver_connection
+            if self.is_stateless and not driver.autocommit:
+                await_only(driver.execute(self.settings_of_transactions, prepare=False))
+
+        event.listen(engine.sync_engine, "begin", begun)
 
     async def hand_over(self, connection: Any) -> None:
         """Let SQLAlchemy begin transactions, which it takes for the state of a new connection."""

@@ -1,9 +1,6 @@
-"""PostgreSQL behind a pooler: used where it keeps sessions, and refused where it may not."""
+"""What `connect()` finds out about a pooler, and what it refuses."""
 
 import asyncio
-import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Final
 
 import psycopg
@@ -15,35 +12,10 @@ from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from tests.conftest import ServerPool
 from tests.dialects.places import connected, task
-from tests.servers.base import Unavailable
-from tests.servers.pgbouncer import pooled
+from tests.poolers.conftest import Through, by_each_driver
 from tests.servers.postgresql import PostgreSQL
 
 ONE_CONNECTION: Final = ("default_pool_size = 1", "max_db_connections = 1")
-
-Through = Callable[..., str]
-
-by_each_driver = pytest.mark.parametrize(
-    "driver", ["asyncpg", "asyncpg&prepared_statements=false", "psycopg"]
-)
-
-
-@pytest.fixture
-def through(server_pool: ServerPool) -> Iterator[Through]:
-    """What gives the URL of one database through a pooler of a mode."""
-    with ExitStack() as stack, server_pool.get(PostgreSQL).migrated_database() as url:
-
-        def through(mode: str, driver: str, *settings: str) -> str:
-            try:
-                pooler = stack.enter_context(pooled(url, mode, settings))
-            except Unavailable as reason:
-                if os.environ.get("TEST_POOLERS"):
-                    pytest.fail(str(reason))
-                pytest.skip(str(reason))
-            return f"{pooler}?driver={driver}"
-
-        with stack:
-            yield through
 
 
 async def refusal(url: str) -> str:
@@ -75,22 +47,50 @@ async def test_a_pooler_that_keeps_sessions_is_as_good_as_the_server(
 
 
 @by_each_driver
-@pytest.mark.parametrize("mode", ["transaction", "statement"])
-async def test_a_pooler_that_changes_sessions_is_refused_with_the_way_out(
-    through: Through, mode: str, driver: str
+async def test_a_pooler_of_single_statements_is_refused_with_the_way_out(
+    through: Through, driver: str
 ) -> None:
-    assert "pool_mode = session" in await refusal(through(mode, driver))
+    reason = await refusal(through("statement", driver))
+    assert "pool_mode is statement" in reason
+    assert "pool_mode = transaction or session" in reason
 
 
 @by_each_driver
 @pytest.mark.parametrize("settings", [(), ONE_CONNECTION], ids=["usual", "one-connection"])
-async def test_a_pooler_that_changes_sessions_is_refused_however_little_else_it_does(
+async def test_a_pooler_of_transactions_is_found_out_however_little_else_it_does(
     through: Through, driver: str, settings: tuple[str, ...]
 ) -> None:
     """With one connection, each transaction gets the same, as if it were kept."""
     url = through("transaction", driver, *settings)
-    reasons = await asyncio.gather(*[refusal(url) for _ in range(3)])
-    assert all("pool_mode = session" in reason for reason in reasons)
+    async with connected(url) as one, connected(url) as other:
+        backends = (one, other)
+        for number in range(8):  # statements are prepared from the sixth time on at the latest
+            await asyncio.gather(*[each.tasks.save(task(f"{number}")) for each in backends])
+            await asyncio.gather(*[each.tasks.get(f"{number}") for each in backends])
+        assert await prepared_statements(url) == 0
+
+
+async def prepared_statements(url: str) -> int:
+    """Count what a session of the server has been asked to prepare under a name."""
+    address = url.partition("?")[0]
+    async with await psycopg.AsyncConnection.connect(address, prepare_threshold=None) as stranger:
+        counted = await stranger.execute("SELECT count(*) FROM pg_prepared_statements")
+        return int(*await counted.fetchone() or ())
+
+
+@by_each_driver
+async def test_a_pooler_that_was_ruled_out_is_refused(through: Through, driver: str) -> None:
+    assert "pooler is 'none'" in await refusal(f"{through('transaction', driver)}&pooler=none")
+
+
+@by_each_driver
+async def test_without_a_pooler_it_may_be_ruled_out_or_prepared_for(
+    database: str, driver: str
+) -> None:
+    for pooler in ("none", "transaction"):
+        async with connected(f"{database}?driver={driver}&pooler={pooler}") as backend:
+            await backend.tasks.save(task(pooler))
+            assert await backend.tasks.get(pooler) == task(pooler)
 
 
 async def test_a_pooler_that_refuses_a_parameter_names_it_and_its_own_setting(
