@@ -1,11 +1,14 @@
 """Moving the records of one database to another of any kind, and comparing two."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables, refuse_clashes
+from synthorg.persistence.sql.transfer import backups
+from synthorg.persistence.sql.transfer.backups import BackupReport
 from synthorg.persistence.sql.transfer.comparing import (
     Comparison,
     Progress,
@@ -19,13 +22,16 @@ if TYPE_CHECKING:
     from synthorg.persistence.extension import Extension
 
 __all__ = [
+    "BackupReport",
     "Comparison",
     "CopiedTable",
     "CopyReport",
     "Progress",
     "TableComparison",
+    "back_up",
     "compare_databases",
     "copy_database",
+    "restore",
 ]
 
 
@@ -100,6 +106,84 @@ async def compare_databases(
         create_dialect(second),
         _owned(extensions),
         skip_unreadable=skip_unreadable,
+        progress=progress,
+    )
+
+
+async def back_up(
+    config: PersistenceConfig,
+    file: str | Path,
+    *,
+    extensions: Sequence["Extension"] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> BackupReport:
+    """Write one state of a database into a file, whatever others write to it meanwhile.
+
+    The backup is a SQLite file, also that of a server. It is checked before it gets its name, so
+    that a file of this name is always a whole backup.
+
+    Args:
+        config: The database.
+        file: The backup.
+        extensions: The application's own tables, which are backed up as well.
+        overwrite: Whether a file of this name is replaced.
+        progress: Who is told how far it is: of a SQLite file in pages, else in rows.
+
+    Returns:
+        What was backed up.
+
+    Raises:
+        MigrationError: If a server has other tables than those of this release.
+        PersistenceConnectionError: If the database cannot be reached.
+        QueryError: If it is damaged, or the file cannot be written.
+        UsageError: If there is a file of this name, or the database is in memory.
+    """
+    return await backups.back_up(
+        create_dialect(config),
+        Path(file),
+        _owned(extensions),
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+async def restore(
+    file: str | Path,
+    config: PersistenceConfig,
+    *,
+    extensions: Sequence["Extension"] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> BackupReport:
+    """Make a database what a backup holds, on the kind that was backed up or on another one.
+
+    A SQLite file is either what it was before or the whole backup. On a server, a call that was
+    interrupted is gone on with by the same call without `overwrite`.
+
+    Args:
+        file: The backup.
+        config: The database, which is empty, or not there.
+        extensions: The application's own tables, which are restored as well.
+        overwrite: Whether a database that has records is replaced, which has to be one that
+            nobody else has open.
+        progress: Who is told how far it is.
+
+    Returns:
+        What was restored.
+
+    Raises:
+        MigrationError: If the database has records, or the backup is of another release and the
+            database is on a server.
+        PersistenceConnectionError: If the database cannot be reached.
+        QueryError: If the backup is damaged, or somebody else has the database open.
+        UsageError: If there is no such file, or the database is in memory.
+    """
+    return await backups.restore(
+        Path(file),
+        create_dialect(config),
+        _owned(extensions),
+        overwrite=overwrite,
         progress=progress,
     )
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from synthorg.persistence.cli import copying, pruning, rolling_up
+from synthorg.persistence.cli import backing_up, copying, pruning, rolling_up
 from synthorg.persistence.cli.extensions import load, tables_named, tables_of
 from synthorg.persistence.cli.failures import ExitCode, fail, reported
 from synthorg.persistence.cli.new_extension import write_skeleton
@@ -229,6 +229,53 @@ def copy(
         before, after = (PersistenceConfig.from_url(url) for url in (source, target))
         act = copying.verify if verify_only else copying.copy
         act(before, after, extensions, skip_unreadable=skip_unreadable, as_json=as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+    *,
+    database: Url = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file of this name.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    extension: Extensions = None,
+) -> None:
+    """Write one state of the database into a file, whatever others write to it meanwhile.
+
+    The file is a SQLite database, also that of a server. It gets its name when it was checked.
+
+    For example: synthorg-db backup monday.db
+    """
+    extensions = load(extension or ())
+    with reported():
+        config = config_of(database)
+        backing_up.back_up(config, file, extensions, overwrite=overwrite, as_json=as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def restore(
+    file: Annotated[Path, typer.Argument(help="The backup.")],
+    *,
+    database: Url = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a database that has records.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    extension: Extensions = None,
+) -> None:
+    """Make the database what a backup holds.
+
+    The database is empty or not there, unless it is to be overwritten. It may be of another kind
+    than the one that was backed up.
+
+    For example: synthorg-db restore monday.db
+    """
+    extensions = load(extension or ())
+    with reported():
+        config = config_of(database)
+        backing_up.restore(config, file, extensions, overwrite=overwrite, as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Final, final
 from weakref import WeakSet
@@ -415,6 +416,11 @@ class Dialect(ABC):
             connection: A connection with no transaction begun.
             is_current: Tells whether the schema is this version's; any other is left alone.
         """
+
+    @property
+    def file(self) -> Path | None:
+        """The file that is the whole database, where it is one."""
+        return None
 
     @property
     def is_there(self) -> bool:

@@ -200,6 +200,10 @@ class SQLiteDialect(Dialect):
         return None if self._in_memory else os.path.realpath(self._config.path)
 
     @property
+    def file(self) -> Path | None:
+        return None if self._in_memory else _path_of(self._config.path)
+
+    @property
     def lock_timeout_seconds(self) -> float:
         return self._config.busy_timeout_seconds
 
