@@ -28,6 +28,7 @@ MAY_NAME_A_DRIVER = (
 FLOORS = (
     ("synthorg.persistence.cli", "synthorg.persistence.testing"),
     (
+        "synthorg.persistence.diagnosis",
         "synthorg.persistence.factory",
         "synthorg.persistence.retention",
         "synthorg.persistence.rollups",
@@ -37,6 +38,7 @@ FLOORS = (
     ("synthorg.persistence.extension",),
     (f"{SQL}.backend",),
     (f"{SQL}.unit_of_work",),
+    (f"{SQL}.examination",),
     (f"{SQL}.transfer", f"{SQL}.pruning"),
     (f"{SQL}.migrations",),
     (f"{SQL}.repositories",),

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from synthorg.persistence.cli import backing_up, copying, pruning, rolling_up
+from synthorg.persistence.cli import doctor as examination
 from synthorg.persistence.cli.extensions import load, tables_named, tables_of
 from synthorg.persistence.cli.failures import ExitCode, fail, reported
 from synthorg.persistence.cli.new_extension import write_skeleton
@@ -158,6 +159,29 @@ def check(*, database: Url = None, extension: Extensions = None) -> None:
             typer.echo(problem)
         fail(f"the database is not sound: problems found: {len(problems)}", ExitCode.REFUSED)
     _say(f"sound, at revision {', '.join(heads)}")
+
+
+@app.command(epilog=EXIT_CODES)
+def doctor(
+    *,
+    database: Url = None,
+    rows: Annotated[
+        bool,
+        typer.Option(help="Read every record, to find those that cannot be read."),
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    extension: Extensions = None,
+) -> None:
+    """Look at schema, records, storage, settings and load, and say what to do.
+
+    Nothing is changed, and no stored value is shown, but for the keys of records. Exits with 1
+    when there is more than notes.
+
+    For example: synthorg-db doctor --no-rows
+    """
+    extensions = load(extension or ())
+    with reported():
+        examination.examine(config_of(database), extensions, rows=rows, as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)

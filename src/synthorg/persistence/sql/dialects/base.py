@@ -32,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.config import ServerConfig, SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
+from synthorg.persistence.sql.dialects.findings import Finding
 from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.drivers.answer_timeout import (
     AnswerTimeout,
@@ -510,6 +511,15 @@ class Dialect(ABC):
             column: The column.
         """
         return column
+
+    @abstractmethod
+    def examine(self, connection: Connection, tables: Collection[str]) -> Iterator[Finding]:
+        """Look at a database as its operator would, and change nothing.
+
+        Args:
+            connection: A connection to it.
+            tables: The tables in question.
+        """
 
     def lock_against_writing(self, table: str) -> Sequence[str]:  # noqa: ARG002 (used where there is a difference)
         """Write what waits for the transactions that write a table, and keeps others from it.

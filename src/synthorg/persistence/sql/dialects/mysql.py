@@ -53,7 +53,9 @@ from synthorg.persistence.sql.dialects.base import (
     insert_values,
     pool_options,
 )
+from synthorg.persistence.sql.dialects.findings import Finding
 from synthorg.persistence.sql.dialects.inspection import Inspection
+from synthorg.persistence.sql.dialects.mysql_examination import examine
 from synthorg.persistence.sql.dialects.mysql_fitness import (
     BY_STATEMENT,
     MIGRATORS_PRIVILEGES,
@@ -398,6 +400,9 @@ class MySQLDialect(Dialect):
                 "cluster count on their own, and a later row may have a smaller number"
             )
         return await super().find_settled(connection, number)
+
+    def examine(self, connection: Connection, tables: Collection[str]) -> Iterator[Finding]:
+        return examine(connection, tables)
 
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
         return func.date_format(moment, "%Y-%m-%d", type_=String())

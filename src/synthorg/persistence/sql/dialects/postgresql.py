@@ -40,12 +40,14 @@ from synthorg.persistence.sql.dialects.base import (
     pool_options,
     replacing_on_conflict,
 )
+from synthorg.persistence.sql.dialects.findings import Finding
 from synthorg.persistence.sql.dialects.postgresql_counting import (
     TO_IDENTITY,
     TO_SEQUENCE,
     counting,
 )
 from synthorg.persistence.sql.dialects.postgresql_errors import diagnosis_of
+from synthorg.persistence.sql.dialects.postgresql_examination import examine
 from synthorg.persistence.sql.dialects.postgresql_inspection import PostgreSQLInspection
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
 from synthorg.persistence.sql.dialects.postgresql_triggers import body_of, guards_of
@@ -199,6 +201,9 @@ class PostgreSQLDialect(Dialect):
 
     def upsert_arrays(self, table: Table, kept: Collection[str]) -> Executable:
         return replacing_on_conflict(self.insert_arrays(table), table, kept)
+
+    def examine(self, connection: Connection, tables: Collection[str]) -> Iterator[Finding]:
+        return examine(connection, tables)
 
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
         return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD", type_=String())

@@ -48,8 +48,10 @@ from synthorg.persistence.sql.dialects.base import (
     insert_values,
     replacing_on_conflict,
 )
+from synthorg.persistence.sql.dialects.findings import Finding
 from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.prefixing import write_prefix
+from synthorg.persistence.sql.dialects.sqlite_examination import examine
 from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
 from synthorg.persistence.sql.dialects.sqlite_triggers import guards_of
 from synthorg.persistence.sql.dialects.sqlite_view import view_of
@@ -309,6 +311,9 @@ class SQLiteDialect(Dialect):
     ) -> Executable:
         statement = insert(table).values(insert_values(table))
         return replacing_on_conflict(statement, table, kept, added)
+
+    def examine(self, connection: Connection, tables: Collection[str]) -> Iterator[Finding]:  # noqa: ARG002 (as for the others)
+        return examine(connection, self.file, self._config.synchronous)
 
     def utc_day(self, moment: ColumnElement[Any]) -> ColumnElement[str]:
         return func.substr(moment, 1, len("2026-03-01"), type_=String())
