@@ -143,7 +143,7 @@ async def prune(
 ) -> PruneReport:
     """Remove the records that a policy does not keep.
 
-    They are removed in transactions of some ten milliseconds, with pauses in between. Any number of
+    They are removed in transactions of some milliseconds, with pauses in between. Any number of
     processes may do so at once. A call that is cancelled, killed or out of time has removed
     whole batches; the next one goes on. The costs that are removed go on counting in every
     sum over whole days.

@@ -504,6 +504,9 @@ class Dialect(ABC):
         """
         return None
 
+    unnoticed_seconds: ClassVar[float] = 0.01
+    """How long a transaction may go on writing in the background before others notice much."""
+
     def unindexed(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Give a column as something for which no index is chosen, where one would be wrongly.
 

@@ -182,6 +182,7 @@ class SQLiteDialect(Dialect):
     backend_name: ClassVar[str] = "sqlite"
     inspection: Inspection = SQLiteInspection()
     rebuilds_tables: ClassVar[bool] = True
+    unnoticed_seconds: ClassVar[float] = 0.0025  # all other writers wait for it
     adopts_predecessors: ClassVar[bool] = True
     driver_errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 

@@ -14,10 +14,9 @@ from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.pruning.kinds import PrunableKind
 from synthorg.persistence.sql.pruning.selection import Selection, newest_beyond, remove
 
-FIRST_BATCH: Final = 100
-LARGEST_BATCH: Final = 1_000
-BATCH_SECONDS: Final = 0.03
-"""How long a transaction should take; the next batch is larger or smaller accordingly."""
+SMALLEST_BATCH: Final = 8
+LARGEST_BATCH: Final = 1_024
+SHORTEST_PAUSE_SECONDS: Final = 0.004
 LONGEST_PAUSE_SECONDS: Final = 0.25
 
 Progress = Callable[[str, int, int], None]
@@ -122,7 +121,8 @@ async def _prune_kind(
     Returns:
         How many were removed, and whether that is all.
     """
-    size, removed = FIRST_BATCH, 0
+    size, removed = SMALLEST_BATCH, 0
+    unnoticed = database.dialect.unnoticed_seconds
     while deadline is None or time.monotonic() < deadline:
         began = time.monotonic()
         number = await database.atomically(
@@ -134,11 +134,11 @@ async def _prune_kind(
             tell(removed, max(total, removed))
         if number < size:
             return removed, True
-        if took > BATCH_SECONDS:
-            size = max(1, size // 2)
-        elif took < BATCH_SECONDS / 2:
+        if took > unnoticed:
+            size = max(SMALLEST_BATCH, size // 2)
+        elif took < unnoticed / 2:
             size = min(LARGEST_BATCH, size * 2)
-        await asyncio.sleep(min(took, LONGEST_PAUSE_SECONDS))
+        await asyncio.sleep(min(max(took, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
     return removed, False
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    delete,
     func,
     literal_column,
     not_,
@@ -24,6 +25,7 @@ from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.pruning.kinds import Key, PrunableKind
 from synthorg.persistence.sql.statements.statement import (
+    KeysStatement,
     Parameters,
     Statement,
     deletion,
@@ -107,6 +109,9 @@ async def remove(executor: Executor, kind: PrunableKind, keys: Sequence[Key]) ->
     for column in kind.dependents:
         dependent = _deletion(column.table, (column.name,))
         await executor.execute_many(dependent, [{column.name: key} for (key,) in keys])
+    if len(kind.key) == 1:
+        await executor.execute(*_deletions(kind.table).of([key for (key,) in keys]))
+        return
     names = tuple(column.name for column in kind.key)
     values = [dict(zip(names, key, strict=True)) for key in keys]
     await executor.execute_many(_deletion(kind.table, names), values)
@@ -114,7 +119,9 @@ async def remove(executor: Executor, kind: PrunableKind, keys: Sequence[Key]) ->
 
 @lru_cache
 def _choosing(kind: PrunableKind, *, by_time: bool) -> Statement:
-    keys = select(*kind.key).order_by(*_order(kind)).limit(_number(LIMIT)).with_for_update()
+    # By time alone, as an index has it: which of those of one moment are first does not matter.
+    order = kind.key if kind.time is None else [kind.time]
+    keys = select(*kind.key).order_by(*order).limit(_number(LIMIT)).with_for_update()
     return _selecting("list", kind, keys, by_time=by_time)
 
 
@@ -142,6 +149,11 @@ def _beyond(kind: PrunableKind) -> Statement:
 @lru_cache
 def _deletion(table: Table, names: tuple[str, ...]) -> Statement:
     return deletion(table, names)
+
+
+@lru_cache
+def _deletions(table: Table) -> KeysStatement:
+    return KeysStatement("delete", table, lambda condition: delete(table).where(condition))
 
 
 def _selecting(

@@ -125,8 +125,9 @@ async def roll_up_pruned(executor: Executor, numbers: Sequence[int]) -> None:
     chosen = {f"number_{place}": number for place, number in enumerate(repeated)}
     rows = await executor.fetch(_of_numbers(size), {**chosen, **state._asdict()})
     await _add(executor, rows)
-    ((latest,),) = await executor.fetch(_latest_of_numbers(size), chosen)
-    if latest is not None:
+    times = await executor.fetch(_times_of_numbers(size), chosen)
+    if times:
+        latest: datetime = max(time for (time,) in times)
         pruned_before = max(state.pruned_before, min(midnight_before(latest) + DAY, LATEST_TIME))
         # A database that counts on from the largest number gives those beyond it once more.
         left = await executor.fetch(_last_of_others(size), chosen)
@@ -201,9 +202,10 @@ def _of_numbers(size: int) -> Statement:
 
 
 @lru_cache
-def _latest_of_numbers(size: int) -> Statement:
-    expression = select(func.max(_costs.c.timestamp)).where(_has_number(size))
-    return from_expression("get", _costs, expression)
+def _times_of_numbers(size: int) -> Statement:
+    # Not their maximum, for which a database may look through its index on the time of all.
+    expression = select(_costs.c.timestamp).where(_has_number(size))
+    return from_expression("list", _costs, expression)
 
 
 @lru_cache
