@@ -1,6 +1,7 @@
 """Pruning: what a policy does not keep is gone, all else is as it was, and sums are, too."""
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from synthorg.entities import TaskStatus
-from synthorg.persistence import PersistenceBackend, UsageError
+from synthorg.persistence import PersistenceBackend, QueryError, UsageError
 from synthorg.persistence.retention import RetentionPolicy, prune
 from synthorg.persistence.sql.pruning.kinds import PRUNABLE
 from synthorg.persistence.testing.kind import Kind
@@ -33,6 +34,7 @@ from synthorg.persistence.transactions import TransactionalBackend, UnitOfWork
 from tests.conformance.test_totals import examples
 
 if TYPE_CHECKING:
+    from synthorg.persistence.sql.backend import SQLPersistenceBackend
     from synthorg.persistence.totals import CostGroup
 
 NOW: Final = datetime.now(UTC)
@@ -62,6 +64,12 @@ async def count(backend: TransactionalBackend, name: str) -> int:
     async with backend.get_db().connect() as connection:
         found = await connection.execute(select(func.count()).select_from(PRUNABLE[name].table))
         return int(found.scalar_one())
+
+
+async def page_count(backend: TransactionalBackend) -> int:
+    """Count the pages of a SQLite file."""
+    async with backend.get_db().connect() as connection:
+        return int((await connection.exec_driver_sql("PRAGMA page_count")).scalar_one())
 
 
 async def save_messages(backend: TransactionalBackend, ages: Sequence[int]) -> None:
@@ -228,6 +236,33 @@ async def test_what_is_out_of_time_says_what_remains_and_is_gone_on_with(
     assert first.removed + first.remaining == 350
     assert second.removed == first.remaining
     assert await ages_left(backend) == [0]
+
+
+async def test_the_space_of_what_was_removed_is_given_back(
+    backend: TransactionalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await backend.messages.save_many(
+        MESSAGES.make(id=MESSAGES.key_for(f"{n}"), timestamp=OLD, content="x" * 5_000)
+        for n in range(300)
+    )
+    rules = policy(messages={"max_age": "90d"})
+    dialect = cast("SQLPersistenceBackend", backend).database_for("a test").dialect
+    if dialect.place is None:
+        with pytest.raises(UsageError, match="cannot compact"):
+            await prune(backend, rules, everything=True, compact=True)
+        return
+    pages = 0 if dialect.file is None else await page_count(backend)
+
+    await prune(backend, rules, everything=True, compact=True)
+
+    assert await count(backend, "messages") == 0
+    if dialect.file is None:
+        return
+    assert await page_count(backend) < pages / 2
+    usage = shutil.disk_usage(dialect.file.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=4096))
+    with pytest.raises(QueryError, match="nothing was changed"):
+        await prune(backend, rules, compact=True)
 
 
 async def test_a_call_that_is_cancelled_has_removed_whole_batches(

@@ -13,6 +13,7 @@ from synthorg.persistence.errors import UsageError
 from synthorg.persistence.protocol import PersistenceBackend
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.sql.owned_tables import OwnedTables
+from synthorg.persistence.sql.pruning.compaction import compact as compact_tables
 from synthorg.persistence.sql.pruning.kinds import PRUNABLE, kind_of
 from synthorg.persistence.sql.pruning.pruning import Progress, PrunedKind, Rule
 from synthorg.persistence.sql.pruning.pruning import prune as prune_database
@@ -139,6 +140,7 @@ async def prune(
     budget: timedelta | None = None,
     dry_run: bool = False,
     everything: bool = False,
+    compact: bool = False,
     progress: Progress | None = None,
 ) -> PruneReport:
     """Remove the records that a policy does not keep.
@@ -154,6 +156,9 @@ async def prune(
         budget: How long it may take; without it, as long as it takes.
         dry_run: Whether to count alone what would be removed.
         everything: Whether a policy may remove all records of a kind.
+        compact: Whether to give the space of removed records back in the end: by VACUUM on SQLite,
+            for which nobody else should write, by VACUUM (ANALYZE) on PostgreSQL and by
+            OPTIMIZE TABLE on MySQL and MariaDB.
         progress: Who is told how many records of which kind are removed, and of how many.
 
     Returns:
@@ -161,7 +166,8 @@ async def prune(
 
     Raises:
         NotConnectedError: If the backend is not connected.
-        QueryError: If the database refuses to remove a record, as one that others refer to.
+        QueryError: If the database refuses to remove a record, as one that others refer to; or
+            if there is no room to compact it.
         UsageError: If it is a backend of another kind, if a kind cannot be pruned, or if all
             records of one would be removed and may not.
     """
@@ -172,6 +178,8 @@ async def prune(
     found = await prune_database(
         database, rules, budget=budget, dry_run=dry_run, everything=everything, progress=progress
     )
+    if compact and not dry_run:
+        await compact_tables(database.dialect, [rule.kind.table for rule in rules])
     return PruneReport(kinds=found)
 
 

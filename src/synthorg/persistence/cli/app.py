@@ -327,7 +327,7 @@ def roll_up(
 
 
 @app.command(epilog=EXIT_CODES)
-def prune(
+def prune(  # noqa: PLR0913 (each is an option)
     *,
     database: Url = None,
     policy: Annotated[
@@ -356,6 +356,10 @@ def prune(
     yes: Annotated[
         bool, typer.Option("--yes", help="Allow a policy to remove all records of a kind.")
     ] = False,
+    compact: Annotated[
+        bool,
+        typer.Option("--compact", help="Give the space of what was removed back in the end."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     extension: Extensions = None,
 ) -> None:
@@ -375,6 +379,7 @@ def prune(
             budget=pruning.span_of(budget),
             dry_run=dry_run,
             everything=yes,
+            compact=compact,
             as_json=as_json,
         )
 

@@ -74,6 +74,7 @@ def prune(
     budget: timedelta | None,
     dry_run: bool,
     everything: bool,
+    compact: bool,
     as_json: bool,
 ) -> None:
     """Remove what a policy does not keep, and say what came of it.
@@ -85,6 +86,7 @@ def prune(
         budget: How long it may take.
         dry_run: Whether to count alone.
         everything: Whether all records of a kind may be removed.
+        compact: Whether to give the space of removed records back.
         as_json: Whether to print the outcome as JSON.
     """
     create_dialect(config).refuse_absence()
@@ -97,6 +99,7 @@ def prune(
                 budget=budget,
                 dry_run=dry_run,
                 everything=everything,
+                compact=compact,
                 progress=lambda name, removed, total: told("prune", name, removed, total),
             )
 

@@ -504,6 +504,15 @@ class Dialect(ABC):
         """
         return None
 
+    @abstractmethod
+    async def give_space_back(self, connection: AsyncConnection, tables: Sequence[Table]) -> None:
+        """Give the space of removed rows back to the file system, or have it used again.
+
+        Args:
+            connection: A connection that is used for nothing else.
+            tables: Whose rows were removed.
+        """
+
     unnoticed_seconds: ClassVar[float] = 0.01
     """How long a transaction may go on writing in the background before others notice much."""
 

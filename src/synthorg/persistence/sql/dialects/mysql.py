@@ -388,6 +388,12 @@ class MySQLDialect(Dialect):
             indexes.append("PRIMARY")
         return expression.with_hint(table, f"FORCE INDEX ({', '.join(sorted(indexes))})")
 
+    async def give_space_back(self, connection: AsyncConnection, tables: Sequence[Table]) -> None:
+        await connection.exec_driver_sql(f"SET SESSION {self._statement_timeout(0)}")
+        quote = connection.dialect.identifier_preparer.format_table
+        for table in tables:
+            await connection.exec_driver_sql(f"OPTIMIZE TABLE {quote(table)}")
+
     def lock_against_writing(self, table: str) -> Sequence[str]:
         return (f"LOCK TABLES {table} READ",)
 

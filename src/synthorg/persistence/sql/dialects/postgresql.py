@@ -278,6 +278,14 @@ class PostgreSQLDialect(Dialect):
     def count_by_sequence(self, table: str, column: str) -> tuple[str, ...]:
         return (counting(table, column, TO_SEQUENCE),)
 
+    async def give_space_back(self, connection: AsyncConnection, tables: Sequence[Table]) -> None:
+        # VACUUM FULL would lock each table for as long as it takes to write it anew.
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql("SET statement_timeout = 0")
+        quote = connection.dialect.identifier_preparer.format_table
+        for table in tables:
+            await connection.exec_driver_sql(f"VACUUM (ANALYZE) {quote(table)}")
+
     def lock_against_writing(self, table: str) -> Sequence[str]:
         return (f"LOCK TABLE {table} IN SHARE MODE",)
 

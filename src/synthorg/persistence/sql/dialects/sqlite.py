@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 import stat
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,7 @@ from synthorg.persistence.sql.dialects.base import (
 from synthorg.persistence.sql.dialects.findings import Finding
 from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.prefixing import write_prefix
+from synthorg.persistence.sql.dialects.sqlite_compaction import compact_file
 from synthorg.persistence.sql.dialects.sqlite_examination import examine
 from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
 from synthorg.persistence.sql.dialects.sqlite_triggers import guards_of
@@ -321,6 +322,10 @@ class SQLiteDialect(Dialect):
 
     def bytes_of(self, text: ColumnElement[Any]) -> ColumnElement[int]:
         return func.length(cast(text, LargeBinary))  # octet_length() is of version 3.43
+
+    async def give_space_back(self, connection: AsyncConnection, tables: Sequence[Table]) -> None:  # noqa: ARG002 (all of a file is compacted)
+        assert self.file is not None
+        await connection.run_sync(compact_file, self.file)
 
     def unindexed(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         # https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_

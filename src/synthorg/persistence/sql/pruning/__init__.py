@@ -2,5 +2,5 @@
 
 Here belong what is known of each kind of records that grow for ever, the statements that choose
 them, and the loop that removes them in short transactions.
-May import: `repositories` and the rooms below it.
+May import: `transfer` and the rooms below it.
 """
