@@ -140,6 +140,7 @@ async def prune(
     budget: timedelta | None = None,
     dry_run: bool = False,
     everything: bool = False,
+    archive: str | Path | None = None,
     compact: bool = False,
     progress: Progress | None = None,
 ) -> PruneReport:
@@ -156,6 +157,10 @@ async def prune(
         budget: How long it may take; without it, as long as it takes.
         dry_run: Whether to count alone what would be removed.
         everything: Whether a policy may remove all records of a kind.
+        archive: A folder. Each batch of records is written into a file there as compressed JSON
+            Lines, which is read back and durable before any of them is removed. Who is killed in
+            between leaves nothing removed without an archive, and the next call leaves
+            nothing archived twice. The folder is for one database.
         compact: Whether to give the space of removed records back in the end: by VACUUM on SQLite,
             for which nobody else should write, by VACUUM (ANALYZE) on PostgreSQL and by
             OPTIMIZE TABLE on MySQL and MariaDB.
@@ -167,7 +172,7 @@ async def prune(
     Raises:
         NotConnectedError: If the backend is not connected.
         QueryError: If the database refuses to remove a record, as one that others refer to; or
-            if there is no room to compact it.
+            if there is no room to compact it, or the archive cannot be written.
         UsageError: If it is a backend of another kind, if a kind cannot be pruned, or if all
             records of one would be removed and may not.
     """
@@ -176,7 +181,13 @@ async def prune(
     database = backend.database_for("prune()")
     rules = _rules(policy, backend.extensions)
     found = await prune_database(
-        database, rules, budget=budget, dry_run=dry_run, everything=everything, progress=progress
+        database,
+        rules,
+        budget=budget,
+        dry_run=dry_run,
+        everything=everything,
+        archive=None if archive is None else Path(archive),
+        progress=progress,
     )
     if compact and not dry_run:
         await compact_tables(database.dialect, [rule.kind.table for rule in rules])

@@ -356,6 +356,13 @@ def prune(  # noqa: PLR0913 (each is an option)
     yes: Annotated[
         bool, typer.Option("--yes", help="Allow a policy to remove all records of a kind.")
     ] = False,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder into which records are written, and verified, before they are removed.",
+            show_default=False,
+        ),
+    ] = None,
     compact: Annotated[
         bool,
         typer.Option("--compact", help="Give the space of what was removed back in the end."),
@@ -379,6 +386,7 @@ def prune(  # noqa: PLR0913 (each is an option)
             budget=pruning.span_of(budget),
             dry_run=dry_run,
             everything=yes,
+            archive=archive,
             compact=compact,
             as_json=as_json,
         )

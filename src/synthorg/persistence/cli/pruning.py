@@ -66,7 +66,7 @@ def span_of(text: str | None) -> timedelta | None:
         raise UsageError(f"{text!r} is no span of time; 10m, 90d and 2w are") from None
 
 
-def prune(
+def prune(  # noqa: PLR0913 (what the command was told)
     config: PersistenceConfig,
     policy: RetentionPolicy,
     extensions: Sequence[Extension],
@@ -74,6 +74,7 @@ def prune(
     budget: timedelta | None,
     dry_run: bool,
     everything: bool,
+    archive: Path | None,
     compact: bool,
     as_json: bool,
 ) -> None:
@@ -86,6 +87,7 @@ def prune(
         budget: How long it may take.
         dry_run: Whether to count alone.
         everything: Whether all records of a kind may be removed.
+        archive: The folder into which records are written before they are removed.
         compact: Whether to give the space of removed records back.
         as_json: Whether to print the outcome as JSON.
     """
@@ -99,6 +101,7 @@ def prune(
                 budget=budget,
                 dry_run=dry_run,
                 everything=everything,
+                archive=archive,
                 compact=compact,
                 progress=lambda name, removed, total: told("prune", name, removed, total),
             )

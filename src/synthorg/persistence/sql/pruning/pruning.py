@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
-from synthorg.persistence.errors import UsageError
+from synthorg.persistence.errors import OutcomeUnknownError, UsageError
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.execution.executor import Executor
+from synthorg.persistence.sql.pruning.archive import Archive
 from synthorg.persistence.sql.pruning.kinds import PrunableKind
 from synthorg.persistence.sql.pruning.selection import Selection, newest_beyond, remove
 
@@ -54,6 +56,7 @@ async def prune(
     budget: timedelta | None,
     dry_run: bool,
     everything: bool,
+    archive: Path | None,
     progress: Progress | None,
 ) -> tuple[PrunedKind, ...]:
     """Remove what rules do not keep, kind by kind.
@@ -64,12 +67,14 @@ async def prune(
         budget: How long it may take.
         dry_run: Whether to count alone.
         everything: Whether all records of a kind may be removed.
+        archive: The folder into which records are written before they are removed.
         progress: Who is told how far it is.
 
     Raises:
         UsageError: If all records of a kind would be removed, and may not.
     """
     now = datetime.now(UTC)
+    archives = [None if archive is None else Archive(archive, rule.kind) for rule in rules]
     selections = [await _selection(database, rule, now) for rule in rules]
     totals = [await _total(database, each) for each in selections]
     if not (everything or dry_run):
@@ -81,13 +86,14 @@ async def prune(
                 )
     deadline = None if budget is None else time.monotonic() + budget.total_seconds()
     found = []
-    for rule, selection, total in zip(rules, selections, totals, strict=True):
+    for rule, selection, total, parts in zip(rules, selections, totals, archives, strict=True):
         name = rule.kind.table.name
         if selection is None or dry_run:
             found.append(PrunedKind(name, 0, total))
             continue
         tell = None if progress is None else partial(progress, name)
-        removed, is_done = await _prune_kind(database, selection, total, deadline, tell)
+        removal = _Removal(database, selection, parts)
+        removed, is_done = await _prune_kind(removal, total, deadline, tell)
         remaining = 0 if is_done else await selection.count(database)
         found.append(PrunedKind(name, removed, remaining))
     return tuple(found)
@@ -109,9 +115,61 @@ async def _total(database: Database, selection: Selection | None) -> int:
     return 0 if selection is None else await selection.count(database)
 
 
+class _Removal:
+    """Removes the records of one kind, batch by batch.
+
+    Args:
+        database: The database.
+        selection: Which they are.
+        archive: Where they are written before.
+    """
+
+    def __init__(self, database: Database, selection: Selection, archive: Archive | None) -> None:
+        self.unnoticed = database.dialect.unnoticed_seconds
+        self._database = database
+        self._selection = selection
+        self._archive = archive
+        if archive is not None:
+            archive.prepare()
+
+    async def next_batch(self, size: int) -> int:
+        """Remove the oldest.
+
+        Args:
+            size: How many at most.
+
+        Returns:
+            How many there were.
+        """
+        archive = self._archive
+        if archive is None:
+            return await self._remove(size)
+        async with archive.held():
+            await archive.recover(self._database)
+            try:
+                number = await self._remove(size)
+            except OutcomeUnknownError:
+                raise  # whoever comes next finds out what has become of the records
+            except BaseException:
+                archive.discard()
+                raise
+            archive.finish()
+            return number
+
+    async def _remove(self, size: int) -> int:
+        async def work(executor: Executor) -> int:
+            keys = await self._selection.choose(executor, size)
+            if keys and self._archive is not None:
+                await self._archive.write(executor, keys)
+            if keys:
+                await remove(executor, self._selection.kind, keys)
+            return len(keys)
+
+        return await self._database.atomically(work, repeatable=True)
+
+
 async def _prune_kind(
-    database: Database,
-    selection: Selection,
+    removal: _Removal,
     total: int,
     deadline: float | None,
     tell: Callable[[int, int], None] | None,
@@ -122,28 +180,18 @@ async def _prune_kind(
         How many were removed, and whether that is all.
     """
     size, removed = SMALLEST_BATCH, 0
-    unnoticed = database.dialect.unnoticed_seconds
     while deadline is None or time.monotonic() < deadline:
         began = time.monotonic()
-        number = await database.atomically(
-            partial(_remove_batch, selection=selection, size=size), repeatable=True
-        )
+        number = await removal.next_batch(size)
         took = time.monotonic() - began
         removed += number
         if tell is not None:
             tell(removed, max(total, removed))
         if number < size:
             return removed, True
-        if took > unnoticed:
+        if took > removal.unnoticed:
             size = max(SMALLEST_BATCH, size // 2)
-        elif took < unnoticed / 2:
+        elif took < removal.unnoticed / 2:
             size = min(LARGEST_BATCH, size * 2)
         await asyncio.sleep(min(max(took, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
     return removed, False
-
-
-async def _remove_batch(executor: Executor, selection: Selection, size: int) -> int:
-    keys = await selection.choose(executor, size)
-    if keys:
-        await remove(executor, selection.kind, keys)
-    return len(keys)
