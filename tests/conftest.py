@@ -55,6 +55,7 @@ SLOW: Final = (
     "tests/packaging/test_contents.py",
     "tests/packaging/test_installation.py",
     "tests/packaging/test_typing.py",
+    "tests/poolers/test_processes.py",
     "tests/testing/",
     "tests/transfer/",
 )

@@ -1,8 +1,8 @@
 """A private pooler in front of the databases of PostgreSQL, for each test."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -20,6 +20,19 @@ by_each_driver = pytest.mark.parametrize(
 """Runs a test on each route to PostgreSQL."""
 
 
+@contextmanager
+def pooled_or_skipped(url: str, mode: str, settings: Sequence[str]) -> Iterator[str]:
+    """Put a pooler in front of a database, or skip the test where there is none to be had."""
+    with ExitStack() as stack:
+        try:
+            pooler = stack.enter_context(pooled(url, mode, settings))
+        except Unavailable as reason:
+            if os.environ.get("TEST_POOLERS"):
+                pytest.fail(str(reason))
+            pytest.skip(str(reason))
+        yield pooler
+
+
 @pytest.fixture
 def database(server_pool: ServerPool) -> Iterator[str]:
     """A migrated database of PostgreSQL, past any pooler."""
@@ -33,12 +46,7 @@ def through(database: str) -> Iterator[Through]:
     with ExitStack() as stack:
 
         def through(mode: str, driver: str, *settings: str, url: str = database) -> str:
-            try:
-                pooler = stack.enter_context(pooled(url, mode, settings))
-            except Unavailable as reason:
-                if os.environ.get("TEST_POOLERS"):
-                    pytest.fail(str(reason))
-                pytest.skip(str(reason))
+            pooler = stack.enter_context(pooled_or_skipped(url, mode, settings))
             return f"{pooler}?driver={driver}"
 
         yield through
