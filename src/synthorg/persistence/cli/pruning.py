@@ -114,4 +114,7 @@ def prune(  # noqa: PLR0913 (what the command was told)
     for each in report.kinds:
         table.add_row(each.name, f"{each.removed:,}", f"{each.remaining:,}")
     Console().print(table)
-    typer.echo(f"removed: {report.removed:,} records, {report.remaining:,} remaining")
+    if dry_run:
+        typer.echo(f"would be removed: {report.remaining:,} records")
+    else:
+        typer.echo(f"removed: {report.removed:,} records, {report.remaining:,} remaining")

@@ -17,6 +17,8 @@ from synthorg.persistence.sql.pruning.kinds import PrunableKind
 from synthorg.persistence.sql.pruning.selection import Selection, newest_beyond, remove
 
 SMALLEST_BATCH: Final = 8
+SMALLEST_PART: Final = 512
+"""How many records of a batch are archived at least, so that there are not too many files."""
 LARGEST_BATCH: Final = 1_024
 SHORTEST_PAUSE_SECONDS: Final = 0.004
 LONGEST_PAUSE_SECONDS: Final = 0.25
@@ -126,6 +128,7 @@ class _Removal:
 
     def __init__(self, database: Database, selection: Selection, archive: Archive | None) -> None:
         self.unnoticed = database.dialect.unnoticed_seconds
+        self.smallest = SMALLEST_BATCH if archive is None else SMALLEST_PART
         self._database = database
         self._selection = selection
         self._archive = archive
@@ -179,7 +182,7 @@ async def _prune_kind(
     Returns:
         How many were removed, and whether that is all.
     """
-    size, removed = SMALLEST_BATCH, 0
+    size, removed = removal.smallest, 0
     while deadline is None or time.monotonic() < deadline:
         began = time.monotonic()
         number = await removal.next_batch(size)
@@ -190,7 +193,7 @@ async def _prune_kind(
         if number < size:
             return removed, True
         if took > removal.unnoticed:
-            size = max(SMALLEST_BATCH, size // 2)
+            size = max(removal.smallest, size // 2)
         elif took < removal.unnoticed / 2:
             size = min(LARGEST_BATCH, size * 2)
         await asyncio.sleep(min(max(took, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
