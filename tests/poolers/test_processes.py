@@ -20,7 +20,11 @@ from tests.poolers.conftest import Through, by_each_driver, pooled_or_skipped
 from tests.poolers.worker import KEPT, VERBS
 from tests.servers.postgresql import PostgreSQL
 
-TWO_CONNECTIONS: Final = ("default_pool_size = 2", "max_db_connections = 2")
+TWO_CONNECTIONS: Final = (
+    "default_pool_size = 2",
+    "max_db_connections = 2",
+    "max_client_conn = 200",
+)
 
 ROUNDS: Final = int(os.environ.get("TEST_POOLER_ROUNDS", "30"))
 SECONDS: Final = float(os.environ.get("TEST_POOLER_SECONDS", "3"))
