@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -74,9 +75,27 @@ app = typer.Typer(
     help="Look after the databases of synthorg-persistence.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001 (Typer calls it)
+    if asked:
+        typer.echo(version("synthorg-persistence"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Look after the databases of synthorg-persistence."""
 
 
 @app.command(epilog=EXIT_CODES)
@@ -97,6 +116,8 @@ def migrate(
     """Bring the schema to the version that this release needs, and then that of each extension.
 
     Any number may run this at once: one migrates, and the others wait until it is done.
+
+    For example: synthorg-db migrate --database postgresql://user@host/synthorg
     """
     extensions = load(extension or ())
     one = to is not None or of is not None
@@ -125,7 +146,12 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     extension: Extensions = None,
 ) -> None:
-    """Show the database's revision, what to do about it, and rows and size of each table."""
+    """Show the database's revision, what to do about it, and rows and size of each table.
+
+    Exits with 1 where the database has no tables of this library.
+
+    For example: synthorg-db status --json
+    """
     extensions = load(extension or ())
     with reported():
         dialect = dialect_of(database)
@@ -134,14 +160,23 @@ def status(
         typer.echo(json.dumps(found.as_json(), indent=2))
     else:
         Console().print(found.as_text())
+    if found.state.condition is Condition.EMPTY:
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 @app.command(epilog=EXIT_CODES)
-def check(*, database: Url = None, extension: Extensions = None) -> None:
+def check(
+    *,
+    database: Url = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    extension: Extensions = None,
+) -> None:
     """Compare the database with what its revision should be, and look for damage.
 
     Compares tables, columns, constraints, indexes and triggers, follows every reference, and lets
     the database look for damage in its own storage.
+
+    For example: synthorg-db check --database sqlite:///synthorg.db
     """
     every = [*tables_of(load(extension or ()))]
     heads = []
@@ -154,8 +189,10 @@ def check(*, database: Url = None, extension: Extensions = None) -> None:
                 fail(state.description, ExitCode.REFUSED)
             heads.append(state.head)
             problems += ask(dialect, partial(find_drift, dialect=dialect, owned=owned))
+    if as_json:
+        typer.echo(json.dumps({"revisions": heads, "problems": problems}, indent=2))
     if problems:
-        for problem in problems:
+        for problem in [] if as_json else problems:
             typer.echo(problem)
         fail(f"the database is not sound: problems found: {len(problems)}", ExitCode.REFUSED)
     _say(f"sound, at revision {', '.join(heads)}")
@@ -185,10 +222,23 @@ def doctor(
 
 
 @app.command(epilog=EXIT_CODES)
-def history(*, of: Of = None, extension: Extensions = None) -> None:
-    """List the revisions that this release knows, or those of an extension, the newest first."""
-    for script in known_revisions(tables_named(of, load(extension or ()))).walk_revisions():
-        typer.echo(f"{script.revision}: {script.doc}")
+def history(
+    *,
+    of: Of = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    extension: Extensions = None,
+) -> None:
+    """List the revisions that this release knows, or those of an extension, the newest first.
+
+    For example: synthorg-db history --json
+    """
+    scripts = [*known_revisions(tables_named(of, load(extension or ()))).walk_revisions()]
+    if as_json:
+        listed = [{"revision": each.revision, "summary": each.doc} for each in scripts]
+        typer.echo(json.dumps(listed, indent=2))
+    else:
+        for script in scripts:
+            typer.echo(f"{script.revision}: {script.doc}")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -201,7 +251,10 @@ def downgrade(
     wait: Wait = None,
     extension: Extensions = None,
 ) -> None:
-    """Take the schema back to an earlier revision, which deletes what only later ones hold."""
+    """Take the schema back to an earlier revision, which deletes what only later ones hold.
+
+    For example: synthorg-db downgrade 0003_audit_guard --yes
+    """
     extensions = load(extension or ())
     owned = tables_named(of, extensions)
     with reported():
@@ -400,7 +453,10 @@ def new_extension(
         Path, typer.Option(help="Where to make the package.", file_okay=False)
     ] = Path(),
 ) -> None:
-    """Write the skeleton of an extension: a package with an entity, its revision and a test."""
+    """Write the skeleton of an extension: a package with an entity, its revision and a test.
+
+    For example: synthorg-db new-extension office
+    """
     try:
         written = write_skeleton(name, folder)
     except UsageError as error:
