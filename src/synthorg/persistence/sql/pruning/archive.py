@@ -6,7 +6,6 @@ leaves a pending part, of which the next one finds out by its keys whether its r
 """
 
 import asyncio
-import fcntl
 import gzip
 import os
 import secrets
@@ -68,7 +67,7 @@ class Archive:
         """Keep other processes from the archive, which the death of this one ends as well."""
         descriptor = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX)
+            await asyncio.to_thread(_lock, descriptor)
             yield
         finally:
             os.close(descriptor)
@@ -144,6 +143,14 @@ def _rows(table: Table) -> KeysStatement:
 def _number(table: Table) -> KeysStatement:
     count = select(func.count()).select_from(table)
     return KeysStatement("count", table, count.where)
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        import fcntl  # noqa: PLC0415 (POSIX alone has it)
+    except ImportError:
+        raise UsageError("archiving needs a system with POSIX locks; prune without it") from None
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _write(path: Path, lines: Sequence[bytes]) -> None:
