@@ -23,6 +23,8 @@ def main(folder: str, account: str, script: str) -> None:
         account: Who runs the script when this program runs as root; `nobody` if unknown.
         script: What to run, by `/bin/sh`.
     """
+    # What a shell starts in the background ignores it, and would end only when it is killed.
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     user = group = None
     if os.geteuid() == 0:
         user, group = find_account(account)
