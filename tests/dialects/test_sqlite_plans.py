@@ -20,6 +20,7 @@ from sqlalchemy.dialects import sqlite
 from synthorg.persistence import SQLiteConfig
 from synthorg.persistence.sql.dialects.sqlite import SQLiteDialect
 from synthorg.persistence.sql.repositories.base import Repository
+from synthorg.persistence.sql.repositories.cost_rollup_state import NOTHING_ROLLED_UP
 from synthorg.persistence.sql.repositories.costs import SQLCostRecordRepository
 from synthorg.persistence.sql.repositories.execution import SQLCheckpointRepository
 from synthorg.persistence.sql.statements.queries import LIMIT, SINCE, UNTIL, ListQuery
@@ -84,6 +85,14 @@ SERVED_BY: Final[dict[str, tuple[str, ...]]] = {
 and the filters."""
 
 
+SERVED_BY_SUMS: Final[dict[str, tuple[str, ...]]] = {
+    "ix_cost_rollups_day": ("since", "until"),
+    "ix_cost_rollups_agent_id_day": ("agent_id",),
+    "ix_cost_rollups_task_id_day": ("task_id",),
+}
+"""The same for the indexes of roll-ups: the filters of the sum that needs it."""
+
+
 def repositories(base: type[Repository[Any]] = Repository) -> Iterator[type[Repository[Any]]]:
     """Find the class of every repository."""
     for repository in base.__subclasses__():
@@ -145,7 +154,16 @@ def test_every_statement_with_a_condition_finds_its_rows_by_an_index(
 
 
 def test_no_index_is_there_for_nothing() -> None:
-    assert SERVED_BY.keys() == INDEXES.keys()
+    assert SERVED_BY.keys() | SERVED_BY_SUMS.keys() == INDEXES.keys()
+
+
+@pytest.mark.parametrize("index", SERVED_BY_SUMS)
+def test_an_index_of_roll_ups_serves_its_sum(sqlite_file: Path, index: str) -> None:
+    sums = SQLCostRecordRepository._sums  # noqa: SLF001 (nobody else asks)
+    wanted = sums.wanted({name: TIMES.get(name, "x") for name in SERVED_BY_SUMS[index]}, ["model"])
+    state = NOTHING_ROLLED_UP._replace(revision=1)
+    steps = plan(sqlite_file, sums._statement(wanted, state))  # noqa: SLF001 (as above)
+    assert [step for step in steps if f"INDEX {index} " in step], steps
 
 
 @pytest.mark.parametrize("index", SERVED_BY)
