@@ -17,6 +17,7 @@ from synthorg.persistence import (
     ManagedBackend,
     MigrationError,
     PersistenceConfig,
+    PersistenceError,
     QueryError,
     UsageError,
     create_backend,
@@ -121,27 +122,47 @@ def test_a_file_that_is_there_is_replaced_only_when_told(source: str, tmp_path: 
     assert are_the_same(f"sqlite:///{file}", source)
 
 
-@pytest.mark.parametrize("damage", ["cut", "garbage", "none"])
-def test_what_is_no_sound_backup_is_never_restored(
-    source: str, tmp_path: Path, damage: str
+@pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "foreign", "unreadable", "none"])
+def test_what_is_no_sound_backup_replaces_nothing(
+    source: str, target: str, tmp_path: Path, damage: str
 ) -> None:
-    file, place = tmp_path / "backup.db", tmp_path / "place.db"
-    made(back_up(config(source), file))
+    file = tmp_path / "backup.db"
+    made(back_up(config(source), file, extensions=EXTENSIONS))
+    spoil(file, damage)
+    run(target, lambda backend: backend.tasks.save(TASKS.make(id="precious")))
+
+    if damage == "unreadable" and target.startswith("sqlite"):
+        return  # there the file is restored as it is
+    with pytest.raises(PersistenceError):
+        made(restore(file, config(target), extensions=EXTENSIONS, overwrite=True))
+
+    async def still_there(backend: ManagedBackend) -> None:
+        assert await backend.tasks.get("precious") is not None
+
+    run(target, still_there)
+    assert [each.name for each in tmp_path.iterdir() if "unfinished" in each.name] == []
+
+
+def spoil(file: Path, damage: str) -> None:
+    """Make of a backup what is none."""
     if damage == "cut":
         os.truncate(file, file.stat().st_size // 2)
     elif damage == "garbage":
         content = bytearray(file.read_bytes())
         content[4096 * 3 : 4096 * 20] = os.urandom(4096 * 17)
         file.write_bytes(content)
-    else:
+    elif damage == "empty":
+        file.write_bytes(b"")
+    elif damage == "none":
         file.unlink()
-    place.write_bytes(b"")
-    with pytest.raises(
-        (QueryError, UsageError), match=r"damaged|malformed|no backup|not a database"
-    ):
-        made(restore(file, config(f"sqlite:///{place}"), overwrite=True))
-    assert place.read_bytes() == b""
-    assert [each.name for each in tmp_path.iterdir() if "unfinished" in each.name] == []
+    elif damage == "foreign":
+        file.unlink()
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("CREATE TABLE somebody (id INTEGER)")
+    else:
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("UPDATE tasks SET status = 'no such status'")
+            connection.commit()
 
 
 def test_a_database_that_somebody_has_open_is_not_replaced(source: str, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +47,35 @@ async def copy_file(source: Path, target: Path, told: CopyProgress | None) -> No
         raise
 
 
+async def check_file(path: Path) -> None:
+    """Look for damage in a database that nobody changes.
+
+    Args:
+        path: The database.
+
+    Raises:
+        QueryError: If it is damaged, or no database.
+    """
+    await asyncio.to_thread(_check, path)
+
+
+def _check(path: Path) -> None:
+    try:
+        with closing(_open(path)) as connection:
+            _refuse_damaged(path, connection)
+    except sqlite3.Error as error:
+        raise QueryError(f"cannot read the database {path}: {error}") from None
+
+
+def _refuse_damaged(path: Path, connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != SOUND:
+        raise QueryError(
+            f"cannot use the database {path}: it is damaged ({found}); `synthorg-db check` says "
+            "more, and an earlier backup may be sound"
+        )
+
+
 def _copy_and_check(source: Path, target: Path, tell: CopyProgress) -> None:
     try:
         with closing(_open(source)) as there, closing(sqlite3.connect(target)) as here:
@@ -59,14 +88,9 @@ def _copy_and_check(source: Path, target: Path, tell: CopyProgress) -> None:
                 pages=PAGES_AT_ONCE,
                 progress=lambda _, left, total: tell(total - left, total),
             )
-            found = here.execute("PRAGMA quick_check(1)").fetchone()[0]
+            _refuse_damaged(source, here)
     except sqlite3.Error as error:
         raise QueryError(f"cannot copy the database {source} to {target}: {error}") from None
-    if found != SOUND:
-        raise QueryError(
-            f"cannot use the database {source}: it is damaged ({found}); `synthorg-db check` says "
-            "more, and an earlier backup may be sound"
-        )
     flush(target)
 
 
@@ -80,29 +104,28 @@ def put_in_place(new: Path, place: Path) -> None:
     Raises:
         QueryError: If somebody has the other one open.
     """
-    if place.exists():
-        _end_log(place)
-    # Of a database that is too damaged to be opened. Its log would damage the new one.
-    for suffix in ("-wal", "-shm", "-journal"):
-        place.with_name(place.name + suffix).unlink(missing_ok=True)
-    new.replace(place)
+    with _locked(place) if place.exists() else nullcontext():
+        # Of a database that is too damaged to be opened. Its log would damage the new one.
+        for suffix in ("-wal", "-shm", "-journal"):
+            place.with_name(place.name + suffix).unlink(missing_ok=True)
+        new.replace(place)
     flush_folder(place)
 
 
-def _end_log(place: Path) -> None:
-    """Have a database write all that its log holds into its file, and remove it."""
-    try:
-        with closing(sqlite3.connect(place, timeout=1, isolation_level=None)) as connection:
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Keep everybody from a database whose log was written back and removed."""
+    with closing(sqlite3.connect(place, timeout=1, isolation_level=None)) as connection:
+        try:
             connection.execute("PRAGMA journal_mode = DELETE").fetchone()
             connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise QueryError(
-                f"cannot replace the database {place}: somebody has it open; stop all processes "
-                "that use it"
-            ) from None
-    except sqlite3.DatabaseError:
-        return  # too damaged to have a log of any use
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            reason = "somebody has it open; stop all processes that use it" if busy else error
+            raise QueryError(f"cannot replace the database {place}: {reason}") from None
+        except sqlite3.DatabaseError:
+            pass  # too damaged to have a log of any use
+        yield
 
 
 def flush(path: Path) -> None:

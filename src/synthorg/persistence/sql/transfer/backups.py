@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from synthorg.persistence.config import PersistenceConfig, SQLiteConfig
 from synthorg.persistence.errors import MigrationError, QueryError, UsageError
@@ -16,6 +17,7 @@ from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.dialects.sqlite_backup import (
     CopyProgress,
+    check_file,
     copy_file,
     flush,
     flush_folder,
@@ -24,12 +26,23 @@ from synthorg.persistence.sql.dialects.sqlite_backup import (
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.migrations import runner
 from synthorg.persistence.sql.migrations.state import Condition
-from synthorg.persistence.sql.owned_tables import OwnedTables
-from synthorg.persistence.sql.transfer.comparing import Progress
+from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
+from synthorg.persistence.sql.transfer.comparing import Progress, in_order
 from synthorg.persistence.sql.transfer.copying import copy
+from synthorg.persistence.sql.transfer.reader import TableReader
+from synthorg.persistence.sql.transfer.snapshot import snapshot_of
 
-BASE = "base"
-PAGES = "pages"
+BASE: Final = "base"
+PAGES: Final = "pages"
+
+RESTORABLE: Final = (
+    Condition.CURRENT,
+    Condition.BEHIND,
+    Condition.AHEAD,
+    Condition.INTERRUPTED,
+    Condition.PREDECESSOR,
+)
+"""What a file may be that takes the place of another one, as it is."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +120,7 @@ async def restore(
     if target.file is None:
         backup = _file(file, target)
         if overwrite:
+            await _refuse_unless_it_can_be_copied(file, backup, every)
             await _remove_tables(target, every)
         await copy(backup, target, every, progress=progress)
     else:
@@ -117,8 +131,33 @@ async def restore(
             )
         with _unfinished(target.file) as path:
             await copy_file(file, path, _of_pages(progress, "restore"))
+            await _refuse_foreign(file, _file(path, target))
             put_in_place(path, target.file)
     return BackupReport(target.description, str(file), size)
+
+
+async def _refuse_unless_it_can_be_copied(
+    file: Path, backup: Dialect, every: Sequence[OwnedTables]
+) -> None:
+    """Refuse what a copy would stop at, before anything is removed for it."""
+    await check_file(file)
+    async with snapshot_of(backup) as snapshot:
+        for owned in every:
+            await snapshot.refuse_other_schema(owned)
+        for table in in_order(every):
+            async for _ in TableReader(snapshot, table, checks=True).chunks():
+                pass
+
+
+async def _refuse_foreign(file: Path, copied: Dialect) -> None:
+    """Refuse a file that is no database of this library, of whichever revision."""
+    async with snapshot_of(copied) as snapshot:
+        state = await snapshot.state_of(LIBRARY)
+    if state.condition not in RESTORABLE:
+        raise MigrationError(
+            f"{file} is no backup of a database of this library ({state.condition.value}); nothing "
+            "was changed"
+        )
 
 
 def _refuse_taken(file: Path) -> None:

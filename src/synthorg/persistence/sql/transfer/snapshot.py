@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.migrations.revisions import known_revisions
-from synthorg.persistence.sql.migrations.state import Condition, read_state
+from synthorg.persistence.sql.migrations.state import Condition, SchemaState, read_state
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.transfer.faults import explained
 
@@ -41,6 +41,16 @@ class Snapshot:
             step = self._connection.execute(query, dict(values or {}))
             return (await self.dialect.step(self._connection, step)).all()
 
+    async def state_of(self, owned: OwnedTables) -> SchemaState:
+        """Tell what the tables of an owner are, compared with this release.
+
+        Args:
+            owned: The tables in question.
+        """
+        return await self._connection.run_sync(
+            read_state, known_revisions(owned), self.dialect, owned
+        )
+
     async def refuse_other_schema(self, owned: OwnedTables) -> None:
         """Refuse a database whose tables are not those of this release.
 
@@ -50,9 +60,7 @@ class Snapshot:
         Raises:
             MigrationError: If they are not, with what to do.
         """
-        state = await self._connection.run_sync(
-            read_state, known_revisions(owned), self.dialect, owned
-        )
+        state = await self.state_of(owned)
         if state.condition is not Condition.CURRENT:
             raise MigrationError(
                 f"cannot read {self.dialect.description}, tables of {owned.owner}: "
