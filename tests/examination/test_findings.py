@@ -1,6 +1,7 @@
 """Each finding is found on a real database that has it, and on no other."""
 
 import asyncio
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -116,6 +117,24 @@ async def test_a_table_that_has_changed_is_drift(url: str) -> None:
     found = await examine(url)
     assert "drift" in topics(found, Severity.ERROR)
     assert "records" not in topics(found)
+
+
+@pytest.mark.parametrize("pages", [(5, 6), (10, 30), (40, 41)])
+async def test_a_damaged_file_is_an_error_and_not_unreachable(
+    sqlite_url: str, pages: tuple[int, int]
+) -> None:
+    await fill(sqlite_url, tasks=200)
+    damage(Path(sqlite_url.removeprefix("sqlite:///").partition("?")[0]), *pages)
+    found = await examine(sqlite_url)
+    assert {*topics(found, Severity.ERROR)} & {"storage", "drift"}
+    assert not found.is_healthy
+
+
+def damage(file: Path, first: int, last: int) -> None:
+    """Write nonsense over some pages."""
+    content = bytearray(file.read_bytes())
+    content[4096 * first : 4096 * last] = random.Random(first).randbytes(4096 * (last - first))
+    file.write_bytes(content)
 
 
 async def test_a_file_that_is_not_durable_is_noted(sqlite_url: str) -> None:

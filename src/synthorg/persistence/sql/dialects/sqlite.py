@@ -69,6 +69,7 @@ from synthorg.persistence.sql.drivers.faults import (
     SCHEMA_MISFIT,
     Diagnosis,
     Fault,
+    damaged,
     lost,
     unusable,
 )
@@ -131,7 +132,7 @@ _DIAGNOSES: Final = {
         "a process that crashed has left a journal, which only who may write can roll back"
     ),
     sqlite3.SQLITE_IOERR: unusable("the database file could not be read or written"),
-    sqlite3.SQLITE_CORRUPT: unusable("the database file is damaged"),
+    sqlite3.SQLITE_CORRUPT: damaged("the database file is damaged"),
     sqlite3.SQLITE_FULL: unusable("the disk is full"),
     sqlite3.SQLITE_CANTOPEN: unusable("the database file cannot be opened"),
     sqlite3.SQLITE_AUTH: unusable("access to the database file is denied"),

@@ -47,6 +47,9 @@ class Diagnosis:
     is_demotion: bool = False
     """Whether other connections lead to the same server, which takes no writes any more."""
 
+    is_damage: bool = False
+    """Whether the storage itself is damaged."""
+
     @property
     def is_conflict(self) -> bool:
         """Whether it may succeed at once when it is run again, having waited for nobody."""
@@ -84,6 +87,11 @@ LOCKED: Final = Diagnosis(Fault.TRANSIENT, "others kept the data locked for too 
 def unusable(reason: str) -> Diagnosis:
     """Make the diagnosis of a database that cannot be reached or used."""
     return Diagnosis(Fault.CONNECTION, reason)
+
+
+def damaged(reason: str) -> Diagnosis:
+    """Make the diagnosis of a database whose storage is damaged."""
+    return Diagnosis(Fault.CONNECTION, reason, is_damage=True)
 
 
 def lost(reason: str) -> Diagnosis:

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.findings import Finding, Severity, error
+from synthorg.persistence.sql.execution.error_translator import ErrorTranslator
 from synthorg.persistence.sql.migrations.drift import find_drift
-from synthorg.persistence.sql.migrations.runner import find_schema_state
+from synthorg.persistence.sql.migrations.runner import find_schema_problem, find_schema_state
 from synthorg.persistence.sql.migrations.state import Condition
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.transfer.comparing import in_order
@@ -55,13 +56,21 @@ async def examine(
         rows: Whether to read every record, to find those that cannot be read.
     """
     dialect.refuse_absence()
+    findings: list[Finding] = []
+    foreign_errors = ErrorTranslator(dialect, find_schema_problem).foreign_errors
     with dialect.read_only_view() as view:
         try:
             with explained(dialect, f"connect to {dialect.description}"):
                 async with view.engine.connect() as connection:
-                    await dialect.inspect_server(connection)
-                    await connection.rollback()
-                    findings = await _examine(connection, dialect, every, rows=rows)
+                    try:
+                        await dialect.inspect_server(connection)
+                        await connection.rollback()
+                        await _examine(connection, dialect, every, findings, rows=rows)
+                    except foreign_errors as problem:
+                        diagnosis = dialect.diagnose(problem)
+                        if not diagnosis.is_damage:
+                            raise
+                        findings.append(_damage(diagnosis.reason))
         finally:
             await view.engine.dispose()
     ordered = sorted(findings, key=lambda each: _ORDER.index(each.severity))
@@ -69,9 +78,14 @@ async def examine(
 
 
 async def _examine(
-    connection: AsyncConnection, dialect: Dialect, every: Sequence[OwnedTables], *, rows: bool
-) -> list[Finding]:
-    findings, current = [], []
+    connection: AsyncConnection,
+    dialect: Dialect,
+    every: Sequence[OwnedTables],
+    findings: list[Finding],
+    *,
+    rows: bool,
+) -> None:
+    current = []
     for owned in every:
         state = await connection.run_sync(find_schema_state, dialect, owned)
         if state.condition is Condition.CURRENT:
@@ -90,7 +104,14 @@ async def _examine(
         for table in tables:
             findings += await _unreadable(Snapshot(connection, dialect), table)
             await connection.rollback()
-    return findings
+
+
+def _damage(reason: str) -> Finding:
+    return error(
+        "storage",
+        f"{reason}, so that not all questions could be asked",
+        "stop all who use it, keep the file, and restore the last backup that is sound",
+    )
 
 
 def _drift(connection: Connection, dialect: Dialect, owned: OwnedTables) -> list[Finding]:
