@@ -15,7 +15,6 @@ from synthorg.persistence.errors import (
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.migrations import runner
-from synthorg.persistence.sql.migrations.state import Condition
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.transfer.canonical import TableDigest
 from synthorg.persistence.sql.transfer.comparing import (
@@ -28,6 +27,7 @@ from synthorg.persistence.sql.transfer.faults import explained
 from synthorg.persistence.sql.transfer.filling import Beginning, Filling
 from synthorg.persistence.sql.transfer.fitness import PassedOver
 from synthorg.persistence.sql.transfer.mark import MARK, read_mark, remove_mark, set_mark
+from synthorg.persistence.sql.transfer.preparing import make_tables, refuse_memory
 from synthorg.persistence.sql.transfer.reader import TableReader
 from synthorg.persistence.sql.transfer.report import CopiedTable, CopyReport
 from synthorg.persistence.sql.transfer.snapshot import Snapshot, snapshot_of
@@ -74,7 +74,7 @@ async def copy(
         database = Database(target, runner.find_schema_problem)
         await database.open()
         try:
-            await _migrate(database, every)
+            await make_tables(database, every, "copy")
             async with database.migration_connection() as connection:
                 work = _Copy(snapshot, connection, target, every, skip_unreadable=skip_unreadable)
                 resumed, tables = await work.run(source, progress)
@@ -85,30 +85,11 @@ async def copy(
 
 def _refuse_same(source: Dialect, target: Dialect) -> None:
     for dialect in (source, target):
-        if dialect.place is None:
-            raise UsageError(
-                f"cannot copy with {dialect.description}: a database in memory ends with the "
-                "connection; name a file"
-            )
+        refuse_memory(dialect, "copy with")
     if source.place == target.place:
         raise UsageError(
             f"cannot copy {source.description} into itself; name another database as the target"
         )
-
-
-async def _migrate(database: Database, every: Sequence[OwnedTables]) -> None:
-    """Make the tables of a target that has none."""
-    for owned in every:
-        async with database.migration_connection() as connection:
-            state = await connection.run_sync(runner.find_schema_state, database.dialect, owned)
-        if state.condition is Condition.EMPTY or (
-            state.condition is Condition.INTERRUPTED and state.admits(upgrade=True)
-        ):
-            await runner.upgrade(database, owned=owned)
-        elif state.condition is not Condition.CURRENT:
-            raise MigrationError(
-                f"cannot copy into {database.dialect.description}: {state.description}"
-            )
 
 
 class _Copy:

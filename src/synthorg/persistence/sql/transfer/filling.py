@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from synthorg.persistence.errors import DuplicateRecordError, QueryError
 from synthorg.persistence.sql.tables import APPEND_ONLY
 from synthorg.persistence.sql.transfer.canonical import Digesting, TableDigest
+from synthorg.persistence.sql.transfer.checked_rows import Chunk
 from synthorg.persistence.sql.transfer.comparing import COPYING, Counter
 from synthorg.persistence.sql.transfer.keys import Key
-from synthorg.persistence.sql.transfer.reader import Chunk, TableReader
+from synthorg.persistence.sql.transfer.reader import TableReader
 from synthorg.persistence.sql.transfer.snapshot import Snapshot
 from synthorg.persistence.sql.transfer.writer import Target
 
@@ -60,7 +61,8 @@ class Filling:
         last: Key | None = None
         async for chunk in TableReader(self._own, table).chunks():
             await self._connection.rollback()
-            expected = await reader.find(chunk.keys)
+            there = await reader.find(chunk.keys)
+            expected = dict(zip(there.keys, there.lines, strict=True))
             found = zip(chunk.keys, chunk.lines, strict=True)
             wrong = [key for key, line in found if expected.get(key) != line]
             if wrong:

@@ -1,7 +1,7 @@
 """A table of one state of a database, read in the order of keys."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -20,14 +20,13 @@ from sqlalchemy import (
 from synthorg.persistence.errors import (
     QueryError,
     TransactionConflictError,
-    UnreadableRecordError,
 )
 from synthorg.persistence.sql.drivers.batching import BYTES_AT_ONCE
 from synthorg.persistence.sql.repositories.chunks import ROWS_AT_ONCE
 from synthorg.persistence.sql.statements.statement import long_columns
-from synthorg.persistence.sql.transfer.canonical import CanonicalRows
-from synthorg.persistence.sql.transfer.fitness import EntityCheck, PassedOver
-from synthorg.persistence.sql.transfer.keys import Key, has_key, key_columns, name_record
+from synthorg.persistence.sql.transfer.checked_rows import CheckedRows, Chunk
+from synthorg.persistence.sql.transfer.fitness import PassedOver
+from synthorg.persistence.sql.transfer.keys import Key, has_key, key_columns
 from synthorg.persistence.sql.transfer.snapshot import Snapshot
 
 BYTES_IN_CHUNK: Final = BYTES_AT_ONCE // 4
@@ -38,23 +37,6 @@ AFTER: Final = "after_"
 """What the names of the parameters begin with that a list goes on after."""
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Some rows that follow each other.
-
-    Attributes:
-        rows: Their values.
-        lines: Their canonical form.
-        keys: Their keys.
-        last: The key of the last one that was read, which may have been passed over.
-    """
-
-    rows: Sequence[Sequence[Any]]
-    lines: Sequence[bytes]
-    keys: Sequence[Key]
-    last: Key | None
-
-
 class TableReader:
     """Reads one table of a `Snapshot`.
 
@@ -63,6 +45,7 @@ class TableReader:
         table: The table.
         checks: Whether each row has to be one that its entity can be made of.
         passed_over: Where to note what is left out; without it, the first is an error.
+        where: What the rows have to meet; without it, all are read.
     """
 
     def __init__(
@@ -72,24 +55,29 @@ class TableReader:
         *,
         checks: bool = False,
         passed_over: PassedOver | None = None,
+        where: Sequence[ColumnElement[bool]] = (),
     ) -> None:
         self.table = table
-        self.skipped = 0
+        self.checked = CheckedRows(table, checks=checks, passed_over=passed_over)
         self._snapshot = snapshot
-        self._canonical = CanonicalRows(table)
-        self._names = [column.name for column in self._canonical.columns]
+        self._where = where
+        self._expressions = self.checked.canonical.expressions
+        self._names = [column.name for column in self.checked.canonical.columns]
         self._key = key_columns(table)
-        self._key_at = [self._names.index(column.key or "") for column in self._key]
-        self._entity = EntityCheck.of(table, self._names) if checks else None
-        self._passed_over = passed_over
-        self._references = [
-            (self._names.index(each.parent.name), each.column) for each in table.foreign_keys
-        ]
+
+    @property
+    def skipped(self) -> int:
+        """How many rows were left out."""
+        return self.checked.skipped
+
+    @skipped.setter
+    def skipped(self, number: int) -> None:
+        self.checked.skipped = number
 
     async def count(self) -> int:
         """Count the rows."""
-        rows = await self._snapshot.fetch(select(func.count()).select_from(self.table), self.table)
-        return int(rows[0][0])
+        counted = select(func.count()).select_from(self.table).where(*self._where)
+        return int((await self._snapshot.fetch(counted, self.table))[0][0])
 
     async def count_up_to(self, key: Key) -> int:
         """Count the rows up to one.
@@ -98,7 +86,7 @@ class TableReader:
             key: Its key.
         """
         up_to = ~self._after
-        counted = select(func.count()).select_from(self.table).where(up_to)
+        counted = select(func.count()).select_from(self.table).where(up_to, *self._where)
         rows = await self._snapshot.fetch(counted, self.table, self._position(key))
         return int(rows[0][0])
 
@@ -120,54 +108,28 @@ class TableReader:
                 return
             after = chunk.last
 
-    async def find(self, keys: Sequence[Key]) -> Mapping[Key, bytes]:
+    async def find(self, keys: Sequence[Key]) -> Chunk:
         """Read the rows with some keys.
 
         Args:
             keys: The keys, few enough for one chunk.
 
         Returns:
-            The canonical form of each row that is there.
+            Those that are there.
         """
-        wanted = select(*self._canonical.expressions).where(has_key(self.table, keys))
-        found = self.checked(await self._snapshot.fetch(wanted, self.table))
-        return dict(zip(found.keys, found.lines, strict=True))
-
-    def checked(self, rows: Sequence[Row[Any]]) -> Chunk:
-        """Make a chunk of rows, without those that are passed over.
-
-        Args:
-            rows: The rows.
-
-        Raises:
-            UnreadableRecordError: If one cannot be read, and none is passed over.
-        """
-        kept: list[Sequence[Any]] = []
-        lines: list[bytes] = []
-        keys: list[Key] = []
-        key: Key | None = None
-        for row in rows:
-            key = self._key_of(row)
-            try:
-                line = self._line(row, key)
-            except UnreadableRecordError as error:
-                self._pass_over(key, error)
-            else:
-                kept.append(row)
-                lines.append(line)
-                keys.append(key)
-        return Chunk(kept, lines, keys, key)
+        wanted = select(*self._expressions).where(has_key(self.table, keys))
+        return self.checked.of(await self._snapshot.fetch(wanted, self.table))
 
     async def _read(self, limit: int, after: Key | None) -> Chunk:
-        listed = self._listed(self._canonical.expressions, limit, after)
+        listed = self._listed(self._expressions, limit, after)
         try:
             rows = await self._fetch(listed, after)
         except TransactionConflictError:
             raise
         except QueryError:
             rows, last = await self._read_one_by_one(limit, after)
-            return replace(self.checked(rows), last=last)
-        return self.checked(rows)
+            return replace(self.checked.of(rows), last=last)
+        return self.checked.of(rows)
 
     async def _read_one_by_one(
         self, limit: int, after: Key | None
@@ -181,41 +143,13 @@ class TableReader:
         key: Key | None = None
         for found in await self._fetch(self._listed(self._key, limit, after), after):
             key = tuple(found)
-            wanted = select(*self._canonical.expressions).where(has_key(self.table, [key]))
+            wanted = select(*self._expressions).where(has_key(self.table, [key]))
             try:
                 rows += await self._snapshot.fetch(wanted, self.table)
             except QueryError as error:
-                self._pass_over(key, self._unreadable(key, str(error).rpartition(": ")[2]))
+                reason = str(error).rpartition(": ")[2]
+                self.checked.pass_over(key, self.checked.unreadable(key, reason))
         return rows, key
-
-    def _pass_over(self, key: Key, error: UnreadableRecordError) -> None:
-        """Leave a row out, or raise what is wrong with it."""
-        if self._passed_over is None:
-            raise error
-        self._passed_over.add(self.table, key)
-        self.skipped += 1
-
-    def _line(self, row: Sequence[Any], key: Key) -> bytes:
-        try:
-            line = self._canonical.write(row)
-        except ValueError as error:
-            raise self._unreadable(key, str(error)) from None
-        if self._entity is not None:
-            self._entity.check(row)
-        if self._passed_over is not None:
-            for at, column in self._references:
-                if self._passed_over.has(column, row[at]):
-                    raise self._unreadable(key, "it refers to a record that is passed over")
-        return line
-
-    def _unreadable(self, key: Key, reason: str) -> UnreadableRecordError:
-        named = {str(each.key): value for each, value in zip(self._key, key, strict=True)}
-        return UnreadableRecordError(
-            f"cannot read {name_record(self.table, key)}: {reason}",
-            table=self.table.name,
-            key=named,
-            reason=reason,
-        )
 
     @cached_property
     def _after(self) -> ColumnElement[bool]:
@@ -248,7 +182,7 @@ class TableReader:
     def _listed(
         self, columns: Collection[ColumnElement[Any]], limit: int, after: Key | None
     ) -> Select[Any]:
-        listed = select(*columns).order_by(*self._key).limit(limit)
+        listed = select(*columns).where(*self._where).order_by(*self._key).limit(limit)
         if after is None:
             return listed
         names = [str(each.key) for each in self._key]
@@ -262,6 +196,3 @@ class TableReader:
     def _position(self, key: Key) -> dict[str, Any]:
         named = zip(self._key, key, strict=True)
         return {f"{AFTER}{column.key}": value for column, value in named}
-
-    def _key_of(self, row: Sequence[Any]) -> Key:
-        return tuple([row[at] for at in self._key_at])
