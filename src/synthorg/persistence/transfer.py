@@ -1,13 +1,15 @@
-"""Moving the records of one database to another of any kind, and comparing two."""
+"""Moving records: to another database of any kind, into files of several formats, and back."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthorg.persistence.config import PersistenceConfig
+from synthorg.persistence.errors import UsageError
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables, refuse_clashes
-from synthorg.persistence.sql.transfer import backups
+from synthorg.persistence.sql.transfer import backups, exporting, importing
 from synthorg.persistence.sql.transfer.backups import BackupReport
 from synthorg.persistence.sql.transfer.comparing import (
     Comparison,
@@ -16,7 +18,11 @@ from synthorg.persistence.sql.transfer.comparing import (
     compare,
 )
 from synthorg.persistence.sql.transfer.copying import copy
+from synthorg.persistence.sql.transfer.exporting import ExportReport
+from synthorg.persistence.sql.transfer.importing import ImportedKind, ImportReport
+from synthorg.persistence.sql.transfer.manifest import ExportedKind, FileFormat, Manifest
 from synthorg.persistence.sql.transfer.report import CopiedTable, CopyReport
+from synthorg.persistence.sql.transfer.windows import Window
 
 if TYPE_CHECKING:
     from synthorg.persistence.extension import Extension
@@ -26,11 +32,21 @@ __all__ = [
     "Comparison",
     "CopiedTable",
     "CopyReport",
+    "ExportReport",
+    "ExportedKind",
+    "FileFormat",
+    "ImportReport",
+    "ImportedKind",
+    "Manifest",
     "Progress",
     "TableComparison",
     "back_up",
     "compare_databases",
     "copy_database",
+    "export_database",
+    "export_records",
+    "import_database",
+    "import_records",
     "restore",
 ]
 
@@ -186,6 +202,174 @@ async def restore(
         overwrite=overwrite,
         progress=progress,
     )
+
+
+async def export_database(  # noqa: PLR0913 (each is a choice of whoever exports)
+    config: PersistenceConfig,
+    folder: str | Path,
+    *,
+    extensions: Sequence["Extension"] = (),
+    kinds: Collection[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    file_format: FileFormat = "jsonl",
+    skip_unreadable: bool = False,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write one state of a database into a folder, with a file for each kind and a manifest.
+
+    The folder gets its name when it is whole and on the disk. Equal records make equal files.
+
+    Args:
+        config: The database.
+        folder: The export, which is not there, or empty.
+        extensions: The application's own tables, which are exported as well.
+        kinds: The names of the tables to export; without them, all. All costs come with the
+            roll-ups of those that were pruned.
+        since: The earliest time, of kinds that have a time of their own.
+        until: The latest one.
+        file_format: The format of the files: compressed JSON Lines, or, with pyarrow, Parquet or
+            compressed CSV.
+        skip_unreadable: Whether to leave out, and count, records that do not fit their entity.
+        progress: Who is told how far it is.
+
+    Returns:
+        What was exported.
+
+    Raises:
+        MigrationError: If the database has other tables than those of this release.
+        PersistenceConnectionError: If it cannot be reached.
+        QueryError: If the folder cannot be written.
+        UnreadableRecordError: If a record does not fit its entity.
+        UsageError: If the folder has something in it, there is no such kind, the format needs what
+            is not installed, or the database is in memory.
+    """
+    return await exporting.export(
+        create_dialect(config),
+        Path(folder),
+        _owned(extensions),
+        kinds=kinds,
+        window=_window(since, until),
+        file_format=file_format,
+        skip_unreadable=skip_unreadable,
+        progress=progress,
+    )
+
+
+async def import_database(
+    folder: str | Path,
+    config: PersistenceConfig,
+    *,
+    extensions: Sequence["Extension"] = (),
+    replace: bool = False,
+    skip_unreadable: bool = False,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Save the records of an export, beside those that are there.
+
+    The manifest and the digests of all files are checked first, and all records compared with those
+    of the database, before any is saved. What is there already, just like this, is passed over, so
+    that a call that was interrupted is gone on with by the same call. A database without tables is
+    migrated.
+
+    Args:
+        folder: The export.
+        config: The database.
+        extensions: The application's own tables, which are imported as well.
+        replace: Whether records replace others with the same key, of kinds that change at all.
+        skip_unreadable: Whether to leave out, and count, records that do not fit their entity.
+        progress: Who is told how far it is.
+
+    Returns:
+        What was imported.
+
+    Raises:
+        DuplicateRecordError: If another record with the same key is there, and stays.
+        MigrationError: If the export or the database is of another revision than this release.
+        PersistenceConnectionError: If the database cannot be reached.
+        QueryError: If the export is damaged, the database refuses a record, or roll-ups count, or
+            would count, costs twice.
+        UnreadableRecordError: If a record does not fit its entity.
+        UsageError: If the folder is no export, is of CSV, or the database is in memory.
+    """
+    return await importing.import_folder(
+        Path(folder),
+        create_dialect(config),
+        _owned(extensions),
+        replace=replace,
+        skip_unreadable=skip_unreadable,
+        progress=progress,
+    )
+
+
+def export_records(
+    config: PersistenceConfig,
+    kind: str,
+    *,
+    extensions: Sequence["Extension"] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> AsyncIterator[Mapping[str, Any]]:
+    """Read the records of one kind, in one state of the database, in the order of keys.
+
+    Args:
+        config: The database.
+        kind: The name of their table.
+        extensions: The application's own tables.
+        since: The earliest time, of a kind that has a time of its own.
+        until: The latest one.
+
+    Returns:
+        An iterator of the values of each record, by column: JSON as what it stands for.
+
+    Raises:
+        MigrationError: If the database has other tables than those of this release.
+        PersistenceConnectionError: If it cannot be reached.
+        UnreadableRecordError: If a record does not fit its entity.
+        UsageError: If there is no such kind, or the database is in memory.
+    """
+    dialect, window = create_dialect(config), _window(since, until)
+    return exporting.export_records(dialect, _owned(extensions), kind, window)
+
+
+async def import_records(
+    config: PersistenceConfig,
+    kind: str,
+    records: AsyncIterable[Mapping[str, Any]],
+    *,
+    extensions: Sequence["Extension"] = (),
+    replace: bool = False,
+) -> ImportedKind:
+    """Save records of one kind as they come, some hundred in each transaction.
+
+    Args:
+        config: The database, which is migrated if it has no tables.
+        kind: The name of their table.
+        records: The values of each by column, as `export_records` gives them; times may be text.
+        extensions: The application's own tables.
+        replace: Whether they replace others with the same key, if the kind changes at all.
+
+    Returns:
+        What was imported. What is there already, just like this, is passed over.
+
+    Raises:
+        DuplicateRecordError: If another record with the same key is there, and stays.
+        MigrationError: If the database has other tables than those of this release.
+        PersistenceConnectionError: If the database cannot be reached.
+        QueryError: If the database refuses a record, or roll-ups may count a cost already.
+        UnreadableRecordError: If a record does not fit its entity.
+        UsageError: If there is no such kind, or the database is in memory.
+    """
+    return await importing.import_records(
+        create_dialect(config), _owned(extensions), kind, records, replace=replace
+    )
+
+
+def _window(since: datetime | None, until: datetime | None) -> Window:
+    for name, moment in (("since", since), ("until", until)):
+        if moment is not None and moment.utcoffset() is None:
+            raise UsageError(f"{name} must have a time zone")
+    return Window(since, until)
 
 
 def _owned(extensions: Sequence["Extension"]) -> list[OwnedTables]:

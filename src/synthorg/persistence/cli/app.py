@@ -7,12 +7,12 @@ from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from synthorg.persistence.cli import backing_up, copying, pruning, rolling_up
+from synthorg.persistence.cli import backing_up, copying, exporting, pruning, rolling_up
 from synthorg.persistence.cli import doctor as examination
 from synthorg.persistence.cli.extensions import load, tables_named, tables_of
 from synthorg.persistence.cli.failures import ExitCode, fail, reported
@@ -31,8 +31,8 @@ from synthorg.persistence.sql.migrations.state import NOT_OURS, Condition, Schem
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 
 EXIT_CODES = """
-Exit codes: 0 done; 1 the schema is not as it should be, a migration or a copy was refused or
-failed, or two databases differ; 2 the arguments or the URL cannot be used; 3 the database could
+Exit codes: 0 done; 1 the schema is not as it should be, a migration, a copy or an import was
+refused or failed, two databases differ, or doctor found more than notes; 2 the arguments or the URL cannot be used; 3 the database could
 not be reached.
 """
 
@@ -67,6 +67,13 @@ Of = Annotated[
         help="The name of the extension whose tables are meant, rather than this library's.",
         metavar="NAME",
         show_default=False,
+    ),
+]
+
+SkipUnreadable = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unreadable", help="Leave out, and count, records that do not fit their entity."
     ),
 ]
 
@@ -284,13 +291,7 @@ def copy(
         bool,
         typer.Option("--verify-only", help="Compare the two, table by table, and write nothing."),
     ] = False,
-    skip_unreadable: Annotated[
-        bool,
-        typer.Option(
-            "--skip-unreadable",
-            help="Leave out, and count, records that do not fit their entity.",
-        ),
-    ] = False,
+    skip_unreadable: SkipUnreadable = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     extension: Extensions = None,
 ) -> None:
@@ -353,6 +354,93 @@ def restore(
     with reported():
         config = config_of(database)
         backing_up.restore(config, file, extensions, overwrite=overwrite, as_json=as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def export(  # noqa: PLR0913 (each is an option)
+    folder: Annotated[Path, typer.Argument(help="The folder to make.")],
+    *,
+    database: Url = None,
+    kinds: Annotated[
+        str | None,
+        typer.Option(
+            help="The tables to export, separated by commas; without it, all.",
+            metavar="KIND,KIND",
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="The earliest time of what has a time of its own.",
+            metavar="TIME",
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(help="The latest time of it.", metavar="TIME", show_default=False),
+    ] = None,
+    file_format: Annotated[
+        Literal["jsonl", "parquet", "csv"],
+        typer.Option("--format", help="The format of the files; Parquet and CSV need pyarrow."),
+    ] = "jsonl",
+    skip_unreadable: SkipUnreadable = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    extension: Extensions = None,
+) -> None:
+    """Write one state of the database into files that other programs can read, one for each kind.
+
+    Beside them is a manifest with the revision, the numbers of records and digests. It has
+    everything that the database has, hashes of passwords too.
+
+    For example: synthorg-db export monday --kinds messages,tasks --since 2026-03-01
+    """
+    extensions = load(extension or ())
+    with reported():
+        exporting.export(
+            config_of(database),
+            folder,
+            extensions,
+            kinds=None if kinds is None else kinds.split(","),
+            since=exporting.moment_of(since),
+            until=exporting.moment_of(until),
+            file_format=file_format,
+            skip_unreadable=skip_unreadable,
+            as_json=as_json,
+        )
+
+
+@app.command("import", epilog=EXIT_CODES)
+def import_(
+    folder: Annotated[Path, typer.Argument(help="The export.")],
+    *,
+    database: Url = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Replace records that have another content."),
+    ] = False,
+    skip_unreadable: SkipUnreadable = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    extension: Extensions = None,
+) -> None:
+    """Save the records of an export beside those of the database.
+
+    All of it is checked, and compared with the database, before anything is saved. What is there
+    already is passed over; what is there with another content is refused, or replaced.
+
+    For example: synthorg-db import monday --database postgresql://user@host/synthorg
+    """
+    extensions = load(extension or ())
+    with reported():
+        exporting.import_(
+            config_of(database),
+            folder,
+            extensions,
+            replace=replace,
+            skip_unreadable=skip_unreadable,
+            as_json=as_json,
+        )
 
 
 @app.command(epilog=EXIT_CODES)

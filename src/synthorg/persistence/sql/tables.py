@@ -60,6 +60,9 @@ VERSION_TABLE: Final = "synthorg_persistence_version"
 APPEND_ONLY: Final = "append_only"
 """What a table has in its `info` when the database itself protects its rows from change."""
 
+OWN_TIME: Final = "own_time"
+"""What a column has in its `info` that tells how old a record is, of a kind that grows for ever."""
+
 
 class LibraryName(quoted_name):
     """The name of a table of this library, before which a database writes its `table_prefix`."""
@@ -94,8 +97,8 @@ def _json(name: str) -> Column[object]:
     return Column(name, JsonDocument(), nullable=False)
 
 
-def _time(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, utc_datetime(), nullable=nullable)
+def _time(name: str, *, nullable: bool = False, own: bool = False) -> Column[Any]:
+    return Column(name, utc_datetime(), nullable=nullable, info={OWN_TIME: True} if own else {})
 
 
 def _count(name: str, *, at_least: int = 0) -> tuple[SchemaItem, SchemaItem]:
@@ -156,7 +159,7 @@ cost_records = _table(
     *_count("input_tokens"),
     *_count("output_tokens"),
     *_amount("cost_usd"),
-    _time("timestamp"),
+    _time("timestamp", own=True),
     _choice("call_category", nullable=True),
     CheckConstraint(
         "cost_usd = 0 OR input_tokens > 0 OR output_tokens > 0", name="cost_needs_tokens"
@@ -206,7 +209,7 @@ cost_rollup_state = _table(
 messages = _table(
     "messages",
     Column("id", ShortText(36), primary_key=True),
-    _time("timestamp"),
+    _time("timestamp", own=True),
     _key("sender"),
     _key("to"),
     _choice("type"),
@@ -224,7 +227,7 @@ lifecycle_events = _table(
     _key("agent_id"),
     _text("agent_name"),
     _choice("event_type"),
-    _time("timestamp"),
+    _time("timestamp", own=True),
     _key("initiated_by"),
     _text("details"),
     _json("metadata"),
@@ -240,7 +243,7 @@ task_metrics = _table(
     _key("task_id"),  # no foreign key: a metric outlives its task
     _choice("task_type"),
     _time("started_at", nullable=True),
-    _time("completed_at"),
+    _time("completed_at", own=True),
     Column("is_success", flag("is_success"), nullable=False),
     *_amount("duration_seconds"),
     *_amount("cost_usd"),
@@ -257,7 +260,7 @@ collaboration_metrics = _table(
     "collaboration_metrics",
     _key("id", primary_key=True),
     _key("agent_id"),
-    _time("recorded_at"),
+    _time("recorded_at", own=True),
     Column("delegation_success", flag("delegation_success"), nullable=True),
     *_amount("delegation_response_seconds", nullable=True),
     *_amount("conflict_constructiveness", nullable=True, at_most=1),
@@ -276,7 +279,7 @@ parked_contexts = _table(
     _key("agent_id"),
     _optional_key("task_id"),
     _key("approval_id"),
-    _time("parked_at"),
+    _time("parked_at", own=True),
     _text("context_json"),
     _json("metadata"),
     Index(None, "approval_id", "parked_at", "id"),
@@ -286,7 +289,7 @@ parked_contexts = _table(
 audit_entries = _table(
     "audit_entries",
     _key("id", primary_key=True),
-    _time("timestamp"),
+    _time("timestamp", own=True),
     _optional_key("agent_id"),
     _optional_key("task_id"),
     _text("tool_name"),
@@ -349,7 +352,7 @@ checkpoints = _table(
     _key("task_id"),
     *_count("turn_number"),
     _text("context_json"),
-    _time("created_at"),
+    _time("created_at", own=True),
     Index(None, "execution_id", "turn_number", "created_at", "id"),
     Index(None, "task_id", "turn_number", "created_at", "id"),
 )
@@ -359,7 +362,7 @@ heartbeats = _table(
     _key("execution_id", primary_key=True),
     _key("agent_id"),
     _key("task_id"),
-    _time("last_heartbeat_at"),
+    _time("last_heartbeat_at", own=True),
     Index(None, "last_heartbeat_at", "execution_id"),
 )
 
@@ -467,7 +470,7 @@ workflow_executions = _table(
     _key("project"),
     _time("created_at"),
     _time("updated_at"),
-    _time("completed_at", nullable=True),
+    _time("completed_at", nullable=True, own=True),
     _text("error", nullable=True),
     *_count("version", at_least=1),
     CheckConstraint(
@@ -479,3 +482,15 @@ workflow_executions = _table(
     Index(None, "definition_id", "updated_at", "id"),
     Index(None, "status", "updated_at", "id"),
 )
+
+
+def own_time(table: Table) -> Column[Any] | None:
+    """Find the column that tells how old the records of a table are.
+
+    Args:
+        table: The table.
+
+    Returns:
+        The column; None where records are kept as long as what they are of.
+    """
+    return next((column for column in table.columns if OWN_TIME in column.info), None)

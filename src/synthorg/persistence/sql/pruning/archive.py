@@ -17,14 +17,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from sqlalchemy import Column, Table, func, select
 
 from synthorg.persistence.errors import QueryError, UsageError
 from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.pruning.kinds import Key, PrunableKind
 from synthorg.persistence.sql.statements.statement import KeysStatement
-from synthorg.persistence.sql.transfer.canonical import moved_columns
+from synthorg.persistence.sql.transfer.canonical import CanonicalRows
+from synthorg.persistence.sql.transfer.lines import RecordLines
 
 PART: Final = ".jsonl.gz"
 PENDING: Final = ".pending"
@@ -98,8 +99,7 @@ class Archive:
         self.discard()  # that of an attempt which met another transaction
         statement, parameters = _rows(self._kind.table).of([key for (key,) in keys])
         rows = await executor.fetch(statement, parameters)
-        names = [column.name for column in moved_columns(self._kind.table)]
-        lines = [to_json(dict(zip(names, row, strict=True))) for row in rows]
+        lines = [RecordLines(self._kind.table).write(row) for row in rows]
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
         path = self._folder / f"{moment}-{secrets.token_hex(4)}{PART}{PENDING}"
         try:
@@ -135,7 +135,7 @@ class Archive:
 
 @lru_cache
 def _rows(table: Table) -> KeysStatement:
-    columns = moved_columns(table)
+    columns = CanonicalRows(table).expressions
     return KeysStatement("list", table, lambda condition: select(*columns).where(condition))
 
 

@@ -16,6 +16,7 @@ from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.repositories.cost_rollups import roll_up_pruned
 from synthorg.persistence.sql.repositories.cost_sums import midnight_before
+from synthorg.persistence.sql.tables import own_time
 from synthorg.persistence.sql.types import UtcDateTime
 
 Key = tuple[Any, ...]
@@ -82,12 +83,12 @@ PRUNABLE: Final[Mapping[str, PrunableKind]] = MappingProxyType(
     {
         kind.table.name: kind
         for kind in (
-            PrunableKind(tables.messages, tables.messages.c.timestamp),
-            PrunableKind(tables.lifecycle_events, tables.lifecycle_events.c.timestamp),
-            PrunableKind(tables.collaboration_metrics, tables.collaboration_metrics.c.recorded_at),
+            PrunableKind(tables.messages, own_time(tables.messages)),
+            PrunableKind(tables.lifecycle_events, own_time(tables.lifecycle_events)),
+            PrunableKind(tables.collaboration_metrics, own_time(tables.collaboration_metrics)),
             PrunableKind(
                 tables.workflow_executions,
-                tables.workflow_executions.c.completed_at,
+                own_time(tables.workflow_executions),
                 tables.workflow_executions.c.completed_at.is_not(None),
             ),
             PrunableKind(
@@ -103,7 +104,7 @@ PRUNABLE: Final[Mapping[str, PrunableKind]] = MappingProxyType(
             ),
             PrunableKind(
                 tables.checkpoints,
-                _checkpoints.created_at,
+                own_time(tables.checkpoints),
                 _no_other_names(
                     _checkpoints.execution_id,
                     (
@@ -113,15 +114,15 @@ PRUNABLE: Final[Mapping[str, PrunableKind]] = MappingProxyType(
                     ),
                 ),
             ),
-            PrunableKind(tables.parked_contexts, tables.parked_contexts.c.parked_at),
-            PrunableKind(tables.heartbeats, tables.heartbeats.c.last_heartbeat_at),
+            PrunableKind(tables.parked_contexts, own_time(tables.parked_contexts)),
+            PrunableKind(tables.heartbeats, own_time(tables.heartbeats)),
             PrunableKind(
                 tables.cost_records,
-                tables.cost_records.c.timestamp,
+                own_time(tables.cost_records),
                 before_removal=_roll_up,
                 rounded=midnight_before,  # sums are of whole days
             ),
-            PrunableKind(tables.task_metrics, tables.task_metrics.c.completed_at),
+            PrunableKind(tables.task_metrics, own_time(tables.task_metrics)),
         )
     }
 )

@@ -165,6 +165,7 @@ class ListQuery:
         time: str | None = None,
         where: Sequence[ColumnElement[bool]] = (),
     ) -> None:
+        self.time = time
         self._table = table
         self._order_by = tuple(order_by)
         self._descending = descending

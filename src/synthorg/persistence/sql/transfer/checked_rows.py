@@ -88,12 +88,13 @@ class CheckedRows:
         """Leave a row out, or raise what is wrong with it.
 
         Args:
-            key: Its key.
+            key: Its key, as far as it is known.
             error: What is wrong with it.
         """
         if self._passed_over is None:
             raise error
-        self._passed_over.add(self._table, key)
+        if len(key) == len(self._key):
+            self._passed_over.add(self._table, key)
         self.skipped += 1
 
     def unreadable(self, key: Key, reason: str) -> UnreadableRecordError:

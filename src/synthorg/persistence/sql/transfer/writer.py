@@ -1,8 +1,8 @@
 """A database on its way to hold what another one holds."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -13,6 +13,7 @@ from sqlalchemy import (
     exists,
     insert,
     select,
+    update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,6 +29,12 @@ from synthorg.persistence.sql.transfer.faults import explained
 from synthorg.persistence.sql.transfer.keys import Key, has_key, key_columns, name_record
 
 Values = dict[str, Any]
+
+Check = Callable[[AsyncConnection, Dialect, Sequence[Sequence[Any]]], Awaitable[None]]
+"""What a transaction does before it adds rows, given its connection and the rows."""
+
+OF_ROW: Final = "of_row_"
+"""What the names of the parameters begin with that change a row, since columns have theirs."""
 
 
 class Target:
@@ -55,43 +62,86 @@ class Target:
         rows = await self._run(select(exists(select(*key_columns(table)))), f"read {table.name}")
         return not rows[0][0]
 
-    async def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    async def insert(
+        self, table: Table, rows: Sequence[Sequence[Any]], first: Check | None = None
+    ) -> None:
         """Add rows, all of them or none.
 
         Args:
             table: The table.
             rows: The values of each in the columns that are moved.
+            first: What the transaction does before, given the rows.
 
         Raises:
             PersistenceError: If the database refuses one, which is named by its key.
         """
         if not rows:
             return
-        columns = moved_columns(table)
-        names = [column.name for column in columns]
-        statement = insert(table).values(
-            {each.name: bindparam(each.name, type_=moved_type(each)) for each in columns}
-        )
-        values = [dict(zip(names, row, strict=True)) for row in rows]
 
         async def write() -> None:
-            await self._run(statement, f"write {table.name}", values)
+            await self._add(table, rows, first, f"write {table.name}")
 
         try:
             await run_again_on_conflict(write)
         except TransactionConflictError:
             raise
         except (QueryError, DuplicateRecordError):
-            await self._name_culprit(table, statement, values)
+            # One by one, for the database does not tell which it has refused.
+            for row in rows:
+                key = tuple(row[at] for at in self._key_at(table))
+                await self._add(table, [row], first, f"write {name_record(table, key)}")
             raise
 
-    async def _name_culprit(
-        self, table: Table, statement: Executable, values: Sequence[Values]
+    async def _add(
+        self, table: Table, rows: Sequence[Sequence[Any]], first: Check | None, action: str
     ) -> None:
-        """Write rows one by one, for the database does not tell which it has refused."""
-        for each in values:
-            key = tuple(each[column.name] for column in table.primary_key)
-            await self._run(statement, f"write {name_record(table, key)}", [each])
+        columns = moved_columns(table)
+        names = [column.name for column in columns]
+        statement = insert(table).values(
+            {each.name: bindparam(each.name, type_=moved_type(each)) for each in columns}
+        )
+        values = [dict(zip(names, row, strict=True)) for row in rows]
+        async with self._transaction(action) as connection:
+            if first is not None:
+                await first(connection, self._dialect, rows)
+            await self._dialect.step(connection, connection.execute(statement, values))
+
+    @staticmethod
+    def _key_at(table: Table) -> list[int]:
+        names = [column.name for column in moved_columns(table)]
+        return [names.index(column.name) for column in table.primary_key]
+
+    async def replace(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Change rows that are there, all of them or none.
+
+        Args:
+            table: The table.
+            rows: The values of each in the columns that are moved.
+        """
+        if not rows:
+            return
+        columns = moved_columns(table)
+        names = [column.name for column in columns]
+        statement = (
+            update(table)
+            .where(*[each == bindparam(f"{OF_ROW}{each.name}") for each in key_columns(table)])
+            .values(
+                {
+                    each.name: bindparam(f"{OF_ROW}{each.name}", type_=moved_type(each))
+                    for each in columns
+                    if not each.primary_key
+                }
+            )
+        )
+        values = [
+            {f"{OF_ROW}{name}": value for name, value in zip(names, row, strict=True)}
+            for row in rows
+        ]
+
+        async def write() -> None:
+            await self._run(statement, f"write {table.name}", values)
+
+        await run_again_on_conflict(write)
 
     async def find(self, table: Table, keys: Sequence[Key]) -> set[Key]:
         """Find out which of some keys are there.
