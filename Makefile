@@ -15,7 +15,7 @@ INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-sqlalchemy test-psycopg test-poolers test-topologies test-faults test-example test-all lint bench clean
+.PHONY: help demo test test-slow test-sqlalchemy test-psycopg test-poolers test-topologies test-formats test-faults test-example test-all lint bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -48,6 +48,9 @@ test-poolers: $(VENV)/test.installed  ## Run the tests behind PgBouncer, which h
 
 test-topologies: $(VENV)/test.installed  ## Run the tests on clusters, whose programs have to be installed
 	TEST_TOPOLOGIES=true $(VENV)/bin/python -m pytest tests/topologies
+
+test-formats: $(VENV)/test,formats.installed  ## Read exports with pandas, Polars and DuckDB
+	TEST_FORMATS=true $(VENV)/bin/python -m pytest tests/formats
 
 test-faults: $(VENV)/test.installed  ## Break connections for MINUTES on each of DATABASES, SEEDS times
 	TEST_FAULT_SEEDS=$(SEEDS) TEST_FAULT_SECONDS=$$(( $(MINUTES) * 60 )) \

@@ -110,3 +110,8 @@ def copy(
             skip_unreadable=skip_unreadable,
         )
     )
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Read all files of a folder."""
+    return {each.name: each.read_bytes() for each in folder.iterdir()}

@@ -1,4 +1,4 @@
-"""The page on moving does what it says."""
+"""The pages on moving and on exporting do what they say."""
 
 import asyncio
 import re
@@ -23,6 +23,7 @@ from tests.transfer.conftest import MakeDatabase
 PAGE = (CHECKOUT / "docs" / "operators" / "moving.md").read_text()
 COMMANDS = re.findall(r"^synthorg-db .*$", PAGE, re.MULTILINE)
 PROGRAM = "".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+EXPORTING = (CHECKOUT / "docs" / "operators" / "exporting.md").read_text()
 SERVERS: dict[str, type[Server]] = {"postgresql": PostgreSQL, "mariadb": MariaDB}
 
 
@@ -55,3 +56,39 @@ def test_the_program_of_the_page_moves_a_database(filled: Path, tmp_path: Path) 
     ends = [f"sqlite:///{tmp_path / name}" for name in ("synthorg.db", "copy.db")]
     compared = compare_databases(*map(PersistenceConfig.from_url, ends))
     assert not asyncio.run(compared).differences
+
+
+def test_the_commands_of_the_page_export_and_import(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_database: MakeDatabase
+) -> None:
+    shutil.copy(filled, tmp_path / "synthorg.db")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SYNTHORG_DATABASE_URL", "sqlite:///synthorg.db")
+    server = make_database(PostgreSQL)
+    lines = re.findall(r"^synthorg-db .*$", EXPORTING, re.MULTILINE)
+
+    for line in lines:
+        _, *arguments = shlex.split(line)
+        named = [server if each.startswith("postgresql:") else each for each in arguments]
+        result = CliRunner().invoke(app, named)
+        assert result.exit_code == 0, result.output
+
+    assert len(lines) == 3
+    assert {"messages.parquet", "tasks.parquet"} < {each.name for each in Path("recent").iterdir()}
+    ends = [PersistenceConfig.from_url(url) for url in ("sqlite:///synthorg.db", server)]
+    assert not asyncio.run(compare_databases(*ends)).differences
+
+
+def test_the_program_of_the_page_on_exporting_runs(filled: Path, tmp_path: Path) -> None:
+    shutil.copy(filled, tmp_path / "synthorg.db")
+    (program,) = re.findall(r"```python\n(.*?)```", EXPORTING, re.DOTALL)
+
+    for expected in ("3 messages, 0 were there already\n", "0 messages, 3 were there already\n"):
+        ran = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ran.stdout == expected

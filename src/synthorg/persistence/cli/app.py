@@ -32,8 +32,8 @@ from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 
 EXIT_CODES = """
 Exit codes: 0 done; 1 the schema is not as it should be, a migration, a copy or an import was
-refused or failed, two databases differ, or doctor found more than notes; 2 the arguments or the URL cannot be used; 3 the database could
-not be reached.
+refused or failed, two databases differ, or an examination found more than notes; 2 the arguments
+or the URL cannot be used; 3 the database could not be reached.
 """
 
 BASE = "base"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table
+from sqlalchemy import ColumnElement, Table, delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import QueryError
@@ -62,6 +62,10 @@ async def refuse_counted_costs(
     await dialect.step(connection, connection.execute(LOCKING.build(dialect), nothing))
     found = await dialect.step(connection, connection.execute(READING.build(dialect)))
     state = RollupState(*found.one())
+    if state.revision == NOTHING_ROLLED_UP.revision:
+        # The lock is kept, and nothing is left of a row that would say nothing.
+        await dialect.step(connection, connection.execute(delete(cost_rollup_state)))
+        return
     for row in rows:
         number, time = row[_NUMBER], row[_TIME]
         is_rolled_up = time < state.rolled_up_before and number <= state.last_sequence_number

@@ -113,8 +113,8 @@ class Manifest(BaseModel):
             head = known_revisions(owned).get_current_head()
             if revision != head:
                 raise MigrationError(
-                    f"cannot import records of {owned.owner} at revision {revision}, for this release "
-                    f"has {head}; import them with the release that has exported them, and "
+                    f"cannot import records of {owned.owner} at revision {revision}, for this "
+                    f"release has {head}; import them with the release that has exported them, and "
                     "migrate the database"
                 )
 

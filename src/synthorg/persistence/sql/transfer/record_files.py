@@ -24,6 +24,10 @@ BYTES_IN_GROUP: Final = 2**24
 """How much of a table a Parquet file has in one group of rows, which is held in memory."""
 
 
+ROWS_IN_BATCH: Final = 64
+"""How many rows of a Parquet file are objects of Python at once, each of which may be large."""
+
+
 class RecordWriter(ABC):
     """Writes the records of one kind into a file.
 
@@ -41,7 +45,7 @@ class RecordWriter(ABC):
         # Without a name and a time in it, so that equal records make equal files.
         self._file: Any = self._raw
         if self.suffix.endswith(".gz"):
-            self._file = gzip.GzipFile("", "wb", fileobj=self._raw, mtime=0)
+            self._file = gzip.GzipFile("", "wb", 6, self._raw, 0)
 
     @abstractmethod
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
@@ -180,7 +184,7 @@ def _from_parquet(path: Path, table: Table) -> Iterator[Mapping[str, Any]]:
     arrow()
     documents = {each.name for each in table.columns if isinstance(each.type, JsonDocument)}
     with import_module("pyarrow.parquet").ParquetFile(path) as file:
-        batches = file.iter_batches()
+        batches = file.iter_batches(ROWS_IN_BATCH)
         for values in chain.from_iterable(batch.to_pylist() for batch in batches):
             yield {
                 name: from_json(value) if name in documents and value is not None else value
