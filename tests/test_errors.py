@@ -4,11 +4,13 @@ import pytest
 
 from synthorg.persistence import errors, repositories
 from synthorg.persistence.errors import (
+    InvalidArgumentError,
     NotConnectedError,
     OutcomeUnknownError,
     PersistenceConnectionError,
     PersistenceError,
     QueryError,
+    UnreadableRecordError,
     UsageError,
     VersionConflictError,
 )
@@ -46,6 +48,12 @@ def test_the_contract_of_repositories_names_each_error_that_leaves_one() -> None
 def test_a_version_conflict_is_caught_as_a_query_error() -> None:
     with pytest.raises(QueryError):
         raise VersionConflictError("version 3 of workflow definition 'w1' is stored")
+
+
+def test_what_was_given_is_told_apart_from_what_is_stored() -> None:
+    assert issubclass(InvalidArgumentError, QueryError)
+    assert not issubclass(UnreadableRecordError, InvalidArgumentError)
+    assert not issubclass(InvalidArgumentError, UnreadableRecordError)
 
 
 def test_a_backend_that_is_not_connected_is_a_mistake_and_a_connection_error() -> None:

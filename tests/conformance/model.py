@@ -13,8 +13,8 @@ from typing_extensions import override
 from synthorg.entities import HumanRole, Message, Task, User, WorkflowDefinition
 from synthorg.persistence import (
     DuplicateRecordError,
+    InvalidArgumentError,
     PersistenceError,
-    QueryError,
     VersionConflictError,
 )
 from synthorg.persistence.testing.kinds import DEFINITIONS, LATER, MESSAGES, MOMENT, TASKS, USERS
@@ -272,7 +272,7 @@ class Refused(Operation):
 
     @override
     def model(self, model: Model) -> Outcome:
-        raise QueryError
+        raise InvalidArgumentError
 
     @override
     async def real(self, stores: Stores) -> Outcome:

@@ -12,9 +12,9 @@ import pytest
 
 from synthorg.entities import SYSTEM_USER_ID, TaskStatus
 from synthorg.persistence import (
+    InvalidArgumentError,
     PersistenceBackend,
     PersistenceConfig,
-    QueryError,
     SQLiteConfig,
     UnitOfWork,
     UsageError,
@@ -64,11 +64,15 @@ async def test_a_filter_that_no_record_can_match_is_refused_with_what_it_may_be(
     }
     for subject, call in calls.items():
         for value in ("nope", "ASSIGNED", "", 5, True, b"assigned", ["assigned"], uuid4()):
-            with pytest.raises(QueryError, match=rf"cannot {subject} must be one of \w+, \w+"):
+            with pytest.raises(
+                InvalidArgumentError, match=rf"cannot {subject} must be one of \w+, \w+"
+            ):
                 await call(value)
-    with pytest.raises(QueryError, match=r"list tasks: status must be one of created, assigned, "):
+    with pytest.raises(
+        InvalidArgumentError, match=r"list tasks: status must be one of created, assigned, "
+    ):
         await unmigrated.tasks.page(status="nope")  # type: ignore[arg-type]
-    with pytest.raises(QueryError, match=r"list tasks: status must be one of "):
+    with pytest.raises(InvalidArgumentError, match=r"list tasks: status must be one of "):
         await _streamed(unmigrated.tasks.stream(status="nope"))  # type: ignore[arg-type]
 
 
@@ -117,10 +121,14 @@ async def test_what_is_saved_has_to_be_a_record_of_its_kind(
     repository: Any = getattr(unmigrated, kind.repository)
     for record in records:
         for many in ([kind.example, record], (each for each in [record])):
-            with pytest.raises(QueryError, match=rf"save {kind.repository}.* {name}, not "):
+            with pytest.raises(
+                InvalidArgumentError, match=rf"save {kind.repository}.* {name}, not "
+            ):
                 await repository.save_many(many)
         if kind not in (PRESETS, SETTINGS):
-            with pytest.raises(QueryError, match=rf"save {kind.repository}.* {name}, not "):
+            with pytest.raises(
+                InvalidArgumentError, match=rf"save {kind.repository}.* {name}, not "
+            ):
                 await repository.save(record)
 
 
@@ -133,7 +141,7 @@ async def test_many_records_have_to_come_in_an_iterable(
     repository: Any = getattr(unmigrated, kind.repository)
     for records in several:
         with pytest.raises(
-            QueryError, match=rf"save {kind.repository}: .*\b{name}, not (one \w+|None)$"
+            InvalidArgumentError, match=rf"save {kind.repository}: .*\b{name}, not (one \w+|None)$"
         ):
             await repository.save_many(records)
 
@@ -145,7 +153,9 @@ async def test_a_field_that_every_record_has_must_not_be_none(
     for name in kind.fields:
         if not table_of(kind).columns[name].nullable:
             forged = kind.forged(kind.example, **{name: None})
-            with pytest.raises(QueryError, match=rf"save {kind.repository}.*\b{name} must "):
+            with pytest.raises(
+                InvalidArgumentError, match=rf"save {kind.repository}.*\b{name} must "
+            ):
                 await kind.save(unmigrated, forged)
 
 
@@ -156,11 +166,13 @@ async def test_a_key_is_some_text(unmigrated: PersistenceBackend, kind: Kind) ->
     for value in (None, 1.5, 1, True, b"x", ["x"], ("x",), object()):
         for call in (repository.get, repository.delete):
             with pytest.raises(
-                QueryError, match=rf"{kind.repository}: {key} must (be text|not be)"
+                InvalidArgumentError, match=rf"{kind.repository}: {key} must (be text|not be)"
             ):
                 await call(value)
         for call in (repository.get_many, repository.delete_many):
-            with pytest.raises(QueryError, match=rf"{kind.repository}: {key} must be text"):
+            with pytest.raises(
+                InvalidArgumentError, match=rf"{kind.repository}: {key} must be text"
+            ):
                 await call(["x", value])
 
 
@@ -172,7 +184,8 @@ async def test_many_keys_have_to_come_in_an_iterable(
     for keys in ("abc", b"abc", "", None, 5, uuid4(), _nothing()):
         for action in ("get", "delete"):
             with pytest.raises(
-                QueryError, match=rf"{action} {kind.repository}: keys must be an iterable of keys"
+                InvalidArgumentError,
+                match=rf"{action} {kind.repository}: keys must be an iterable of keys",
             ):
                 await getattr(repository, f"{action}_many")(keys)
 
@@ -214,9 +227,9 @@ async def test_the_system_user_is_not_deleted_by_its_key_in_any_form(unmigrated:
         __slots__ = ()
 
     for key in (SYSTEM_USER_ID, Name(SYSTEM_USER_ID)):
-        with pytest.raises(QueryError, match=r"system user"):
+        with pytest.raises(InvalidArgumentError, match=r"system user"):
             await unmigrated.users.delete(key)
-        with pytest.raises(QueryError, match=r"system user"):
+        with pytest.raises(InvalidArgumentError, match=r"system user"):
             await unmigrated.users.delete_many(["1", key])
 
 
@@ -226,13 +239,14 @@ async def test_a_page_needs_a_limit_and_a_cursor_or_none(unmigrated: Stores, wal
     limits: list[Any] = ["5", True, None, 5.0, [], b"5"]
     for limit in limits:
         with pytest.raises(
-            QueryError, match=rf"list {walk.kind.repository}: limit must be a whole number"
+            InvalidArgumentError,
+            match=rf"list {walk.kind.repository}: limit must be a whole number",
         ):
             await walk.page(unmigrated, required, limit=limit)
     cursors: list[Any] = [5, True, b"", "", [], {}, uuid4()]
     for after in cursors:
         with pytest.raises(
-            QueryError, match=rf"list {walk.kind.repository}: after is not a cursor"
+            InvalidArgumentError, match=rf"list {walk.kind.repository}: after is not a cursor"
         ):
             await walk.page(unmigrated, required, limit=5, after=after)
 
@@ -242,11 +256,11 @@ async def test_what_a_list_requires_must_not_be_none(unmigrated: Stores, walk: W
     for name in walk.required:
         nothing = {name: None}
         refusal = rf"list {walk.kind.repository}: {name} must not be None"
-        with pytest.raises(QueryError, match=refusal):
+        with pytest.raises(InvalidArgumentError, match=refusal):
             await walk.page(unmigrated, nothing, limit=5)
-        with pytest.raises(QueryError, match=refusal):
+        with pytest.raises(InvalidArgumentError, match=refusal):
             await _streamed(walk.stream(unmigrated, nothing))
-        with pytest.raises(QueryError, match=refusal):
+        with pytest.raises(InvalidArgumentError, match=refusal):
             await getattr(getattr(unmigrated, walk.kind.repository), walk.method)(None)
 
 
@@ -280,7 +294,7 @@ NOTHING: Final[dict[str, Call]] = {
 async def test_none_where_something_is_needed_is_refused_by_name(
     unmigrated: Stores, subject: str
 ) -> None:
-    with pytest.raises(QueryError, match=rf"cannot {subject} must not be None"):
+    with pytest.raises(InvalidArgumentError, match=rf"cannot {subject} must not be None"):
         await NOTHING[subject](unmigrated)
 
 
@@ -288,11 +302,11 @@ async def test_a_setting_of_the_system_has_a_key_and_a_value(
     unmigrated: PersistenceBackend,
 ) -> None:
     nothing: Any = None
-    with pytest.raises(QueryError, match=r"get settings: key must not be None"):
+    with pytest.raises(InvalidArgumentError, match=r"get settings: key must not be None"):
         await unmigrated.get_setting(nothing)
-    with pytest.raises(QueryError, match=r"save settings: key must not be None"):
+    with pytest.raises(InvalidArgumentError, match=r"save settings: key must not be None"):
         await unmigrated.set_setting(nothing, "value")
-    with pytest.raises(QueryError, match=r"save settings .*: value must not be None"):
+    with pytest.raises(InvalidArgumentError, match=r"save settings .*: value must not be None"):
         await unmigrated.set_setting("key", nothing)
 
 
@@ -330,5 +344,7 @@ def test_a_backend_is_made_of_a_configuration() -> None:
 async def test_groups_that_are_no_groups_are_refused(unmigrated: Stores) -> None:
     groups: list[Any] = [None, 5, "day", "", [1], [["day"]], [None], {}, [b"day"], _nothing()]
     for by in groups:
-        with pytest.raises(QueryError, match=r"sum cost_records: by must be one or more of agent_"):
+        with pytest.raises(
+            InvalidArgumentError, match=r"sum cost_records: by must be one or more of agent_"
+        ):
             await unmigrated.cost_records.totals(by)

@@ -23,6 +23,7 @@ from synthorg.persistence import (
     PersistenceError,
     QueryError,
     SQLiteConfig,
+    UnreadableRecordError,
     UsageError,
     VersionConflictError,
 )
@@ -375,7 +376,9 @@ async def test_a_list_tells_when_it_cannot_go_on_after_a_row_without_a_time(
             await connection.execute(damage, {"id": str(damaged)})
         assert (await backend.messages.page(channel)).items == (MESSAGES.keyed("2"),)
         for step in (backend.messages.page, backend.messages.get_history):
-            with pytest.raises(QueryError, match=r"list messages: a row has nothing in timestamp"):
+            with pytest.raises(
+                UnreadableRecordError, match=r"list messages: a row has nothing in timestamp"
+            ):
                 await step(channel, limit=1)
 
 

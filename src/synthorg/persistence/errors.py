@@ -77,10 +77,18 @@ class DuplicateRecordError(PersistenceError):
 class QueryError(PersistenceError):
     """A statement could not be carried out.
 
-    Raised for an argument of a wrong type, such as None for a key; for a filter that no record
-    could match, a `limit` below 1, or `until` before `since`; for text or a number that the
-    database cannot hold, such as a key of more than 255 characters; for a record that could not
-    be read again; and for whatever else the database refuses.
+    Raised for whatever the database refuses, such as a reference to a record that does not exist,
+    and by its kinds for what was given, for what is stored, and for what others do meanwhile.
+    """
+
+
+class InvalidArgumentError(QueryError):
+    """What was given to a call can never be carried out; nothing was sent.
+
+    Raised for an argument of a wrong type, such as None for a key; for a cursor of another list, a
+    filter that no record could match, a `limit` below 1, or `until` before `since`; for text or a
+    number that the database cannot hold, such as a key of more than 255 characters; and for a
+    record that could not be read again. In a web service it is the client's mistake (400).
     """
 
 

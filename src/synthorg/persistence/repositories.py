@@ -6,8 +6,8 @@ Writing
     When a write returns, it is durable and every later read sees it; a write that raises has
     written nothing, but for an OutcomeUnknownError: the connection was lost before the answer
     came. What can be repeated is repeated before that is raised. A write that is cancelled, as
-    by a timeout of asyncio, has written all or nothing. A record that could not be read again is a
-    QueryError, whoever has made it and however.
+    by a timeout of asyncio, has written all or nothing. A record that could not be read again is
+    an InvalidArgumentError, whoever has made it and however.
 
 Reading
     A miss is None, never an error. Filters are keywords, which a repository of one's own may spell
@@ -23,8 +23,8 @@ Order
 
 Errors
     Only PersistenceError leaves a repository, apart from a ValueError where a method names it:
-    QueryError and its kinds UnreadableRecordError, TransactionConflictError and
-    VersionConflictError; DuplicateRecordError; MigrationError, where the schema is not this
+    QueryError and its kinds InvalidArgumentError, UnreadableRecordError, TransactionConflictError
+    and VersionConflictError; DuplicateRecordError; MigrationError, where the schema is not this
     version's; PersistenceConnectionError and its kind OutcomeUnknownError; and UsageError with its
     kind NotConnectedError, for mistakes of the program. Their descriptions say when it is which.
 """

@@ -100,9 +100,9 @@ class Pageable(BulkSaving[Record], Protocol):
         """Return at most `limit` records, and the cursor that leads on.
 
         They begin where `after` says, which is the `next_cursor` of the page before. A cursor
-        belongs to its list and its filters: another one is a QueryError. Every page costs the same,
-        and rows that are added or removed meanwhile move no others: each that stays is seen once.
-        Records that are left out as unreadable make room for others.
+        belongs to its list and its filters: another one is an InvalidArgumentError. Every page
+        costs the same, and rows that are added or removed meanwhile move no others: each that
+        stays is seen once. Records that are left out as unreadable make room for others.
         """
         ...
 
@@ -161,9 +161,10 @@ class CostRecordStore(plain.CostRecordRepository, Pageable[CostRecord], Protocol
         """Sum costs and tokens in the database, by one or more of `CostGroup`.
 
         There is a total for each group that occurs, ordered by the groups in the order of `by`,
-        with None last. Other groups, none, and a sum of costs beyond the largest floating-point
-        number are a QueryError; sums of tokens have no limit. Costs that were pruned count by the
-        sums of their days, so that a limit within such a day is a QueryError.
+        with None last. Other groups, and none, are an InvalidArgumentError, and a sum of costs
+        beyond the largest floating-point number is a QueryError; sums of tokens have no limit.
+        Costs that were pruned count by the sums of their days, so that a limit within such a day is
+        an InvalidArgumentError.
         """
         ...
 

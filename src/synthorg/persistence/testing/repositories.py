@@ -15,8 +15,8 @@ from hypothesis.strategies import SearchStrategy
 
 from synthorg.persistence.errors import (
     DuplicateRecordError,
+    InvalidArgumentError,
     PersistenceError,
-    QueryError,
     VersionConflictError,
 )
 from synthorg.persistence.extension import Extension
@@ -142,15 +142,15 @@ class ListedConformance:
     ) -> None:
         for name in _fields(samples[0]):
             forged = samples[-1].model_copy(update={name: object()})
-            with pytest.raises(QueryError, match=name):
+            with pytest.raises(InvalidArgumentError, match=name):
                 await prepared.save(forged)
-            with pytest.raises(QueryError, match=name):
+            with pytest.raises(InvalidArgumentError, match=name):
                 await prepared.save_many([*samples[:-1], forged])
         assert await self.everything(prepared) == ()
 
     async def test_what_is_no_record_is_refused(self, prepared: Any) -> None:
         for other in (None, {}, "record", object()):
-            with pytest.raises(QueryError):
+            with pytest.raises(InvalidArgumentError):
                 await prepared.save(other)
 
     async def test_what_is_saved_in_a_unit_comes_with_it(

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from typing_extensions import override
 
 from synthorg.entities import SYSTEM_USER_ID, ApiKey, HumanRole, NotBlankStr, User
-from synthorg.persistence.errors import QueryError
+from synthorg.persistence.errors import InvalidArgumentError
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.repositories.base import KeyedRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
@@ -60,7 +60,9 @@ class SQLUserRepository(KeyedRepository[User], UserStore):
     @override
     def _check_deletable(self, keys: Collection[str]) -> None:
         if SYSTEM_USER_ID in keys:
-            raise QueryError(f"cannot delete {self.table.name}: the system user must stay")
+            raise InvalidArgumentError(
+                f"cannot delete {self.table.name}: the system user must stay"
+            )
 
 
 class SQLApiKeyRepository(KeyedRepository[ApiKey], ApiKeyStore):

@@ -20,7 +20,7 @@ from sqlalchemy import Table, delete, select, update
 from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import (
     DuplicateRecordError,
-    QueryError,
+    InvalidArgumentError,
     UnreadableRecordError,
     VersionConflictError,
 )
@@ -125,7 +125,7 @@ class Repository(Generic[Record]):
 
     async def save_many(self, records: Iterable[Record] | AsyncIterable[Record]) -> None:
         if isinstance(records, self.record) or not isinstance(records, Iterable | AsyncIterable):
-            raise QueryError(
+            raise InvalidArgumentError(
                 f"cannot save {self.table.name}: records must be an iterable of "
                 f"{self.record.__name__}, not {_kind(records)}"
             )
@@ -177,7 +177,7 @@ class Repository(Generic[Record]):
         try:
             for record in records:
                 values.append(self._records.values(record))  # noqa: PERF401 (some stay on a fault)
-        except QueryError:
+        except InvalidArgumentError:
             # Those before it come first, for one of them may be the first at fault.
             await self._executor.execute_many(self._saving, values)
             raise
@@ -196,7 +196,7 @@ class Repository(Generic[Record]):
 
     def _check_kind(self, record: object) -> None:
         if not isinstance(record, self.record):
-            raise QueryError(
+            raise InvalidArgumentError(
                 f"cannot save {self.table.name}: a record must be a {self.record.__name__}, "
                 f"not {_kind(record)}"
             )
@@ -295,7 +295,7 @@ class ListedRepository(Repository[Record]):
             filters: A value for each of its filters to apply; None for all.
 
         Raises:
-            QueryError: If a value is of a wrong kind.
+            InvalidArgumentError: If a value is of a wrong kind.
             TypeError: If there is no such filter.
             UnreadableRecordError: If a stored record does not fit its model.
         """
@@ -384,7 +384,7 @@ class AppendOnlyRepository(ListedRepository[Record]):
 
         Raises:
             DuplicateRecordError: If its key is taken.
-            QueryError: If it could not be read again.
+            InvalidArgumentError: If it could not be read again.
         """
         await self._save(record)
 
@@ -431,7 +431,7 @@ class BulkKeyedRepository(ListedRepository[Record]):
     def _as_stored(self, action: str, keys: Iterable[NotBlankStr]) -> dict[NotBlankStr, str]:
         """Give, for each key as the caller wrote it, the text that is stored for it."""
         if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
-            raise QueryError(
+            raise InvalidArgumentError(
                 f"cannot {action} {self.table.name}: keys must be an iterable of keys, "
                 f"not {_kind(keys)}"
             )
@@ -440,7 +440,7 @@ class BulkKeyedRepository(ListedRepository[Record]):
             try:
                 stored[key] = self._selection_by_keys.coerce(key)
             except ValueError as error:
-                raise QueryError(
+                raise InvalidArgumentError(
                     f"cannot {action} {self.table.name}: {self._key[0]} {error}"
                 ) from None
         return stored
@@ -461,7 +461,8 @@ class KeyedRepository(BulkKeyedRepository[Record]):
 
         Raises:
             DuplicateRecordError: If another record has the same unique value.
-            QueryError: If it could not be read again, or refers to a record that is not there.
+            InvalidArgumentError: If it could not be read again.
+            QueryError: If it refers to a record that is not there.
         """
         await self._save(record)
 
@@ -470,7 +471,7 @@ class KeyedRepository(BulkKeyedRepository[Record]):
 
         Raises:
             DuplicateRecordError: If its key, or another unique value, is taken.
-            QueryError: If it could not be read again.
+            InvalidArgumentError: If it could not be read again.
         """
         await self._insert(record)
 
@@ -485,7 +486,7 @@ class KeyedRepository(BulkKeyedRepository[Record]):
             Whether it was; otherwise nothing is changed.
 
         Raises:
-            QueryError: If nothing is expected, or something of the key or of no field.
+            InvalidArgumentError: If nothing is expected, or something of the key or of no field.
         """
         return await self._executor.execute(*self._swaps.of(self._values_of(record), expected)) > 0
 
@@ -521,7 +522,7 @@ class AccumulatingRepository(KeyedRepository[Record]):
 
         Raises:
             OutcomeUnknownError: If the answer was lost, since a second time would add twice.
-            QueryError: If it could not be read again.
+            InvalidArgumentError: If it could not be read again.
         """
         await self._executor.execute(self._accumulation, self._values_of(record))
 

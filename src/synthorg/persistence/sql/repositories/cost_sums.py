@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from synthorg.entities.base import EARLIEST_TIME, LATEST_TIME, reason_time_is_unstorable
-from synthorg.persistence.errors import QueryError, TransactionConflictError
+from synthorg.persistence.errors import InvalidArgumentError, TransactionConflictError
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.execution.executor import Executor, Rows
@@ -106,7 +106,7 @@ class CostSums:
 
         Raises:
             TypeError: If a filter is unknown.
-            QueryError: If the range ends before it begins.
+            InvalidArgumentError: If the range ends before it begins.
         """
         self._filters.refuse_unknown(given, "sum")
         return Wanted(self._filters.present(given, "sum"), tuple(groups), costs_alone)
@@ -122,7 +122,7 @@ class CostSums:
             The sums of each group that occurs.
 
         Raises:
-            QueryError: If a limit is within a day of which only a roll-up is left.
+            InvalidArgumentError: If a limit is within a day of which only a roll-up is left.
         """
         days = WholeDays.of(wanted.filters)
         state = self._states.get(executor, NOTHING_ROLLED_UP)
@@ -192,7 +192,7 @@ class CostSums:
             if key not in self._statements:
                 self._statements[key] = _presence(key)
             if (await executor.fetch(self._statements[key], {**wanted.filters, "day": day}))[0][0]:
-                raise QueryError(
+                raise InvalidArgumentError(
                     f"cannot sum {_costs.name}: {limit} is within {day.date()} in UTC, of which "
                     "costs were pruned, so that only their sum over the whole day is left; give "
                     f"{whole.isoformat()} instead"

@@ -8,7 +8,7 @@ from typing import Final, get_args
 from typing_extensions import Unpack
 
 from synthorg.entities import CostRecord
-from synthorg.persistence.errors import QueryError
+from synthorg.persistence.errors import InvalidArgumentError, QueryError
 from synthorg.persistence.repositories import CostFilters
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.drivers.faults import OUT_OF_RANGE
@@ -68,5 +68,7 @@ def _known_groups(by: object) -> tuple[CostGroup, ...]:
     known = get_args(CostGroup)
     groups = () if isinstance(by, str) or not isinstance(by, Iterable) else tuple(by)
     if not groups or not all(group in known for group in groups):
-        raise QueryError(f"cannot sum {_costs.name}: by must be one or more of {', '.join(known)}")
+        raise InvalidArgumentError(
+            f"cannot sum {_costs.name}: by must be one or more of {', '.join(known)}"
+        )
     return tuple(dict.fromkeys(groups))

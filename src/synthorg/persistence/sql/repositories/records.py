@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Table
 
-from synthorg.persistence.errors import QueryError, UnreadableRecordError
+from synthorg.persistence.errors import InvalidArgumentError, UnreadableRecordError
 from synthorg.persistence.sql.statements.statement import (
     Parameters,
     Statement,
@@ -101,7 +101,7 @@ class Records(RowReader[Record]):
             A value for each field.
 
         Raises:
-            QueryError: If reading would refuse what is stored.
+            InvalidArgumentError: If reading would refuse what is stored.
         """
         given = self._values_of(record)
         is_plain = type(record) is self._kind and len(given) == len(self.fields)
@@ -157,9 +157,11 @@ class Records(RowReader[Record]):
         if missing:
             raise self._refusal(given, f"it has no {missing}", names_key=True)
 
-    def _refusal(self, given: Parameters, complaint: str, *, names_key: bool) -> QueryError:
+    def _refusal(
+        self, given: Parameters, complaint: str, *, names_key: bool
+    ) -> InvalidArgumentError:
         subject = self._saving.subject(given) if names_key else self._table.name
-        return QueryError(f"cannot {self._saving.action} {subject}: {complaint}")
+        return InvalidArgumentError(f"cannot {self._saving.action} {subject}: {complaint}")
 
 
 def complaints(error: ValidationError) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Dialect as SQLAlchemyDialect
 from sqlalchemy import Executable
 
-from synthorg.persistence.errors import QueryError
+from synthorg.persistence.errors import InvalidArgumentError
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.base import Call
 from synthorg.persistence.sql.statements.prepared_statement import PreparedStatement
@@ -54,7 +54,8 @@ class StatementCompiler:
             What to bind.
 
         Raises:
-            QueryError: If the database could not hold a value exactly, or accept it at all.
+            InvalidArgumentError: If the database could not hold a value exactly, or accept it at
+                all.
         """
         values = statement.coerce(parameters)
         if self._dialect.largest_payload is not None:
@@ -82,7 +83,8 @@ class StatementCompiler:
             parameters: A value for each of its parameters.
 
         Raises:
-            QueryError: If the database could not hold a value exactly, or accept it at all.
+            InvalidArgumentError: If the database could not hold a value exactly, or accept it at
+                all.
         """
         prepared = self.prepared(statement)
         return Call(prepared, self._bound(prepared, parameters))
@@ -120,7 +122,7 @@ class StatementCompiler:
         size = sum(len(value.encode()) + sum(map(value.count, ESCAPED)) for value in texts)
         if size + STATEMENT_BYTES >= limit:
             subject = statement.subject(parameters, self._dialect.table_prefix)
-            raise QueryError(
+            raise InvalidArgumentError(
                 f"cannot {statement.action} {subject}: its values take {size} bytes, and the "
                 f"server accepts {limit} in one statement (max_allowed_packet)"
             )

@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 
-from synthorg.persistence.errors import QueryError
+from synthorg.persistence.errors import InvalidArgumentError
 
 VERSION: Final = 1
 DIGEST_BYTES: Final = 9
@@ -48,7 +48,7 @@ def read_cursor(
         columns: How many values a position has.
 
     Raises:
-        QueryError: If the cursor is not one of this list with these filters.
+        InvalidArgumentError: If the cursor is not one of this list with these filters.
     """
     try:
         content = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
@@ -58,7 +58,7 @@ def read_cursor(
     except (ValueError, TypeError, LookupError, RecursionError):
         is_own = False
     if not is_own:
-        raise QueryError(
+        raise InvalidArgumentError(
             f"cannot list {query}: after is not a cursor of this list with these filters; give "
             "the next_cursor of the page before, or None to begin"
         )

@@ -89,7 +89,7 @@ class PreparedStatement:
             The values in the order in which the SQL takes them.
 
         Raises:
-            QueryError: If a value is one that some database could not hold exactly.
+            InvalidArgumentError: If a value is one that some database could not hold exactly.
         """
         value_of = parameters.get
         try:

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from synthorg.entities.base import LARGEST_INTEGER, reason_time_is_unstorable
-from synthorg.persistence.errors import QueryError
+from synthorg.persistence.errors import InvalidArgumentError, UnreadableRecordError
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.statements.cursors import Position, read_cursor, write_cursor
 from synthorg.persistence.sql.statements.statement import (
@@ -90,11 +90,13 @@ class Conditions:
             action: What is done with the rows, as a verb for error messages.
 
         Raises:
-            QueryError: If the range ends before it begins.
+            InvalidArgumentError: If the range ends before it begins.
         """
         present = {name: value for name, value in given.items() if value is not None}
         if _ends_before_it_begins(present.get(SINCE), present.get(UNTIL)):
-            raise QueryError(f"cannot {action} {self._table.name}: until must not be before since")
+            raise InvalidArgumentError(
+                f"cannot {action} {self._table.name}: until must not be before since"
+            )
         return present
 
     def applied(
@@ -118,7 +120,7 @@ class Conditions:
 
         Raises:
             TypeError: If a filter is unknown.
-            QueryError: If the range ends before it begins.
+            InvalidArgumentError: If the range ends before it begins.
         """
         self.refuse_unknown(given, action)
         present = self.present(given, action)
@@ -203,7 +205,7 @@ class ListQuery:
             The statement and its parameters.
 
         Raises:
-            QueryError: If the limit is not positive, or the range ends before it begins.
+            InvalidArgumentError: If the limit is not positive, or the range ends before it begins.
         """
         present = self.filters.present(given, "list")
         limit = present.get(LIMIT)
@@ -276,10 +278,10 @@ class ListQuery:
             limit: What was given.
 
         Raises:
-            QueryError: If it is no whole number, or below 1.
+            InvalidArgumentError: If it is no whole number, or below 1.
         """
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-            raise QueryError(
+            raise InvalidArgumentError(
                 f"cannot list {self._table.name}: limit must be a whole number and at least 1"
             )
 
@@ -319,13 +321,15 @@ class ListQuery:
             row: A row that a statement of this list returned.
 
         Raises:
-            QueryError: If that cannot be read, so that the list cannot go on after it.
+            UnreadableRecordError: If that cannot be read, so that the list cannot go on after it.
         """
         position = tuple(row[self._columns.index(name)] for name in self._order_by)
         if not all(isinstance(value, str | int | datetime) for value in position):
-            raise QueryError(
-                f"cannot list {self._table.name}: a row has nothing in "
-                f"{' or '.join(self._order_by)} after which the list could go on; mend it"
+            reason = f"nothing in {' or '.join(self._order_by)} after which the list could go on"
+            raise UnreadableRecordError(
+                f"cannot list {self._table.name}: a row has {reason}; mend it",
+                table=self._table.name,
+                reason=reason,
             )
         return position
 
@@ -354,7 +358,7 @@ class ListQuery:
             cursor: The cursor.
 
         Raises:
-            QueryError: If it is not one.
+            InvalidArgumentError: If it is not one.
         """
         return read_cursor(
             self._table.name, self._identity(filters), cursor, columns=len(self._order_by)

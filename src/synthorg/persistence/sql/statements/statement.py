@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import visitors
 
-from synthorg.persistence.errors import QueryError
+from synthorg.persistence.errors import InvalidArgumentError
 from synthorg.persistence.sql.dialects.base import Dialect, insert_values
 from synthorg.persistence.sql.tables import LibraryName
 from synthorg.persistence.sql.types import Choice, JsonDocument, LongText, ShortText, coercion
@@ -129,8 +129,8 @@ class Statement:
             What to bind.
 
         Raises:
-            QueryError: If a value is needed and None, or one that some database could not hold
-                exactly.
+            InvalidArgumentError: If a value is needed and None, or one that some database could not
+                hold exactly.
         """
         coerced: dict[str, object] = {}
         name = ""
@@ -169,7 +169,9 @@ class Statement:
             key.append(f"{column.name}={str(value)!r}")
         return f"{table} ({', '.join(key)})"
 
-    def refusal(self, parameter: str, reason: ValueError, parameters: Parameters) -> QueryError:
+    def refusal(
+        self, parameter: str, reason: ValueError, parameters: Parameters
+    ) -> InvalidArgumentError:
         """Make the error for a value that was refused.
 
         Args:
@@ -180,7 +182,7 @@ class Statement:
         field = parameter.removeprefix(EXISTING)
         is_key = field in self.table.columns and self.table.columns[field].primary_key
         subject = self.table.name if is_key else self.subject(parameters)
-        return QueryError(f"cannot {self.action} {subject}: {field} {reason}")
+        return InvalidArgumentError(f"cannot {self.action} {subject}: {field} {reason}")
 
 
 class KeysStatement:
@@ -251,11 +253,11 @@ class SwapStatement:
             The statement and its parameters.
 
         Raises:
-            QueryError: If there is no such column.
+            InvalidArgumentError: If there is no such column.
         """
         unknown = ", ".join(name for name in expected if name not in self._changed)
         if unknown or not expected:
-            raise QueryError(
+            raise InvalidArgumentError(
                 f"cannot save {self._table.name}: a swap expects values of "
                 f"{', '.join(self._changed)}, not of {unknown or 'nothing'}"
             )

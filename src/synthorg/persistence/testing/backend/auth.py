@@ -5,7 +5,12 @@ from datetime import timedelta
 import pytest
 
 from synthorg.entities import SYSTEM_USER_ID, HumanRole, User
-from synthorg.persistence import DuplicateRecordError, PersistenceBackend, QueryError
+from synthorg.persistence import (
+    DuplicateRecordError,
+    InvalidArgumentError,
+    PersistenceBackend,
+    QueryError,
+)
 from synthorg.persistence.testing.concurrency import outcomes
 from synthorg.persistence.testing.kinds import API_KEYS, LATER, MOMENT, USERS
 
@@ -56,7 +61,7 @@ class Users:
 
     async def test_the_system_user_cannot_be_deleted(self, backend: PersistenceBackend) -> None:
         for _ in range(2):  # whether or not it exists
-            with pytest.raises(QueryError, match=r"users.*system user"):
+            with pytest.raises(InvalidArgumentError, match=r"users.*system user"):
                 await backend.users.delete(SYSTEM_USER_ID)
             await USERS.store(backend, SYSTEM)
         assert await backend.users.get(SYSTEM_USER_ID) == SYSTEM

@@ -10,6 +10,7 @@ import pytest
 
 from synthorg.entities import SYSTEM_USER_ID, Artifact
 from synthorg.persistence import (
+    InvalidArgumentError,
     PersistenceError,
     QueryError,
     TransactionConflictError,
@@ -237,9 +238,9 @@ class Bulk:
         await backend.tasks.save(TASKS.example)
         others = [TASKS.example.id, *map(str, range(CHUNK))]
         for keys in ([*others, key] for key in (*UNSTORABLE_TEXTS, "x" * 256)):
-            with pytest.raises(QueryError, match=r"tasks"):
+            with pytest.raises(InvalidArgumentError, match=r"tasks"):
                 await backend.tasks.get_many(keys)
-            with pytest.raises(QueryError, match=r"tasks"):
+            with pytest.raises(InvalidArgumentError, match=r"tasks"):
                 await backend.tasks.delete_many(keys)
         assert await backend.tasks.get(TASKS.example.id) is not None
 
@@ -250,7 +251,7 @@ class Bulk:
     ) -> None:
         users = [USERS.make(id=id_, username=id_) for id_ in ("1", SYSTEM_USER_ID, "2")]
         await backend.users.save_many(users)
-        with pytest.raises(QueryError, match=r"system user"):
+        with pytest.raises(InvalidArgumentError, match=r"system user"):
             await backend.users.delete_many(user.id for user in users)
         assert len(await backend.users.get_many(["1", SYSTEM_USER_ID, "2"])) == 3
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from synthorg.persistence import (
     DuplicateRecordError,
+    InvalidArgumentError,
     PersistenceBackend,
     PersistenceError,
     QueryError,
@@ -45,7 +46,10 @@ class Concurrency:
             key = f"{number:03}"
             return [
                 (backend.tasks.save(TASKS.keyed(key)), None),
-                (backend.tasks.save(TASKS.forged(TASKS.keyed(key), title="\x00")), QueryError),
+                (
+                    backend.tasks.save(TASKS.forged(TASKS.keyed(key), title="\x00")),
+                    InvalidArgumentError,
+                ),
                 (backend.audit_entries.save(AUDIT_ENTRIES.keyed(key)), None),
                 (backend.audit_entries.save(taken), DuplicateRecordError),
                 (backend.users.save(USERS.make(id=key, username="taken")), DuplicateRecordError),
@@ -54,7 +58,7 @@ class Concurrency:
                     backend.checkpoints.save(
                         CHECKPOINTS.forged(CHECKPOINTS.example, turn_number=-1)
                     ),
-                    QueryError,
+                    InvalidArgumentError,
                 ),
                 (backend.workflow_definitions.save(DEFINITIONS.example), VersionConflictError),
                 (backend.cost_records.save(COST_RECORDS.keyed(key)), None),

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from synthorg.persistence import PersistenceBackend, QueryError
+from synthorg.persistence import InvalidArgumentError, PersistenceBackend
 from synthorg.persistence.testing.awkward import FIRST_TIME_ROUND, SECOND_TIME_ROUND
 from synthorg.persistence.testing.listings import LISTINGS, Listing
 from synthorg.persistence.testing.needs import needs
@@ -59,5 +59,5 @@ class Lists:
         await listing.fill(backend, records)
         since_until = {"since": FIRST_TIME_ROUND, "until": SECOND_TIME_ROUND}
         assert await listing(backend, since_until) == records[::-1]
-        with pytest.raises(QueryError, match=r"until must not be before since"):
+        with pytest.raises(InvalidArgumentError, match=r"until must not be before since"):
             await listing(backend, {"since": SECOND_TIME_ROUND, "until": FIRST_TIME_ROUND})

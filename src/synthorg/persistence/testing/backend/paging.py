@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 import pytest
 
 from synthorg.entities import TaskStatus
-from synthorg.persistence import QueryError
+from synthorg.persistence import InvalidArgumentError
 from synthorg.persistence.testing.awkward import TIMES
 from synthorg.persistence.testing.kinds import TASKS
 from synthorg.persistence.testing.needs import needs
@@ -151,7 +151,7 @@ class Paging:
     async def test_a_cursor_of_another_list_is_refused(self, backend: TransactionalBackend) -> None:
         cursors = [(walk, *(await _some_cursors(backend, walk))[0]) for walk in WALKS]
         for (walk, arguments, _), (_, _, other) in permutations(cursors, 2):
-            with pytest.raises(QueryError, match=f"{walk.kind.repository}: {NO_CURSOR}"):
+            with pytest.raises(InvalidArgumentError, match=f"{walk.kind.repository}: {NO_CURSOR}"):
                 await walk.page(backend, arguments, limit=1, after=other)
 
     @needs(TransactionalBackend)
@@ -164,7 +164,7 @@ class Paging:
             for other in walk.calls(Random(cursor), rounds=1):
                 if _same(arguments, other):
                     continue
-                with pytest.raises(QueryError, match=NO_CURSOR):
+                with pytest.raises(InvalidArgumentError, match=NO_CURSOR):
                     await walk.page(backend, other, limit=1, after=cursor)
                 refusals += 1
         assert refusals > 0
@@ -195,7 +195,7 @@ class Paging:
             cursor.lower(),
         } - {cursor}
         for wrong in tampered:
-            with pytest.raises(QueryError, match=NO_CURSOR):
+            with pytest.raises(InvalidArgumentError, match=NO_CURSOR):
                 await backend.tasks.page(after=wrong)
 
     @needs(TransactionalBackend)
@@ -207,7 +207,7 @@ class Paging:
             arguments = walk.widest(Random(0), [])
             for limit in (0, -1, 1.5, "10"):
                 with pytest.raises(
-                    QueryError, match=r"limit must be a whole number and at least 1"
+                    InvalidArgumentError, match=r"limit must be a whole number and at least 1"
                 ):
                     await walk.page(backend, arguments, limit=cast("int", limit))
 
@@ -238,7 +238,7 @@ class Paging:
         arguments = {"since": TIMES[-1], "until": TIMES[0]}
         for walk in WALKS:
             if len(walk.bounds) > 1:
-                with pytest.raises(QueryError, match=r"until must not be before since"):
+                with pytest.raises(InvalidArgumentError, match=r"until must not be before since"):
                     await walk.page(backend, arguments, limit=1)
-                with pytest.raises(QueryError, match=r"until must not be before since"):
+                with pytest.raises(InvalidArgumentError, match=r"until must not be before since"):
                     await anext(walk.stream(backend, arguments))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from synthorg.persistence import QueryError
+from synthorg.persistence import InvalidArgumentError
 from synthorg.persistence.testing.kinds import MOMENT
 from synthorg.persistence.testing.needs import needs
 from synthorg.persistence.transactions import TransactionalBackend
@@ -23,6 +23,6 @@ class Totals:
         unknown: list[Any] = [(), [], ["colour"], ["day", "colour"], ["timestamp"], "day"]
         for by in unknown:
             with pytest.raises(
-                QueryError, match=r"cost_records: by must be one or more of agent_id"
+                InvalidArgumentError, match=r"cost_records: by must be one or more of agent_id"
             ):
                 await backend.cost_records.totals(by)
