@@ -235,6 +235,7 @@ def test_an_unknown_scheme_is_refused_with_the_names_of_the_known_ones() -> None
             "postgres://h/d?sslmode=verify-full&sslrootcert=ca.pem&sslcert=c.pem&sslkey=c.key",
             "postgresql://h/d?tls_mode=verify-full&tls_ca=ca.pem&tls_certificate=c.pem&tls_key=c.key",
         ),
+        ("postgres://?host=h&port=1&user=u&dbname=d", "postgresql://u@h:1/d"),
         ("mysql://h/d?ssl-mode=REQUIRED", "mysql://h/d?tls_mode=require"),
         (
             "mysql://h/d?sslaccept=strict&ssl_ca=ca.pem",
@@ -282,6 +283,17 @@ def test_another_spelling_of_the_same_is_understood(url: str, same: str) -> None
         ("mysql://h/d?unix_socket=/run/s", "host"),
         ("mysql://h/d?charset=latin1", "utf8mb4"),
         ("postgresql+asyncpg://h/d?driver=psycopg", "driver twice"),
+        ("postgres://u@h/d?user=v", "username twice"),
+        ("postgres://h/d?passfile=.pgpass", "password_file"),
+        ("postgres://h/d?keepalives_idle=30", "leave it out"),
+        ("postgres+asyncpg://h/d?command_timeout=5", "statement_timeout_seconds"),
+        ("mysql://h/d?useSSL=true", "tls_mode=verify-full"),
+        ("mysql://h/d?tls=true", "tls_mode=verify-full"),
+        ("sqlite:///x.db?timeout=5", "busy_timeout_seconds"),
+        ("sqlite:///x.db?check_same_thread=false", "leave it out"),
+        ("sqlite:///x.db?mode=ro&uri=true", "mode is not supported"),
+        ('"postgres://h/d"', "quotation marks"),
+        ("postgres://h/d ", "blanks"),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_what_to_write(url: str, advice: str) -> None:
@@ -470,6 +482,42 @@ def test_an_error_in_the_variable_names_the_variable() -> None:
         PersistenceConfig.from_env({"SYNTHORG_DATABASE_URL": f"postgresql://ann:{SECRET}@host"})
     shown = everything_shown(caught.value)
     assert "SYNTHORG_DATABASE_URL" in shown
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb", "mysql"])
+def test_the_password_of_the_environment_may_be_in_a_file(scheme: str) -> None:
+    config = PersistenceConfig.from_env(
+        {
+            "SYNTHORG_DATABASE_URL": f"{scheme}://ann@host/x",
+            "SYNTHORG_DATABASE_PASSWORD_FILE": "/run/secrets/password",
+        }
+    )
+    assert server(config).password_file == "/run/secrets/password"
+    assert config == PersistenceConfig.from_url(
+        f"{scheme}://ann@host/x?password_file=/run/secrets/password"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (f"postgresql://ann:{SECRET}@host/x", "either the password or its file"),
+        ("postgresql://ann@host/x?password_file=/a", "password_file twice"),
+        ("sqlite:///x.db", "SQLite has no passwords"),
+        ("", "SQLite has no passwords"),
+        ("oracle://host/x", "sqlite.*postgresql"),
+    ],
+)
+def test_a_password_file_that_would_not_be_used_is_refused(url: str, reason: str) -> None:
+    variables = {
+        "SYNTHORG_DATABASE_URL": url,
+        "SYNTHORG_DATABASE_PASSWORD_FILE": "/run/secrets/password",
+    }
+    with pytest.raises(ValidationError, match=reason) as caught:
+        PersistenceConfig.from_env(variables)
+    shown = everything_shown(caught.value)
+    assert "SYNTHORG_DATABASE_PASSWORD_FILE" in shown
     assert SECRET not in shown
 
 

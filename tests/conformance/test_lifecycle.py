@@ -9,12 +9,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from synthorg.persistence import (
+    MigrationError,
     NotConnectedError,
     PersistenceBackend,
     PersistenceConfig,
     PersistenceConnectionError,
     create_backend,
 )
+from synthorg.persistence.sql.tables import VERSION_TABLE
 from synthorg.persistence.testing.kinds import KINDS, TASKS
 from tests.conftest import checked_out_connections, connected
 from tests.servers.base import Server
@@ -59,6 +61,28 @@ async def test_nothing_works_after_disconnecting(backend: PersistenceBackend) ->
         await backend.tasks.get("task-1")
     with pytest.raises(PersistenceConnectionError, match="not connected"):
         await tasks.get("task-1")
+
+
+async def test_a_block_also_migrates_where_that_is_asked_for(empty_url: str) -> None:
+    backend = create_backend(PersistenceConfig.from_url(empty_url), migrate=True)
+    for _ in range(2):
+        async with backend as entered:
+            await entered.tasks.save(TASKS.example)
+            assert await entered.tasks.list_tasks() == (TASKS.example,)
+        assert not backend.is_connected
+
+
+async def test_a_block_that_cannot_migrate_is_not_entered_and_leaves_nothing_open(
+    empty_url: str,
+) -> None:
+    backend = create_backend(PersistenceConfig.from_url(empty_url), migrate=True)
+    await backend.connect()
+    async with backend.get_db().begin() as connection:
+        await connection.execute(text(f"CREATE TABLE {VERSION_TABLE} (version_num CHAR(9))"))
+        await connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES ('of_others')"))
+    with pytest.raises(MigrationError, match="of_others"):
+        await backend.__aenter__()
+    assert not backend.is_connected
 
 
 async def test_disconnecting_without_a_connection_is_harmless(

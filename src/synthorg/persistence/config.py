@@ -23,10 +23,13 @@ from pydantic_core import InitErrorDetails
 from synthorg.entities import NotBlankStr
 from synthorg.entities.base import LARGEST_INTEGER, reason_text_is_unstorable
 from synthorg.persistence.errors import PersistenceConnectionError
-from synthorg.persistence.urls import MEMORY, read_url
+from synthorg.persistence.urls import MEMORY, read_url, with_password_file
 
 DATABASE_URL_VARIABLE: Final = "SYNTHORG_DATABASE_URL"
 """The environment variable that names the database, here and for the operator's commands."""
+
+PASSWORD_FILE_VARIABLE: Final = "SYNTHORG_DATABASE_PASSWORD_FILE"  # noqa: S105 (its name)
+"""The environment variable that names the file of the password for that database."""
 
 BackendName = Literal["sqlite", "postgresql", "mariadb", "mysql"]
 
@@ -191,6 +194,8 @@ class ServerConfig(_Model):
         database: The name of the database.
         username: Who connects; None for the driver's default.
         password: The password, if there is one.
+        password_file: A file with nothing but the password, instead of it. It is read whenever a
+            connection is opened, so that the password may change meanwhile.
         pool_size: How many connections are kept open.
         max_overflow: How many more may be opened when all are in use.
         pool_timeout_seconds: How long a call waits for a free connection, and `disconnect` for
@@ -218,6 +223,7 @@ class ServerConfig(_Model):
     database: NotBlankStr
     username: NotBlankStr | None = None
     password: SecretStr | None = None
+    password_file: NotBlankStr | None = None
     pool_size: Annotated[int, Field(ge=1)] = 10
     max_overflow: Annotated[int, Field(ge=0)] = 0
     pool_timeout_seconds: Seconds = 30
@@ -238,6 +244,13 @@ class ServerConfig(_Model):
             if reason is not None:
                 raise ValueError(reason)
         return password
+
+    @field_validator("password_file")
+    @classmethod
+    def _refuse_two_passwords(cls, file: str | None, info: ValidationInfo) -> str | None:
+        if file is not None and info.data.get("password") is not None:
+            raise ValueError("give either the password or its file, not both")
+        return file
 
     @property
     def description(self) -> str:
@@ -367,8 +380,14 @@ class PersistenceConfig(_Model):
         Raises:
             ValidationError: If the URL cannot be read, or names an unknown backend or parameter.
         """
+        return cls._from_url(url, password_file=None)
+
+    @classmethod
+    def _from_url(cls, url: str, password_file: str | None) -> Self:
         try:
             values = read_url(url, get_args(BackendName))
+            if password_file is not None:
+                values = with_password_file(values, password_file)
         except ValueError as error:
             detail = InitErrorDetails(
                 type="value_error", loc=("url",), input=None, ctx={"error": error}
@@ -381,6 +400,9 @@ class PersistenceConfig(_Model):
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read a configuration from the URL in `SYNTHORG_DATABASE_URL`.
 
+        The password may be in a file, as secrets are in containers, whose path is then in
+        `SYNTHORG_DATABASE_PASSWORD_FILE`.
+
         Args:
             environment: Where to look; None for the environment of this process.
 
@@ -388,13 +410,17 @@ class PersistenceConfig(_Model):
             The configuration; the default one if the variable is not set or empty.
 
         Raises:
-            ValidationError: As `from_url` does.
+            ValidationError: As `from_url` does, and if a file is named that has no use.
         """
-        url = (os.environ if environment is None else environment).get(DATABASE_URL_VARIABLE, "")
-        if not url:
+        variables = os.environ if environment is None else environment
+        url = variables.get(DATABASE_URL_VARIABLE, "")
+        password_file = variables.get(PASSWORD_FILE_VARIABLE) or None
+        if not url and password_file is None:
             return cls()
         try:
-            return cls.from_url(url)
+            return cls._from_url(url or cls().sqlite.description, password_file)
         except ValidationError as error:
             error.add_note(f"The URL is the value of {DATABASE_URL_VARIABLE}.")
+            if password_file is not None:
+                error.add_note(f"The password's file is the value of {PASSWORD_FILE_VARIABLE}.")
             raise

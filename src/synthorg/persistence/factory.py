@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def create_backend(
-    config: PersistenceConfig, *, extensions: Sequence["Extension"] = ()
+    config: PersistenceConfig, *, extensions: Sequence["Extension"] = (), migrate: bool = False
 ) -> ManagedBackend:
     """Make the backend that a configuration asks for.
 
@@ -24,10 +24,11 @@ def create_backend(
         config: The configuration.
         extensions: The application's own tables, which `migrate()` makes after this library's, in
             this order.
+        migrate: Whether `async with` on the backend also migrates, after it has connected.
 
     Returns:
-        A new, disconnected backend; call its `connect()`, then `migrate()`. On SQLite it is a
-        `SQLitePersistenceBackend`.
+        A new, disconnected backend; enter it by `async with`, or call its `connect()`, then
+        `migrate()`. On SQLite it is a `SQLitePersistenceBackend`.
 
     Raises:
         PersistenceConnectionError: If the backend's name is unknown, or its section is missing.
@@ -46,5 +47,6 @@ def create_backend(
             SQLitePersistenceBackend,
         )
 
-        return SQLitePersistenceBackend(section, extensions)
-    return SQLPersistenceBackend(create_dialect(config), [each.owned for each in extensions])
+        return SQLitePersistenceBackend(section, extensions, migrate=migrate)
+    owned = [each.owned for each in extensions]
+    return SQLPersistenceBackend(create_dialect(config), owned, migrate=migrate)

@@ -18,15 +18,24 @@ class SQLitePersistenceBackend(SQLPersistenceBackend):
     Args:
         config: Where the database file is, and how it is used.
         extensions: The application's own tables, which are migrated in this order.
+        migrate: Whether `async with` also migrates.
 
     Raises:
         UsageError: If an extension clashes with another, or cannot be migrated.
     """
 
-    def __init__(self, config: SQLiteConfig, extensions: Sequence["Extension"] = ()) -> None:
+    def __init__(
+        self,
+        config: SQLiteConfig,
+        extensions: Sequence["Extension"] = (),
+        *,
+        migrate: bool = False,
+    ) -> None:
         given: object = config
         if not isinstance(given, SQLiteConfig):
             raise UsageError(
                 f"a SQLite backend is made of a SQLiteConfig, not of a {type(given).__name__}"
             )
-        super().__init__(SQLiteDialect(config), [each.owned for each in extensions])
+        super().__init__(
+            SQLiteDialect(config), [each.owned for each in extensions], migrate=migrate
+        )

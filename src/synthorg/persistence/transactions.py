@@ -234,7 +234,8 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
 class ManagedBackend(TransactionalBackend, Protocol):
     """`TransactionalBackend` as `create_backend` gives it, with what makes it easier to hold.
 
-    `async with create_backend(config) as backend:` connects it and disconnects it in the end.
+    `async with create_backend(config) as backend:` connects it and disconnects it in the end; with
+    `migrate=True` it also migrates in between.
     """
 
     @property
@@ -258,7 +259,7 @@ class ManagedBackend(TransactionalBackend, Protocol):
         ...
 
     async def __aenter__(self) -> Self:
-        """Connect, as `connect` does."""
+        """Connect, as `connect` does, and migrate where `create_backend` was told to."""
         ...
 
     async def __aexit__(

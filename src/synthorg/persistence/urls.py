@@ -79,8 +79,32 @@ _REFUSED_PARAMETERS: Final = {
     "unix_socket": "is called host here, with every '/' written as %2F",
     "connection_limit": "is called pool_size here",
     "pool_timeout": "is called pool_timeout_seconds here",
+    "pool_recycle": "is called pool_recycle_seconds here",
+    "statement_timeout": "is called statement_timeout_seconds here, and is in seconds",
+    "command_timeout": "is called statement_timeout_seconds here",
+    "passfile": "is called password_file here, a file with nothing but the password",
+    **dict.fromkeys(
+        ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+        "is not needed: leave it out; who says nothing for too long is hung up on",
+    ),
+    **dict.fromkeys(
+        ("tls", "useSSL", "use_ssl", "ssl_disabled", "ssl_verify_cert", "ssl_verify_identity"),
+        f"is not how encryption is asked for here: {_TLS_CHOICE}",
+    ),
 }
 """The parameters of other tools that have no counterpart, and what to do instead."""
+
+_REFUSED_BY_SQLITE: Final = {
+    "timeout": "is called busy_timeout_seconds here",
+    **dict.fromkeys(
+        ("check_same_thread", "cache", "isolation_level"), "is not needed: leave it out"
+    ),
+    **dict.fromkeys(
+        ("mode", "uri", "immutable"),
+        "is not supported: the URL names a file, which is read and written",
+    ),
+}
+"""The same for SQLite."""
 
 Translation = Callable[[str, str], Values]
 """Gives the library's own parameters for the name and the value of another tool's parameter."""
@@ -104,6 +128,8 @@ def read_url(url: str, backends: tuple[str, ...]) -> Values:
     scheme, separator, rest = url.partition("://")
     if not separator:
         raise ValueError("must look like sqlite:///file.db or postgresql://user@host/database")
+    if url != url.strip("\"' "):
+        raise ValueError("must be without blanks and quotation marks around it")
     if _CONTROL_CHARACTER.search(url):
         raise ValueError("must not contain a line break or another control character")
     backend, implied = _read_scheme(scheme.lower(), backends)
@@ -114,11 +140,33 @@ def read_url(url: str, backends: tuple[str, ...]) -> Values:
     address, _, query = rest.partition("?")
     parameters = _read_parameters(query)
     if backend == "sqlite":
+        _refuse(parameters, _REFUSED_BY_SQLITE)
         section = _joined(_read_sqlite_address(address), parameters)
     else:
         own = _gather_tls(_translated(parameters))
         section = _joined(_read_server_address(address, query), own)
     return {"backend": backend, backend: _joined(section, implied)}
+
+
+def with_password_file(values: Values, path: str) -> Values:
+    """Add the file of the password to what a URL says.
+
+    Args:
+        values: What `read_url` has read.
+        path: The file.
+
+    Raises:
+        ValueError: If the URL names such a file already, or a database without passwords.
+    """
+    backend = values["backend"]
+    section = values.get(str(backend))
+    if backend == "sqlite":
+        raise ValueError(
+            "must be that of a server where the password is in a file: SQLite has no passwords"
+        )
+    if not isinstance(section, dict):
+        return values  # of an unknown backend, which is refused
+    return {**values, str(backend): _joined(section, {"password_file": path})}
 
 
 def _read_scheme(scheme: str, backends: tuple[str, ...]) -> tuple[str, Values]:
@@ -180,15 +228,20 @@ def _read_parameters(query: str) -> dict[str, str]:
 
 def _translated(parameters: Mapping[str, str]) -> Values:
     """Replace the parameters of other tools by this library's own."""
+    _refuse(parameters, _REFUSED_PARAMETERS)
     own: Values = {}
     for name, value in parameters.items():
-        if name in _REFUSED_PARAMETERS:
-            raise ValueError(f"parameter {name} {_REFUSED_PARAMETERS[name]}")
         translate = _TRANSLATIONS.get(name)
         said = {name: value} if translate is None else translate(name, value)
         if said != _BEHIND_A_POOLER or own.get("pooler") != said["pooler"]:  # two tools may say so
             own = _joined(own, said)
     return own
+
+
+def _refuse(parameters: Mapping[str, str], refusals: Mapping[str, str]) -> None:
+    for name in parameters:
+        if name in refusals:
+            raise ValueError(f"parameter {name} {refusals[name]}")
 
 
 def _joined(first: Values, second: Mapping[str, object]) -> Values:
@@ -241,6 +294,8 @@ _TRANSLATIONS: Final[Mapping[str, Translation]] = {
     **dict.fromkeys(("sslrootcert", "ssl_ca", "ssl-ca"), _ca),
     **dict.fromkeys(("sslcert", "ssl_cert", "ssl-cert"), _named("tls_certificate")),
     **dict.fromkeys(("sslkey", "ssl_key", "ssl-key"), _named("tls_key")),
+    "user": _named("username"),
+    "dbname": _named("database"),
     "connect_timeout": _named("connect_timeout_seconds"),
     "channel_binding": _only(
         ("prefer", "disable"),

@@ -41,12 +41,15 @@ class SQLPersistenceBackend(Repositories):
     Args:
         dialect: The kind of database, with its configuration.
         extensions: The tables of each extension, which are migrated in this order.
+        migrate: Whether `async with` also migrates.
 
     Raises:
         UsageError: If they could not be kept in one database.
     """
 
-    def __init__(self, dialect: Dialect, extensions: Sequence[OwnedTables] = ()) -> None:
+    def __init__(
+        self, dialect: Dialect, extensions: Sequence[OwnedTables] = (), *, migrate: bool = False
+    ) -> None:
         refuse_clashes(extensions, dialect.table_prefix)
         if extensions:
             from synthorg.persistence.sql.migrations.revisions import (  # noqa: PLC0415 (as below)
@@ -57,6 +60,7 @@ class SQLPersistenceBackend(Repositories):
                 refuse_unclear_head(owned)
         self._dialect = dialect
         self._extensions = tuple(extensions)
+        self._migrates = migrate
         self._database: Database | None = None
         self._lifecycle = LocalLock()
         self._current = CurrentDatabase(self, dialect)
@@ -64,6 +68,12 @@ class SQLPersistenceBackend(Repositories):
 
     async def __aenter__(self) -> Self:
         await self.connect()
+        if self._migrates:
+            try:
+                await self.migrate()
+            except BaseException:
+                await self.disconnect()  # nobody leaves what was not entered
+                raise
         return self
 
     async def __aexit__(

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from synthorg.persistence.config import MySQLConfig
+from synthorg.persistence.sql.dialects.passwords import current_password
 from synthorg.persistence.sql.drivers.faults import UnusableError
 
 SOCKETS: Final = ("mysqld.sock", "mysql.sock", "mariadb.sock", "mariadbd.sock")
@@ -31,12 +32,10 @@ class AsyncmyConnector:
 
     def __init__(self, driver: ModuleType, config: MySQLConfig) -> None:
         self._driver = driver
+        self._config = config
         self._seconds = config.connect_timeout_seconds
         self._path = Path(config.host) if is_socket(config) else None
         self._arguments: dict[str, Any] = {"connect_timeout": self._seconds}
-        if config.password is not None:
-            # As bytes, since the driver would encode text as Latin-1.
-            self._arguments["password"] = config.password.get_secret_value().encode()
 
     async def __call__(self, **arguments: Any) -> Any:
         """Open a connection.
@@ -48,6 +47,9 @@ class AsyncmyConnector:
             Exception: What the driver raised, or `UnusableError`.
         """
         arguments |= self._arguments
+        password = current_password(self._config)
+        if password is not None:
+            arguments["password"] = password.encode()  # the driver would encode text as Latin-1
         if self._path is not None:
             arguments["unix_socket"] = str(find_socket(self._path))
         try:

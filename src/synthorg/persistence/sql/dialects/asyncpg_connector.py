@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.sql.dialects.passwords import current_password
 from synthorg.persistence.sql.dialects.postgresql_connector import (
     NOTICE_SECONDS,
     Connector,
@@ -27,10 +28,11 @@ class AsyncpgConnector(Connector):
 
     async def connect(self, *, stateless: bool = False) -> Any:
         """Connect, as `Connector` says."""
+        arguments = {**self._arguments, "password": current_password(self.config)}
         if not stateless:
-            return await self._module.connect(**self._arguments)
+            return await self._module.connect(**arguments)
         return await self._module.connect(
-            **self._arguments,
+            **arguments,
             connection_class=stateless_connection(self._module),
             statement_cache_size=0,
         )
@@ -82,12 +84,10 @@ class AsyncpgConnector(Connector):
 
     def arguments_for(self, config: PostgreSQLConfig) -> Mapping[str, Any]:
         """Say how to connect, as `Connector` says."""
-        password = config.password
         return {
             "host": config.host,
             "port": config.port,
             "user": config.username,
-            "password": None if password is None else password.get_secret_value(),
             "database": config.database,
             "timeout": config.connect_timeout_seconds,
             "ssl": client_context(config.tls) or False,

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only
 
 from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.sql.dialects.passwords import current_password
 from synthorg.persistence.sql.dialects.postgresql_connector import (
     NOTICE_SECONDS,
     Connector,
@@ -35,7 +36,10 @@ class PsycopgConnector(Connector):
 
     async def connect(self, *, stateless: bool = False) -> Any:
         """Connect, as `Connector` says."""
-        more: Mapping[str, Any] = {"prepare_threshold": None} if stateless else {}
+        more: dict[str, Any] = {"prepare_threshold": None} if stateless else {}
+        password = current_password(self.config)
+        if password is not None:
+            more["password"] = password
         connecting = asyncio.ensure_future(
             self._module.AsyncConnection.connect(**self._arguments, **more, autocommit=True)
         )
@@ -48,7 +52,7 @@ class PsycopgConnector(Connector):
         try:
             return connecting.result()
         except self._module.OperationalError as error:
-            reason = self._reason(error)
+            reason = self._reason(error, password)
         raise UnusableError(reason)
 
     async def _given_up(self, connecting: asyncio.Future[Any]) -> None:
@@ -58,12 +62,11 @@ class PsycopgConnector(Connector):
         if not connecting.cancelled() and connecting.exception() is None:
             self.close(connecting.result())
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: Exception, password: str | None) -> str:
         """Find the server's or the system's own words, since the driver has no code for them."""
         text, *_ = str(error).splitlines() or [""]
         reason = text.rpartition(" failed: ")[2].removeprefix("FATAL:").strip()
-        password = self.config.password
-        if not reason or (password is not None and password.get_secret_value() in reason):
+        if not reason or (password is not None and password in reason):
             return "the server could not be reached, or refused the connection"
         return with_advice(reason)
 
@@ -118,7 +121,7 @@ class PsycopgConnector(Connector):
 
     def arguments_for(self, config: PostgreSQLConfig) -> Mapping[str, Any]:
         """Say how to connect, as `Connector` says."""
-        tls, password = config.tls, config.password
+        tls = config.tls
         files = {"sslrootcert": tls.ca, "sslcert": tls.certificate, "sslkey": tls.key}
         arguments: dict[str, Any] = {
             "host": config.host,
@@ -127,7 +130,6 @@ class PsycopgConnector(Connector):
             "options": "",
             "port": config.port,
             "user": config.username,
-            "password": None if password is None else password.get_secret_value(),
             "dbname": config.database,
             "client_encoding": "UTF8",  # from the first word on, whatever PGCLIENTENCODING says
             "application_name": config.application_name,
