@@ -54,6 +54,8 @@ SLOW: Final = (
     "tests/migrations/test_table_prefix.py::test_an_upgrade_killed",
     "tests/packaging/test_contents.py",
     "tests/packaging/test_installation.py",
+    "tests/packaging/test_listings.py",
+    "tests/packaging/test_readme.py",
     "tests/packaging/test_typing.py",
     "tests/poolers/test_processes.py",
     "tests/testing/",

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import pytest
 from mypy import api
 
 import synthorg.persistence
-from tests.packaging.conftest import CHECKOUT
 
 CALLS: Final = Path(__file__).with_name("calls.py")
 NODE: Final = shutil.which("node")
@@ -37,17 +35,8 @@ __all__ = {synthorg.persistence.__all__!r}
 """
 
 
-def first_example() -> str:
-    """Give the first program of the README."""
-    found = re.search(
-        r"```python\n(import asyncio.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL
-    )
-    assert found is not None
-    return found[1]
-
-
 def test_what_people_write_first_passes_strict_type_checks(tmp_path: Path) -> None:
-    files = {"message.py": MESSAGE, "names.py": NAMES, "readme.py": first_example()}
+    files = {"message.py": MESSAGE, "names.py": NAMES}
     for name, program in files.items():
         (tmp_path / name).write_text(program)
     check_by_mypy(tmp_path, *(tmp_path / name for name in files))
