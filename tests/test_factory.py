@@ -24,3 +24,18 @@ def test_on_a_server_it_is_that_of_the_section() -> None:
     backend = create_backend(PersistenceConfig.from_url("mysql://host/org"))
 
     assert backend.backend_name == "mysql"
+
+
+def test_a_backend_shows_its_database_and_no_password() -> None:
+    backend = create_backend(PersistenceConfig.from_url("mysql://ann:S3cret@host/org"))
+
+    assert repr(backend) == "<SQLPersistenceBackend mysql://ann@host:3306/org, not connected>"
+
+
+async def test_a_backend_its_repositories_and_its_units_say_what_they_are() -> None:
+    async with create_backend(PersistenceConfig.from_url("sqlite://"), migrate=True) as backend:
+        assert repr(backend) == ("<SQLitePersistenceBackend SQLite database :memory:, connected>")
+        assert repr(backend.tasks) == "<SQLTaskRepository of the table tasks>"
+        async with backend.transaction(read_only=True) as reading:
+            assert repr(reading) == ("<SQLUnitOfWork SQLite database :memory:, read-only, open>")
+        assert repr(reading).endswith("read-only, ended>")

@@ -1,6 +1,6 @@
 """What every entity shares: the base model and the rules for text, numbers and times."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Annotated, Any, Final
@@ -27,6 +27,7 @@ LATEST_TIME: Final = datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC)
 class Entity(BaseModel):
     """A frozen record; its errors name fields and never repeat the values given.
 
+    Its repr shows ids alone, as it ends up in logs; `model_dump()` has all values.
     An entity inside another is validated with it, since `model_copy` and `model_construct` may
     have made it, which validate nothing.
     """
@@ -38,6 +39,15 @@ class Entity(BaseModel):
         hide_input_in_errors=True,
         revalidate_instances="always",
     )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            if name is not None and (name == "id" or name.endswith("_id")) and value is not None:
+                yield name, value
+
+    def __repr_str__(self, join_str: str) -> str:
+        ids = [f"{name}={value!r}" for name, value in self.__repr_args__()]
+        return join_str.join([*ids, "..."])
 
 
 def reason_text_is_unstorable(value: str) -> str | None:

@@ -66,6 +66,10 @@ class SQLPersistenceBackend(Repositories):
         self._current = CurrentDatabase(self, dialect)
         self._questions: set[asyncio.Task[None]] = set()
 
+    def __repr__(self) -> str:
+        state = "connected" if self.is_connected else "not connected"
+        return f"<{type(self).__name__} {self._dialect.description}, {state}>"
+
     async def __aenter__(self) -> Self:
         await self.connect()
         if self._migrates:
@@ -237,6 +241,9 @@ class CurrentDatabase(Repositories):
     def __init__(self, backend: SQLPersistenceBackend, dialect: Dialect) -> None:
         self._backend = backend
         self._dialect = dialect
+
+    def __repr__(self) -> str:
+        return f"<repositories of {self._backend!r}>"
 
     @property
     def skips_unreadable(self) -> bool:

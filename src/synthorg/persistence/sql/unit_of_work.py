@@ -26,6 +26,9 @@ class SQLUnitOfWork(Repositories):
         self._transaction = transaction
         self._extensions = extensions
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._transaction.description}>"
+
     def repository(self, kind: type[Kind]) -> Kind:
         """Give a repository of an extension, as `UnitOfWork` says."""
         return repository_of(kind, self._transaction, self._extensions)

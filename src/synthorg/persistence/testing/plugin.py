@@ -5,6 +5,7 @@ asked for.
 """
 
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,6 +46,19 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "needs(protocol): skipped for a backend that does not offer this protocol"
     )
     config.stash[_offers] = {}
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Say in which fields two entities differ, since their repr shows ids alone."""
+    entities = sys.modules.get("synthorg.entities.base")
+    if entities is None or op != "==" or type(left) is not type(right):
+        return None
+    if not isinstance(left, entities.Entity) or not isinstance(right, entities.Entity):
+        return None
+    one, other = dict(left), dict(right)
+    differing = [name for name in one if one[name] != other.get(name)]
+    lines = [f"{name}: {one[name]!r} != {other.get(name)!r}" for name in differing]
+    return [f"{left!r} == {right!r}", *lines]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -86,6 +86,13 @@ class Transaction:
         """Whether lists leave out what cannot be read, as `Executor` says."""
         return self._dialect.skips_unreadable
 
+    @property
+    def description(self) -> str:
+        """The database and what has become of the transaction, for people to read."""
+        state = "failed" if self.fatal_error is not None else "open"
+        access = "read-only" if self._read_only else "read-write"
+        return f"{self._dialect.description}, {access}, {'ended' if self._ended else state}"
+
     def end(self) -> None:
         """Refuse any further use."""
         self._ended = True

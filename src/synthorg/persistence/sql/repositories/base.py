@@ -123,6 +123,9 @@ class Repository(Generic[Record]):
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of the table {self.table.name}>"
+
     async def save_many(self, records: Iterable[Record] | AsyncIterable[Record]) -> None:
         if isinstance(records, self.record) or not isinstance(records, Iterable | AsyncIterable):
             raise InvalidArgumentError(
