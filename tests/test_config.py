@@ -277,9 +277,11 @@ def test_another_spelling_of_the_same_is_understood(url: str, same: str) -> None
         ("postgres://h/d?pgbouncer=true&pooler=session", "pooler twice"),
         ("postgres://h/d?options=-csearch_path%3Dx", "options .* ALTER ROLE"),
         ("postgres://h/d?connection_limit=5", "pool_size"),
-        ("postgres://h/d?target_session_attrs=read-write", "primary"),
-        ("postgres://u:p@a,b/d", "one host"),
-        ("postgres://u:p@a:1,b:2/d", "one host"),
+        ("postgres://h/d?target_session_attrs=standby", "'any', 'read-write' or 'primary'"),
+        ("mysql://a,b/d?target_session_attrs=primary", "'any' or 'read-write'"),
+        ("postgres://u:p@a,,b/d", "name every one of several hosts"),
+        ("postgres://u:p@:1,b:2/d", "name every one of several hosts"),
+        ("postgres:///d?host=a,b", "write scheme://host:port,host:port/database"),
         ("mysql://h/d?unix_socket=/run/s", "host"),
         ("mysql://h/d?charset=latin1", "utf8mb4"),
         ("postgresql+asyncpg://h/d?driver=psycopg", "driver twice"),
@@ -299,6 +301,41 @@ def test_another_spelling_of_the_same_is_understood(url: str, same: str) -> None
 def test_what_cannot_be_had_is_refused_with_what_to_write(url: str, advice: str) -> None:
     with pytest.raises(ValidationError, match=advice):
         PersistenceConfig.from_url(url)
+
+
+@pytest.mark.parametrize(
+    ("place", "hosts"),
+    [
+        ("a", [("a", 5432)]),
+        ("a:1", [("a", 1)]),
+        ("a,b:2", [("a", 5432), ("b", 2)]),
+        ("u:p,p@a:1,[::1]:2,c", [("a", 1), ("::1", 2), ("c", 5432)]),
+        ("%2Frun%2Fa,b%2Cc", [("/run/a", 5432), ("b,c", 5432)]),
+    ],
+)
+def test_a_url_may_name_several_hosts(place: str, hosts: list[tuple[str, int]]) -> None:
+    section = server(PersistenceConfig.from_url(f"postgresql://{place}/d"))
+    assert [(host.name, host.port) for host in section.hosts] == hosts
+    again = server(PersistenceConfig.from_url(section.description))
+    assert again.hosts == section.hosts
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("postgresql://a/d", "any"),
+        ("mariadb://a/d", "any"),
+        ("postgresql://a,b/d", "read-write"),
+        ("mariadb://a,b/d", "read-write"),
+        ("postgresql://a,b/d?target_session_attrs=any", "any"),
+        ("postgresql://a/d?target_session_attrs=primary", "primary"),
+        ("mysql://a/d?target_session_attrs=read-write", "read-write"),
+    ],
+)
+def test_of_several_hosts_one_has_to_take_writes_if_nothing_else_is_said(
+    url: str, target: str
+) -> None:
+    assert server(PersistenceConfig.from_url(url)).target == target
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,8 @@ async def test_what_others_listen_to_does_not_show_that_a_pooler_keeps_sessions(
     with server.empty_database() as url, server.empty_database() as elsewhere:
         connector, stranger = psycopg_connector_to(url), psycopg_connector_to(elsewhere)
         # A notice does not leave its database.
-        async with await connector.connect() as own, await stranger.connect() as far:
+        (host,) = connector.config.hosts
+        async with await connector.connect(host) as own, await stranger.connect(host) as far:
             await own.execute("LISTEN others")
             await own.execute("NOTIFY others")
             assert not await connector.hears(own, "ours", far)

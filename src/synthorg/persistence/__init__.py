@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         ArtifactStorageBackend,
     )
     from synthorg.persistence.config import (
+        Host,
         MariaDBConfig,
         MySQLConfig,
         PersistenceConfig,
@@ -160,6 +161,7 @@ __all__ = [
     "FileSystemArtifactStorage",
     "HeartbeatRepository",
     "HeartbeatStore",
+    "Host",
     "InvalidArgumentError",
     "Keyed",
     "KeyedStore",

@@ -184,6 +184,18 @@ class TLSConfig(_Model):
         return key
 
 
+class Host(_Model):
+    """One of the servers of a database.
+
+    Attributes:
+        name: Its name or address, or its socket, as the `host` of a `ServerConfig`.
+        port: Its port; None for the usual one.
+    """
+
+    name: NotBlankStr
+    port: Port | None = None
+
+
 class ServerConfig(_Model):
     """A database on a server: what the sections of all such databases share.
 
@@ -191,6 +203,14 @@ class ServerConfig(_Model):
         host: The server's name or address; or, beginning with "/", the folder of its socket, on
             MariaDB and MySQL also the socket itself, which is never encrypted.
         port: The server's port.
+        further_hosts: The servers that may hold the same database after a failover. A new
+            connection is opened to the first of all hosts, in their order, that is as
+            `target_session_attrs` says; one that has just failed is tried last.
+        target_session_attrs: Which servers will do: "any"; "read-write" for those where
+            transactions may write, unlike on a standby or a replica with `read_only`; or, on
+            PostgreSQL, "primary" for those that are no standby, even with
+            `default_transaction_read_only`. None is "read-write" where there are `further_hosts`,
+            and else "any".
         database: The name of the database.
         username: Who connects; None for the driver's default.
         password: The password, if there is one.
@@ -202,7 +222,10 @@ class ServerConfig(_Model):
             units of work under way.
         pool_recycle_seconds: The age at which a connection is replaced; it should be below the
             time after which the server or a firewall drops an idle one.
-        connect_timeout_seconds: How long opening a connection may take.
+        connect_timeout_seconds: How long opening a connection to one host may take.
+        failover_timeout_seconds: How long a call goes on trying to open a connection when all hosts
+            fail for the moment, as between the end of a primary and the promotion of its
+            successor; 0 to be told at once. Whatever is safe to repeat is then run again as well.
         statement_timeout_seconds: How long the server works on one statement; 0 for no limit. A
             server that says nothing for five seconds more is hung up on.
         application_name: How the connections appear in the server's own lists.
@@ -220,6 +243,8 @@ class ServerConfig(_Model):
 
     host: NotBlankStr = "localhost"
     port: Port
+    further_hosts: tuple[Host, ...] = ()
+    target_session_attrs: Literal["any", "read-write", "primary"] | None = None
     database: NotBlankStr
     username: NotBlankStr | None = None
     password: SecretStr | None = None
@@ -229,6 +254,7 @@ class ServerConfig(_Model):
     pool_timeout_seconds: Seconds = 30
     pool_recycle_seconds: Seconds = 1800
     connect_timeout_seconds: Seconds = 10
+    failover_timeout_seconds: SecondsOrZero = 0
     statement_timeout_seconds: SecondsOrZero = 60
     application_name: Annotated[NotBlankStr, Field(max_length=63)] = "synthorg"
     prepared_statements: bool = True
@@ -256,13 +282,34 @@ class ServerConfig(_Model):
     def description(self) -> str:
         """The database as a URL without the password, for people to read."""
         user = "" if self.username is None else f"{quote(self.username, safe='')}@"
-        host = f"[{quote(self.host, safe=':')}]" if ":" in self.host else quote(self.host, safe="")
-        return f"{self.scheme}://{user}{host}:{self.port}/{quote(self.database, safe='')}"
+        hosts = ",".join(f"{_quoted(host.name)}:{host.port}" for host in self.hosts)
+        return f"{self.scheme}://{user}{hosts}/{quote(self.database, safe='')}"
 
     @property
     def place(self) -> str:
         """Where the database is, whoever uses it and however."""
-        return f"{self.host}:{self.port}/{self.database}"
+        hosts = ",".join(f"{host.name}:{host.port}" for host in self.hosts)
+        return f"{hosts}/{self.database}"
+
+    @property
+    def target(self) -> Literal["any", "read-write", "primary"]:
+        """Which servers will do, as `target_session_attrs` says."""
+        usual: Literal["any", "read-write"] = "read-write" if self.further_hosts else "any"
+        return usual if self.target_session_attrs is None else self.target_session_attrs
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """All servers, each with its port, in the order in which they are tried."""
+        usual = type(self).model_fields["port"].default
+        further = [
+            Host(name=host.name, port=usual if host.port is None else host.port)
+            for host in self.further_hosts
+        ]
+        return (Host(name=self.host, port=self.port), *further)
+
+
+def _quoted(host: str) -> str:
+    return f"[{quote(host, safe=':')}]" if ":" in host else quote(host, safe="")
 
 
 class PostgreSQLConfig(ServerConfig):
@@ -304,6 +351,13 @@ class MySQLConfig(ServerConfig):
     port: Port = 3306
     causal_reads: bool = False
     units_across_nodes: bool = True
+
+    @field_validator("target_session_attrs")
+    @classmethod
+    def _refuse_unknown_role(cls, target: str | None) -> str | None:
+        if target == "primary":
+            raise ValueError("must be 'any' or 'read-write', by which a primary is known here")
+        return target
 
 
 class MariaDBConfig(MySQLConfig):
@@ -364,9 +418,10 @@ class PersistenceConfig(_Model):
         """Read a configuration from a URL.
 
         A server's URL is `postgresql://user:password@host:port/database`, likewise with `mariadb`
-        or `mysql`. For SQLite it is `sqlite:///relative.db`, `sqlite:////absolute.db`, or
-        `sqlite://` in memory. Parameters (`?pool_size=5&tls_mode=require`) set the other fields
-        of the section, those of `tls` as `tls_mode`, `tls_ca`, `tls_certificate` and `tls_key`.
+        or `mysql`; several hosts are written as `host:port,host:port`. For SQLite it is
+        `sqlite:///relative.db`, `sqlite:////absolute.db`, or `sqlite://` in memory. Parameters
+        (`?pool_size=5&tls_mode=require`) set the other fields of the section, those of `tls` as
+        `tls_mode`, `tls_ca`, `tls_certificate` and `tls_key`.
         Any part may be percent-encoded; in user, password, database and parameters the characters
         `/ ? # @` must be, save for `@` in the password.
 

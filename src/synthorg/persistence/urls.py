@@ -75,7 +75,6 @@ _TLS_REFUSALS: Final = {
 _REFUSED_PARAMETERS: Final = {
     "options": "is not sent to the server: set it there, as by ALTER ROLE ... SET",
     "search_path": "is set on the server: ALTER ROLE ... SET search_path",
-    "target_session_attrs": "is not supported: give the URL of the primary server",
     "unix_socket": "is called host here, with every '/' written as %2F",
     "connection_limit": "is called pool_size here",
     "pool_timeout": "is called pool_timeout_seconds here",
@@ -198,21 +197,24 @@ def _read_server_address(address: str, query: str) -> Values:
     authority, _, database = address.partition("/")
     credentials, _, place = authority.rpartition("@")
     username, _, password = credentials.partition(":")
-    if "," in place:
-        raise ValueError("must name one host: write every ',' inside its name as %2C")
-    found = _HOST_AND_PORT.fullmatch(place)
-    if found is None or "@" in database or "@" in query:
+    found = [_HOST_AND_PORT.fullmatch(host) for host in place.split(",")]
+    hosts = [match for match in found if match is not None]
+    if len(hosts) < len(found) or "@" in database or "@" in query:
         raise ValueError(
             "must be scheme://user:password@host:port/database, with every '/', '?', '#' and '@' "
             "inside one of the parts written as %2F, %3F, %23 and %40"
         )
-    parts = {
-        "host": found["host"].strip("[]"),
-        "port": found["port"],
-        "database": database,
-        "username": username,
-        "password": password,
-    }
+    if len(hosts) > 1 and not all(host["host"] for host in hosts):
+        raise ValueError("must name every one of several hosts: host:port,host:port")
+    first, *further = [_decoded(host=host["host"].strip("[]"), port=host["port"]) for host in hosts]
+    rest = _decoded(database=database, username=username, password=password)
+    if further:
+        rest["further_hosts"] = [{"name": host.pop("host"), **host} for host in further]
+    return {**first, **rest}
+
+
+def _decoded(**parts: str | None) -> Values:
+    """Decode the parts of an address that are given."""
     return {name: unquote(part, errors=_UNDECODABLE) for name, part in parts.items() if part}
 
 
@@ -266,6 +268,14 @@ def _ca(name: str, value: str) -> Values:
     return {"tls_ca": value}
 
 
+def _one_host(name: str, value: str) -> Values:
+    if "," in value and not value.startswith("/"):
+        raise ValueError(
+            f"parameter {name} names several hosts: write scheme://host:port,host:port/database"
+        )
+    return {name: value}
+
+
 def _named(own: str) -> Translation:
     return lambda _, value: {own: value}
 
@@ -296,6 +306,7 @@ _TRANSLATIONS: Final[Mapping[str, Translation]] = {
     **dict.fromkeys(("sslkey", "ssl_key", "ssl-key"), _named("tls_key")),
     "user": _named("username"),
     "dbname": _named("database"),
+    "host": _one_host,
     "connect_timeout": _named("connect_timeout_seconds"),
     "channel_binding": _only(
         ("prefer", "disable"),

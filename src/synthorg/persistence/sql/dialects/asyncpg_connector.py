@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.config import Host, PostgreSQLConfig
 from synthorg.persistence.sql.dialects.passwords import current_password
 from synthorg.persistence.sql.dialects.postgresql_connector import (
     NOTICE_SECONDS,
@@ -26,9 +26,10 @@ class AsyncpgConnector(Connector):
         module = self._module
         return module.PostgresError, module.InterfaceError, module.InternalClientError
 
-    async def connect(self, *, stateless: bool = False) -> Any:
+    async def connect(self, host: Host, *, stateless: bool = False) -> Any:
         """Connect, as `Connector` says."""
-        arguments = {**self._arguments, "password": current_password(self.config)}
+        place = {"host": host.name, "port": host.port}
+        arguments = {**self._arguments, **place, "password": current_password(self.config)}
         if not stateless:
             return await self._module.connect(**arguments)
         return await self._module.connect(
@@ -85,8 +86,7 @@ class AsyncpgConnector(Connector):
     def arguments_for(self, config: PostgreSQLConfig) -> Mapping[str, Any]:
         """Say how to connect, as `Connector` says."""
         return {
-            "host": config.host,
-            "port": config.port,
+            "target_session_attrs": "any",  # whatever PGTARGETSESSIONATTRS says
             "user": config.username,
             "database": config.database,
             "timeout": config.connect_timeout_seconds,

@@ -353,6 +353,14 @@ class Dialect(ABC):
     answer_timeout_seconds: float | None = None
     """How long to wait for the answer to one statement; None for any time."""
 
+    failover_timeout_seconds: float = 0
+    """How long to go on trying to open a connection, where that may pass."""
+
+    @property
+    def survives_failover(self) -> bool:
+        """Whether whatever is safe to repeat is run again on another connection."""
+        return self.failover_timeout_seconds > 0
+
     fit_since: float = 0.0
     """By the monotonic clock: when connections must have been opened to be used again."""
 
@@ -588,7 +596,8 @@ class Dialect(ABC):
 
 def _of_the_system(error: OSError) -> Diagnosis:
     if isinstance(error, UnusableError):
-        return replace(unusable(error.reason), is_silence=error.is_silence)
+        diagnosis = unusable(error.reason, may_pass=error.may_pass)
+        return replace(diagnosis, is_silence=error.is_silence)
     return SILENT if isinstance(error, TimeoutError) else lost("the database could not be reached")
 
 

@@ -42,7 +42,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from synthorg.persistence.config import MySQLConfig
 from synthorg.persistence.errors import MigrationError, QueryError
 from synthorg.persistence.sql.dialects import galera
-from synthorg.persistence.sql.dialects.asyncmy_connector import AsyncmyConnector, is_socket
+from synthorg.persistence.sql.dialects.asyncmy_connector import AsyncmyConnector
 from synthorg.persistence.sql.dialects.base import (
     ISOLATION_LEVEL,
     READ_ONLY_OPTION,
@@ -66,7 +66,6 @@ from synthorg.persistence.sql.dialects.mysql_inspection import MySQLInspection
 from synthorg.persistence.sql.dialects.mysql_session import SETTINGS, assignments
 from synthorg.persistence.sql.dialects.mysql_triggers import guards_of
 from synthorg.persistence.sql.dialects.prefixing import write_prefix
-from synthorg.persistence.sql.dialects.tls import client_context
 from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
 from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
@@ -111,13 +110,13 @@ _NOT_IN_PLACE: Final = Diagnosis(
     Fault.REFUSED, "the server's alter_algorithm does not allow it, so have it set to DEFAULT"
 )
 _TOO_LONG: Final = Diagnosis(Fault.REFUSED, "a text is too long for its column")
-_CLOSED: Final = unusable("the connection to the server was lost")
+_CLOSED: Final = unusable("the connection to the server was lost", may_pass=True)
 _LOST: Final = lost("the connection to the server was lost")
-_UNREACHABLE: Final = unusable("the server could not be reached")
+_UNREACHABLE: Final = unusable("the server could not be reached", may_pass=True)
 _DENIED: Final = unusable("the server does not accept this user or password, or only with TLS")
 _EXPIRED: Final = unusable("the user's password has expired")
 _BLOCKED: Final = unusable("the user's account is locked")
-_CROWDED: Final = unusable("the server has too many connections")
+_CROWDED: Final = unusable("the server has too many connections", may_pass=True)
 _READ_ONLY: Final = demoted("the server is read-only, as a replica is")
 _DISK_FULL: Final = unusable("the server's disk is full")
 
@@ -164,7 +163,7 @@ _DIAGNOSES: Final = {
     1040: _CROWDED,
     1203: _CROWDED,
     1226: unusable("the user has reached a limit that the server sets for it"),
-    1047: unusable("the node is not part of its cluster"),
+    1047: unusable("the node is not part of its cluster", may_pass=True),
     # The driver's own, of a connection that was closed before anything was sent.
     0: _CLOSED,
     2006: _CLOSED,
@@ -210,6 +209,8 @@ class MySQLDialect(Dialect):
     unlimited_wait_seconds: ClassVar[float] = 50
     """How long a write waits for a lock, by default, beyond that limit."""
     read_committed: ClassVar[str] = "transaction_isolation = 'READ-COMMITTED'"
+    read_only_sessions: ClassVar[str] = "transaction_read_only"
+    """The variable that says whether transactions are read-only, if they do not say."""
     settings: ClassVar[Mapping[str, str | int]] = SETTINGS
     """What every session is set to."""
     migrators_privileges: ClassVar[Sequence[str]] = (*MIGRATORS_PRIVILEGES, "REFERENCES")
@@ -223,6 +224,7 @@ class MySQLDialect(Dialect):
     def __init__(self, config: MySQLConfig) -> None:
         self._config = config
         self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
+        self.failover_timeout_seconds = config.failover_timeout_seconds
         if self.answer_timeout_seconds is not None:
             self.answer_timeout_seconds += self.unlimited_wait_seconds
 
@@ -281,6 +283,7 @@ class MySQLDialect(Dialect):
         config = self._config
         driver = import_driver("asyncmy", self.backend_name)
         self.driver_errors = (driver.errors.MySQLError,)
+        connector = AsyncmyConnector(driver, config, self.read_only_sessions, self.diagnose)
         engine = create_async_engine(
             URL.create(
                 f"{self.backend_name}+asyncmy",
@@ -291,9 +294,7 @@ class MySQLDialect(Dialect):
                 query={"charset": "utf8mb4"},
             ),
             connect_args={
-                "async_creator_fn": AsyncmyConnector(driver, config),
-                # What goes through a socket does not leave the machine.
-                "ssl": None if is_socket(config) else client_context(config.tls),
+                "async_creator_fn": connector,
                 "init_command": self._init_command,
                 **arguments,
             },
@@ -302,12 +303,7 @@ class MySQLDialect(Dialect):
         write_prefix(engine, self.table_prefix)
         protect_connections(engine, self.connections, sever)
         event.listen(engine.sync_engine, "begin", _begin)
-        replace_unfit(
-            engine,
-            self,
-            lambda connection: AsyncmyDriver(connection).ping(),
-            config.connect_timeout_seconds,
-        )
+        replace_unfit(engine, self, connector.ping, config.connect_timeout_seconds)
         return engine
 
     def unit_options(self) -> Mapping[str, Any]:
@@ -535,6 +531,7 @@ class MariaDBDialect(MySQLDialect):
     statement_timeout: ClassVar[str] = "max_statement_time = {seconds:f}"
     unlimited_wait_seconds: ClassVar[float] = 0
     read_committed: ClassVar[str] = "tx_isolation = 'READ-COMMITTED'"
+    read_only_sessions: ClassVar[str] = "tx_read_only"
     settings: ClassVar[Mapping[str, str | int]] = {**SETTINGS, "check_constraint_checks": 1}
     migrators_privileges: ClassVar[Sequence[str]] = MIGRATORS_PRIVILEGES
 

@@ -87,6 +87,7 @@ class PostgreSQLDialect(Dialect):
         self._config = config
         self.inspection: PostgreSQLInspection = PostgreSQLInspection(config.table_prefix)
         self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
+        self.failover_timeout_seconds = config.failover_timeout_seconds
 
     @property
     def place(self) -> str | None:

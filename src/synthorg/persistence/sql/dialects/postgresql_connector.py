@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.config import Host, PostgreSQLConfig
+from synthorg.persistence.sql.dialects.hosts import Hosts
 from synthorg.persistence.sql.dialects.postgresql_session import (
     QUESTION,
     ROLE_QUESTION,
@@ -21,7 +22,7 @@ from synthorg.persistence.sql.dialects.postgresql_session import (
     found,
     pinned,
 )
-from synthorg.persistence.sql.drivers.faults import Diagnosis, UnusableError
+from synthorg.persistence.sql.drivers.faults import Diagnosis, UnusableError, refusal_of
 
 Diagnose = Callable[[BaseException], Diagnosis]
 
@@ -78,6 +79,7 @@ class Connector(ABC):
         self.config = config
         self._module = module
         self._arguments = self.arguments_for(config)
+        self._hosts = Hosts(config.hosts)
         self._diagnose = diagnose
         milliseconds = ceil(config.statement_timeout_seconds * 1000)
         self._settings = {"statement_timeout": str(milliseconds), **settings}
@@ -115,13 +117,14 @@ class Connector(ABC):
 
     @abstractmethod
     def arguments_for(self, config: PostgreSQLConfig) -> Mapping[str, Any]:
-        """Say how to connect, in the driver's own arguments."""
+        """Say how to connect to any host, in the driver's own arguments."""
 
     @abstractmethod
-    async def connect(self, *, stateless: bool = False) -> Any:
+    async def connect(self, host: Host, *, stateless: bool = False) -> Any:
         """Connect, or raise; what it opened is closed when this is cancelled.
 
         Args:
+            host: The server.
             stateless: Whether the connection may prepare nothing under a name.
         """
 
@@ -164,23 +167,28 @@ class Connector(ABC):
         Raises:
             UnusableError: If none can be had.
         """
+        return await self._hosts.open(self._open_in_time)
+
+    async def _open_in_time(self, host: Host) -> Any:
         seconds = self.config.connect_timeout_seconds
         errors: tuple[type[Exception], ...] = (OSError, *self.errors)
         try:
             async with asyncio.timeout(seconds):
-                return await self._open()
+                return await self._open(host)
         except TimeoutError:
-            failure = UnusableError(f"it did not answer within {seconds:g} s", is_silence=True)
+            failure = UnusableError(
+                f"it did not answer within {seconds:g} s", is_silence=True, may_pass=True
+            )
         except errors as error:
-            failure = UnusableError(self._diagnose(error).reason)
+            failure = refusal_of(self._diagnose(error))
         raise failure
 
-    async def _open(self) -> Any:
+    async def _open(self, host: Host) -> Any:
         while True:
             was_stateless = self.is_stateless
-            connection = await self.connect(stateless=was_stateless)
+            connection = await self.connect(host, stateless=was_stateless)
             try:
-                await self._make_ready(connection)
+                await self._make_ready(connection, host)
                 await self.hand_over(connection)
             except BaseException:
                 self.close(connection)
@@ -189,12 +197,13 @@ class Connector(ABC):
                 return connection
             self.close(connection)  # that was how it was found out
 
-    async def _make_ready(self, connection: Any) -> None:
+    async def _make_ready(self, connection: Any, host: Host) -> None:
         await self._begin(connection)
         session = found(await self.ask(connection, QUESTION))
         session.refuse_what_cannot_be_set()
+        session.refuse_another_than(self.config.target)
         if session.pid != self.announced_pid(connection):
-            await self._look_at_pooler(connection)
+            await self._look_at_pooler(connection, host)
         if self.is_stateless:
             role = await self.ask(connection, ROLE_QUESTION)
             settings = pinned(role, {**self._settings, **self.settings_for_driver})
@@ -217,7 +226,7 @@ class Connector(ABC):
             return
         raise UnusableError(f"it lets no transaction begin ({reason}), {STATEMENTS}")
 
-    async def _look_at_pooler(self, connection: Any) -> None:
+    async def _look_at_pooler(self, connection: Any, host: Host) -> None:
         """Find out what a pooler does that has announced a process of its own, unless it is known.
 
         Whatever does not show that it keeps sessions is taken for one that does not, which is right
@@ -227,11 +236,11 @@ class Connector(ABC):
             raise UnusableError(UNEXPECTED)
         if self._pooler is None:
             await self.run(connection, "COMMIT")
-            keeps_sessions = await self._keeps_sessions(connection)
+            keeps_sessions = await self._keeps_sessions(connection, host)
             self._pooler = "session" if keeps_sessions else "transaction"
             await self._begin(connection)
 
-    async def _keeps_sessions(self, connection: Any) -> bool:
+    async def _keeps_sessions(self, connection: Any, host: Host) -> bool:
         """Tell whether a pooler keeps a session on one connection of the server.
 
         It does if a notice arrives while nothing is asked, which takes a connection that is held.
@@ -239,7 +248,7 @@ class Connector(ABC):
         heard = False
         with suppress(*self.errors):  # a reason more not to rely on it
             # The one that listens, since a driver may prepare that.
-            other = await self.connect(stateless=True)
+            other = await self.connect(host, stateless=True)
             try:
                 if not await self._share_a_process(connection, other):
                     channel = f"synthorg_{secrets.token_hex(8)}"

@@ -58,7 +58,7 @@ _DIAGNOSES: Final = {
     "28P01": unusable("the server does not accept this password"),
     "3D000": unusable("the database does not exist"),
     "42501": Diagnosis(Fault.REFUSED, "the user lacks a privilege for it"),
-    "53300": unusable("the server has too many connections"),
+    "53300": unusable("the server has too many connections", may_pass=True),
     "53100": unusable("the server's disk is full"),
     "25006": _READ_ONLY,
     "26000": _FOREIGN_SESSION,

@@ -47,9 +47,10 @@ DURABLE: Final[Mapping[str, str]] = MappingProxyType({"synchronous_commit": "on"
 
 QUESTION: Final = (
     "SELECT pg_backend_pid(), current_setting('server_encoding'), "
-    "current_setting('synchronous_commit'), current_setting('session_replication_role')"
+    "current_setting('synchronous_commit'), current_setting('session_replication_role'), "
+    "pg_is_in_recovery()::text, current_setting('transaction_read_only')"
 )
-"""What a new session is asked."""
+"""What a new session is asked, in a transaction."""
 
 
 ROLE_QUESTION: Final = (
@@ -70,12 +71,33 @@ class Found:
         encoding: How the database stores text.
         synchronous_commit: When a commit returns.
         replication_role: Whether triggers and foreign keys are in force.
+        is_standby: Whether the server is one: "true" or "false".
+        read_only: Whether transactions are read-only, if they do not say: "on" or "off".
     """
 
     pid: int
     encoding: str
     synchronous_commit: str
     replication_role: str
+    is_standby: str
+    read_only: str
+
+    def refuse_another_than(self, target: str) -> None:
+        """Refuse a server that is not as wanted.
+
+        Args:
+            target: Which servers will do, as `target_session_attrs` of the configuration.
+
+        Raises:
+            UnusableError: If this one does not.
+        """
+        if target != "any" and self.is_standby == "true":
+            raise UnusableError("the server is a standby, and so read-only", may_pass=True)
+        if target == "read-write" and self.read_only == "on":
+            raise UnusableError(
+                "transactions are read-only there, as default_transaction_read_only says",
+                may_pass=True,
+            )
 
     def refuse_what_cannot_be_set(self) -> None:
         """Refuse a database that cannot keep the library's promises.

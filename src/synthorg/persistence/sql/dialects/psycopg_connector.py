@@ -9,7 +9,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only
 
-from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.config import Host, PostgreSQLConfig
 from synthorg.persistence.sql.dialects.passwords import current_password
 from synthorg.persistence.sql.dialects.postgresql_connector import (
     NOTICE_SECONDS,
@@ -34,14 +34,15 @@ class PsycopgConnector(Connector):
         """What the driver raises, as `Connector` says."""
         return (self._module.Error,)
 
-    async def connect(self, *, stateless: bool = False) -> Any:
+    async def connect(self, host: Host, *, stateless: bool = False) -> Any:
         """Connect, as `Connector` says."""
+        arguments = {**self._arguments, "host": host.name, "port": host.port}
         more: dict[str, Any] = {"prepare_threshold": None} if stateless else {}
         password = current_password(self.config)
         if password is not None:
             more["password"] = password
         connecting = asyncio.ensure_future(
-            self._module.AsyncConnection.connect(**self._arguments, **more, autocommit=True)
+            self._module.AsyncConnection.connect(**arguments, **more, autocommit=True)
         )
         try:
             await asyncio.wait([connecting])
@@ -53,7 +54,8 @@ class PsycopgConnector(Connector):
             return connecting.result()
         except self._module.OperationalError as error:
             reason = self._reason(error, password)
-        raise UnusableError(reason)
+        # Without a code, a refusal for good cannot be told from one for the moment.
+        raise UnusableError(reason, may_pass=True)
 
     async def _given_up(self, connecting: asyncio.Future[Any]) -> None:
         await asyncio.wait([connecting], timeout=GRACE_SECONDS)
@@ -124,11 +126,10 @@ class PsycopgConnector(Connector):
         tls = config.tls
         files = {"sslrootcert": tls.ca, "sslcert": tls.certificate, "sslkey": tls.key}
         arguments: dict[str, Any] = {
-            "host": config.host,
-            # Where they are empty, libpq takes them from no environment (PGHOSTADDR, PGOPTIONS).
+            # Where they are given, libpq takes them from no environment (PGHOSTADDR, PGOPTIONS).
             "hostaddr": "",
             "options": "",
-            "port": config.port,
+            "target_session_attrs": "any",
             "user": config.username,
             "dbname": config.database,
             "client_encoding": "UTF8",  # from the first word on, whatever PGCLIENTENCODING says

@@ -46,7 +46,8 @@ class Diagnosis:
     """Whether it had long to answer, so that asking again at once makes little sense."""
     is_demotion: bool = False
     """Whether other connections lead to the same server, which takes no writes any more."""
-
+    may_pass: bool = False
+    """Whether a connection may be had in a moment, as after a failover."""
     is_damage: bool = False
     """Whether the storage itself is damaged."""
 
@@ -64,12 +65,14 @@ class UnusableError(OSError):
     Args:
         reason: What to tell people, free of any value.
         is_silence: Whether there was no answer for as long as one may take.
+        may_pass: Whether one may be had in a moment, as after a failover.
     """
 
-    def __init__(self, reason: str, *, is_silence: bool = False) -> None:
+    def __init__(self, reason: str, *, is_silence: bool = False, may_pass: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.is_silence = is_silence
+        self.may_pass = may_pass
 
 
 DUPLICATE: Final = Diagnosis(Fault.DUPLICATE, "another record has the same unique value")
@@ -84,9 +87,9 @@ OUT_OF_RANGE: Final = Diagnosis(Fault.REFUSED, "a number or a sum is out of rang
 LOCKED: Final = Diagnosis(Fault.TRANSIENT, "others kept the data locked for too long")
 
 
-def unusable(reason: str) -> Diagnosis:
+def unusable(reason: str, *, may_pass: bool = False) -> Diagnosis:
     """Make the diagnosis of a database that cannot be reached or used."""
-    return Diagnosis(Fault.CONNECTION, reason)
+    return Diagnosis(Fault.CONNECTION, reason, may_pass=may_pass)
 
 
 def damaged(reason: str) -> Diagnosis:
@@ -96,14 +99,25 @@ def damaged(reason: str) -> Diagnosis:
 
 def lost(reason: str) -> Diagnosis:
     """Make the diagnosis of a connection that ended before the answer had come."""
-    return Diagnosis(Fault.CONNECTION, reason, answer_is_lost=True)
+    return Diagnosis(Fault.CONNECTION, reason, answer_is_lost=True, may_pass=True)
 
 
 def demoted(reason: str) -> Diagnosis:
     """Make the diagnosis of a server that takes no writes any more."""
-    return Diagnosis(Fault.CONNECTION, reason, is_demotion=True)
+    return Diagnosis(Fault.CONNECTION, reason, is_demotion=True, may_pass=True)
+
+
+def refusal_of(diagnosis: Diagnosis) -> UnusableError:
+    """Make the error for a connection that could not be opened, of what a driver's error means."""
+    return UnusableError(
+        diagnosis.reason, is_silence=diagnosis.is_silence, may_pass=diagnosis.may_pass
+    )
 
 
 SILENT: Final = Diagnosis(
-    Fault.CONNECTION, "no answer came in time", answer_is_lost=True, is_silence=True
+    Fault.CONNECTION,
+    "no answer came in time",
+    answer_is_lost=True,
+    is_silence=True,
+    may_pass=True,
 )
