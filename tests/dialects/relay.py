@@ -53,6 +53,10 @@ class Relay:
         self._is_away = True
         self.cut()
 
+    def come_back(self) -> None:
+        """Take connections again."""
+        self._is_away = False
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
         if self._is_away:

@@ -213,7 +213,8 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
 
         Serialization failures, deadlocks and locks that were held for too long lead to another
         attempt, also when they show at the commit: at most twenty, with a growing pause. A lost
-        connection does not, since the outcome may be unknown.
+        connection does so once, where the configuration has a `failover_timeout_seconds` and the
+        commit was not sent; afterwards, the outcome may be unknown.
 
         Args:
             work: What to do. It may be called several times, so all that it changes has to be in

@@ -187,7 +187,9 @@ class SQLPersistenceBackend(Repositories):
                     raise UsageError(f"{_WORK}: this one returned a {type(result).__name__}")
                 return await result
 
-        return await run_again_on_conflict(attempt)
+        return await run_again_on_conflict(
+            attempt, survives_failover=self._dialect.survives_failover
+        )
 
     def get_db(self) -> AsyncEngine:
         database = self.database_for("get_db()")

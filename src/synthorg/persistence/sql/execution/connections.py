@@ -22,6 +22,7 @@ from synthorg.persistence.sql.execution.affinity import Affinity
 from synthorg.persistence.sql.execution.error_translator import ErrorTranslator
 from synthorg.persistence.sql.execution.failures import redacted
 from synthorg.persistence.sql.execution.own_sql import LIBRARY
+from synthorg.persistence.sql.execution.retrying import pauses_for
 
 Options = Mapping[str, Any]
 """SQLAlchemy's execution options of a connection."""
@@ -133,14 +134,28 @@ class Connections:
     @asynccontextmanager
     async def checked_out(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection with no transaction begun, whoever holds the write lock."""
-        connection = self.engine.connect()
-        with holding_lock():
-            await connection.start()
+        connection = await self._opened()
         with self.in_use_by(connection):
             try:
                 yield connection
             finally:
                 await run_to_completion(self._give_back(connection))
+
+    async def _opened(self) -> AsyncConnection:
+        """Check a connection out; while none can be had for the moment, try again for a time."""
+        for pause in pauses_for(self._dialect.failover_timeout_seconds):
+            connection = self.engine.connect()
+            try:
+                with holding_lock():
+                    await connection.start()
+            except self._errors.foreign_errors as error:
+                if pause is None or not self._errors.diagnose(error).may_pass:
+                    raise
+            else:
+                return connection
+            await asyncio.sleep(pause)
+            self.check_usable()
+        raise AssertionError("the last pause is None")
 
     @asynccontextmanager
     async def begun(

@@ -320,7 +320,11 @@ class Database:
                 return await work(transaction)
 
         async def attempts() -> Result:
-            return await (run_again_on_conflict(attempt) if repeatable else attempt())
+            if not repeatable:
+                return await attempt()
+            return await run_again_on_conflict(
+                attempt, survives_failover=self.dialect.survives_failover
+            )
 
         return await (run_again_if_unknown(attempts) if idempotent else attempts())
 
@@ -454,7 +458,12 @@ class Database:
             failure: What came of that.
         """
         deadline = began + self.dialect.lock_timeout_seconds
-        policy = RetryPolicy(statement, self.dialect.duplicate_may_pass, deadline)
+        policy = RetryPolicy(
+            statement,
+            self.dialect.duplicate_may_pass,
+            deadline,
+            self.dialect.survives_failover,
+        )
         failures = [failure]
         for pause in pauses(STATEMENT_ATTEMPTS):
             if pause is None or not policy.allows(failures):

@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from synthorg.persistence.errors import (
+    NotConnectedError,
     OutcomeUnknownError,
     PersistenceConnectionError,
     TransactionConflictError,
@@ -22,6 +25,10 @@ STATEMENT_ATTEMPTS: Final = 5
 UNIT_ATTEMPTS: Final = 20
 FIRST_DELAY_SECONDS: Final = 0.02
 LONGEST_DELAY_SECONDS: Final = 1.0
+
+
+_NOT_FOR_A_MOMENT: Final = (OutcomeUnknownError, NotConnectedError)
+"""The connection errors after which a transaction is not run again."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +55,13 @@ class RetryPolicy:
         statement: The statement.
         duplicate_may_pass: Whether a duplicate may be gone when an upsert is run again.
         deadline: The time of the event loop until when others' locks are waited for.
+        survives_failover: Whether a connection that was lost is made up for by another one.
     """
 
     statement: Statement
     duplicate_may_pass: bool
     deadline: float
+    survives_failover: bool = False
 
     def allows(self, failures: Sequence[Failure]) -> bool:
         """Tell whether another attempt may help and does no harm.
@@ -73,7 +82,8 @@ class RetryPolicy:
             return False
         if diagnosis.answer_is_lost:
             return self.statement.repeatable or self.statement.deletes_one
-        return failure.on_kept_connection
+        # What a server refused for being read-only, a new connection may lead to its successor.
+        return failure.on_kept_connection or diagnosis.is_demotion or self.survives_failover
 
     def leaves_unknown(self, failures: Sequence[Failure]) -> bool:
         """Tell whether the statement may have been carried out, although all attempts failed.
@@ -106,32 +116,60 @@ def pauses(attempts: int) -> Iterator[float | None]:
     Args:
         attempts: How many there are.
     """
-    for attempt in range(attempts - 1):
-        pause = min(FIRST_DELAY_SECONDS * 2**attempt, LONGEST_DELAY_SECONDS)
-        yield pause * random.uniform(0.5, 1.5)  # noqa: S311 (jitter)
+    yield from map(_pause_after, range(attempts - 1))
     yield None
 
 
-async def run_again_on_conflict(attempt: Callable[[], Awaitable[Result]]) -> Result:
+def pauses_for(seconds: float) -> Iterator[float | None]:
+    """Yield the jittered pause after each attempt of a time, and None after the last.
+
+    Args:
+        seconds: From when on there is no further one.
+    """
+    deadline = time.monotonic() + seconds
+    for attempt in count():
+        if time.monotonic() >= deadline:
+            break
+        yield _pause_after(attempt)
+    yield None
+
+
+def _pause_after(attempt: int) -> float:
+    # So many doublings are beyond the longest pause.
+    pause = min(FIRST_DELAY_SECONDS * float(2 ** min(attempt, 10)), LONGEST_DELAY_SECONDS)
+    return pause * random.uniform(0.5, 1.5)  # noqa: S311 (jitter)
+
+
+async def run_again_on_conflict(
+    attempt: Callable[[], Awaitable[Result]], *, survives_failover: bool = False
+) -> Result:
     """Run a transaction, and again when it met another one, with a pause in between.
 
     Args:
         attempt: Begins, does and ends the transaction.
+        survives_failover: Whether it is run again, once, also when its connection was lost before
+            its commit was sent.
 
     Returns:
         What the attempt returns that succeeds.
 
     Raises:
         TransactionConflictError: If every attempt met another transaction.
+        PersistenceConnectionError: If the connection was lost, or none could be had.
     """
+    may_be_lost = survives_failover
     for pause in pauses(UNIT_ATTEMPTS):
         try:
             return await attempt()
         except TransactionConflictError:
             if pause is None:
                 raise
-            logger.info("running a transaction again")
-            await asyncio.sleep(pause)
+        except PersistenceConnectionError as error:
+            if pause is None or not may_be_lost or isinstance(error, _NOT_FOR_A_MOMENT):
+                raise
+            may_be_lost = False
+        logger.info("running a transaction again")
+        await asyncio.sleep(pause)
     raise AssertionError("the last pause is None")
 
 
