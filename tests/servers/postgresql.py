@@ -142,10 +142,9 @@ class PostgreSQL(NetworkServer):
     @classmethod
     def private_ways(cls) -> Iterator[AbstractContextManager[Self]]:
         """Start the newest programs of the system, or else of a wheel."""
-        folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
-        installed = find_program(("initdb", "pg_ctl"), folders)
+        installed = newest_programs()
         if installed is not None:
-            yield cls.private(installed.parent)
+            yield cls.private(installed)
         wheel = find_spec(WHEEL)  # not imported, as it would change permissions of many folders
         if wheel is not None and wheel.origin is not None:
             bundled = Path(wheel.origin).parent.glob("pginstall*/bin")
@@ -259,6 +258,13 @@ class PostgreSQL(NetworkServer):
             f" AND application_name <> '{self._session}'"
         )
         return [f"{application} ({state}): {query}" for application, state, query in rows]
+
+
+def newest_programs() -> Path | None:
+    """Find the folder of the newest programs of the system."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
+    installed = find_program(("initdb", "pg_ctl"), folders)
+    return None if installed is None else installed.parent
 
 
 def _copy_wheel(programs: Path, folder: Path) -> Path:

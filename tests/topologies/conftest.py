@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from tests.servers import galera
+from tests.servers import galera, replication
 from tests.servers.base import Unavailable, go_without
 
 IS_WANTED = os.environ.get("TEST_TOPOLOGIES", "") != ""
@@ -32,6 +32,18 @@ def nodes() -> Iterator[list[galera.Node]]:
             yield nodes
     except Unavailable as reason:
         go_without("galera", reason)
+
+
+@pytest.fixture
+def pair() -> Iterator[replication.Pair]:
+    """A PostgreSQL primary with its standby, both of which a test may kill."""
+    try:
+        started = replication.pair()
+        with started as found:
+            found.primary.execute("CREATE DATABASE organisation")
+            yield found
+    except Unavailable as reason:
+        go_without("a PostgreSQL standby", reason)
 
 
 @pytest.fixture
