@@ -15,7 +15,7 @@ INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-sqlalchemy test-psycopg test-poolers test-topologies test-formats test-faults test-example test-all lint bench clean
+.PHONY: help demo test test-slow test-sqlalchemy test-psycopg test-poolers test-topologies test-formats test-faults test-example test-all lint docs bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -78,6 +78,10 @@ lint: $(VENV)/lint,test,bench.installed  ## Check style, format and types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+docs: $(VENV)/docs.installed  ## Build the site of the documentation in build/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
+	@echo 'build/site/index.html'
 
 bench: $(VENV)/bench.installed  ## Compare the speed with other ways; BENCH=--quick takes two minutes
 	$(VENV)/bin/python -m benchmarks $(BENCH)
