@@ -15,7 +15,7 @@ INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-sqlalchemy test-psycopg test-poolers test-topologies test-formats test-faults test-example test-all lint docs bench clean
+.PHONY: help demo test test-slow test-sqlalchemy test-psycopg test-poolers test-topologies test-formats test-oldest test-newest test-faults test-example test-all lint docs bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -51,6 +51,25 @@ test-topologies: $(VENV)/test.installed  ## Run the tests on clusters, whose pro
 
 test-formats: $(VENV)/test,formats.installed  ## Read exports with pandas, Polars and DuckDB
 	TEST_FORMATS=true $(VENV)/bin/python -m pytest tests/formats
+
+# $(1): the end of the ranges that pyproject.toml gives; $(2): how uv resolves to it
+define environment_of
+	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(VENV)-$(1)
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)-$(1)/bin/python --resolution $(2) \
+		--editable '.[cli,mariadb,parquet,postgresql,testing]' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8'
+endef
+
+test-oldest: $(VENV)/test.installed  ## Run what differs between releases on the oldest that are supported
+	$(call environment_of,oldest,lowest-direct)
+	$(VENV)-oldest/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m 'not slow' \
+		-W ignore::DeprecationWarning:click -W ignore::DeprecationWarning:typer \
+		-k 'not postgresql and not mariadb' \
+		tests/conformance tests/cli tests/entities tests/examination tests/extensions tests/migrations
+
+test-newest: $(VENV)/test.installed  ## Run every behaviour on the newest releases, and install them beside others
+	$(call environment_of,newest,highest)
+	TEST_RESOLVER=$(CURDIR)/$(VENV)/bin/uv $(VENV)-newest/bin/python -m pytest --numprocesses $(WORKERS) \
+		--dist worksteal -m 'not slow' -k 'sqlite or companions' tests/conformance tests/packaging/test_companions.py
 
 test-faults: $(VENV)/test.installed  ## Break connections for MINUTES on each of DATABASES, SEEDS times
 	TEST_FAULT_SEEDS=$(SEEDS) TEST_FAULT_SECONDS=$$(( $(MINUTES) * 60 )) \

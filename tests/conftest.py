@@ -199,7 +199,7 @@ def checked_out_connections(backend: PersistenceBackend) -> int:
     return 0 if checked_out is None else int(checked_out())
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     """Say how many tests of the one conformance suite passed on each database."""
     passed = Counter(
         kind.name

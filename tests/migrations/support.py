@@ -183,8 +183,15 @@ def _describe_table(inspector: Inspector, name: str) -> dict[str, Any]:
         "references": sorted(map(_frozen, inspector.get_foreign_keys(name))),
         "checks": sorted(map(_frozen, inspector.get_check_constraints(name))),
         "indexes": sorted(map(_frozen, inspector.get_indexes(name))),
-        "options": _frozen(inspector.get_table_options(name)),
+        "options": _options(inspector, name),
     }
+
+
+def _options(inspector: Inspector, name: str) -> str:
+    try:
+        return _frozen(inspector.get_table_options(name))
+    except NotImplementedError:  # SQLAlchemy 2.0 knows none of PostgreSQL
+        return ""
 
 
 def _frozen(reflected: Any) -> str:

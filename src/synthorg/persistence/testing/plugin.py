@@ -137,7 +137,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    terminalreporter: "pytest.TerminalReporter", config: pytest.Config
 ) -> None:
     """Say what each backend that was tested offers beyond the plain protocol."""
     for name, offers in config.stash[_offers].items():

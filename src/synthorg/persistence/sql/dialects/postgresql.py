@@ -300,8 +300,12 @@ class PostgreSQLDialect(Dialect):
 
 
 def _array_of(column: Column[Any]) -> ARRAY[Any]:
+    try:
+        is_text = column.type.python_type is str
+    except NotImplementedError:  # by SQLAlchemy 2.0, for a type of one's own
+        is_text = False
     # A cast to a text of limited length would cut the values off, where the column refuses them.
-    return ARRAY(Text() if column.type.python_type is str else column.type)
+    return ARRAY(Text() if is_text else column.type)
 
 
 _CONNECTORS: Final = {"asyncpg": AsyncpgConnector, "psycopg": PsycopgConnector}

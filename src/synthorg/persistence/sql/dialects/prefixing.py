@@ -1,6 +1,6 @@
 """The names of this library's tables in one database: with the prefix that is configured for it."""
 
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.compiler import IdentifierPreparer
@@ -13,9 +13,10 @@ class _Prefixing(IdentifierPreparer):
 
     table_prefix: str
 
-    def quote(self, ident: str) -> str:
+    def quote(self, ident: str, *force: Any) -> str:  # of SQLAlchemy 2.0
         """Write a name, as SQLAlchemy says."""
-        return super().quote(self.table_prefix + ident if isinstance(ident, LibraryName) else ident)
+        name = self.table_prefix + ident if isinstance(ident, LibraryName) else ident
+        return super().quote(name, *force)
 
 
 def write_prefix(engine: AsyncEngine, prefix: str) -> None:

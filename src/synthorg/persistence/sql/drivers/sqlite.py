@@ -3,9 +3,10 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, TypeVar
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import aiosqlite
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,6 +27,9 @@ from synthorg.persistence.sql.drivers.cancellation import (
 from synthorg.persistence.sql.drivers.sqlite_file import FileConnection, FileMovedError
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+
 LIST_CONNECTIONS: Final = 3
 KEPT_CONNECTIONS: Final = 2 + LIST_CONNECTIONS
 """One connection that writes, one for single rows, and some for lists, which take longer."""
@@ -41,14 +45,22 @@ class ConnectionClosedError(sqlite3.OperationalError):
 
 
 class ThreadConnection(aiosqlite.Connection):
-    """A connection that runs a whole function on its thread, in one trip there and back."""
+    """A connection that runs a whole function on its thread, in one trip there and back.
+
+    The thread is its own. The driver's is the connection itself before aiosqlite 0.22; it logs the
+    repr of each call with its values, and holds each result, which may be long, until the next.
+    """
 
     def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connector, iter_chunk_size=64)
         # A process must be able to end without having closed its connections.
-        self._thread.daemon = True
+        self._worker = Thread(target=_work, args=(self._tx,), daemon=True)
         self._process = os.getpid()
         self._end: asyncio.Future[Any] | None = None
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        self._worker.start()
+        return self._open().__await__()
 
     async def run(
         self,
@@ -97,8 +109,11 @@ class ThreadConnection(aiosqlite.Connection):
 
     def stop(self) -> asyncio.Future[Any] | None:
         """Have the thread close the connection and end, unless it is the parent's."""
-        if self._end is None and not self._is_inherited:
-            self._end = super().stop()
+        if self._running and not self._is_inherited:
+            self._running = False
+            with suppress(RuntimeError):  # no event loop is running that could wait for it
+                self._end = asyncio.get_running_loop().create_future()
+            self._tx.put_nowait((self._end, self._close_there))
         return self._end
 
     @property
@@ -113,28 +128,66 @@ class ThreadConnection(aiosqlite.Connection):
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if not self.is_open:
             raise ConnectionClosedError
-        outcome = await super()._execute(_Discreet(fn, args, kwargs))  # type: ignore[no-untyped-call]
+        # In a list, so that it can be taken away from the thread, which may still hold that.
+        outcome = await self._sent(lambda: [fn(*args, **kwargs)])
         return outcome.pop()
 
+    async def _open(self) -> Self:
+        try:
+            await self._sent(self._open_there)
+        except BaseException:
+            self.stop()
+            raise
+        return self
 
-class _Discreet:
-    """A call whose repr does not show its values, and whose result can be taken away.
+    def _sent(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
+        future = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((future, call))
+        return future
 
-    The driver logs the repr of each call at the level DEBUG, and its thread holds each result until
-    the next call, which may be a list of any size.
-    """
+    def _open_there(self) -> None:
+        self._connection = self._connector()
 
-    __slots__ = ("_arguments", "_function", "_options")
+    def _close_there(self) -> object:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        return _END
 
-    def __init__(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
-    ) -> None:
-        self._function = function
-        self._arguments = arguments
-        self._options = options
 
-    def __call__(self) -> list[Any]:
-        return [self._function(*self._arguments, **self._options)]
+_END: Final = object()
+"""What the last call of a thread returns."""
+
+
+def _work(calls: "SimpleQueue[tuple[asyncio.Future[Any] | None, Callable[[], Any]]]") -> None:
+    """Run calls in their order, as the thread of a connection."""
+    while _has_run(*calls.get()) is not _END:
+        pass  # and hold nothing of a call until the next
+
+
+def _has_run(future: asyncio.Future[Any] | None, call: Callable[[], Any]) -> object:
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 (it is told to who waits for the call)
+        _tell(future, None, error)
+        return None
+    _tell(future, result, None)
+    return result
+
+
+def _tell(future: asyncio.Future[Any] | None, result: Any, error: BaseException | None) -> None:
+    if future is not None:
+        with suppress(RuntimeError):  # its event loop is closed
+            future.get_loop().call_soon_threadsafe(_settle, future, result, error)
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return  # cancelled
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
 
 
 async def thread_of(connection: AsyncConnection) -> ThreadConnection:

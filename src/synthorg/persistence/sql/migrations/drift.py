@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
-from warnings import catch_warnings, simplefilter
+from warnings import catch_warnings, filterwarnings, simplefilter
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -25,7 +25,7 @@ from sqlalchemy.schema import CreateTable
 
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.migrations.comparison import COMPARISON
-from synthorg.persistence.sql.migrations.conditions import meaning
+from synthorg.persistence.sql.migrations.conditions import Meaning, meaning
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 
 NAMED_CHECK: Final = re.compile(r"CONSTRAINT (\w+) CHECK \((.*)\)(?:, )?$", re.MULTILINE)
@@ -69,6 +69,7 @@ def _structure(connection: Connection, owned: OwnedTables) -> Iterator[str]:
     with catch_warnings():
         # SQLAlchemy warns of a constraint that was never validated, which is reported below.
         simplefilter("ignore", SAWarning)
+        filterwarnings("ignore", "Computed default")  # they are compared below
         differences = compare_metadata(context, owned.metadata)
     for difference in differences:
         # The changes of one column come as a list.
@@ -126,10 +127,15 @@ def _check_constraints(
         for name, condition in sorted(_conditions(table, found.dialect).items()):
             if name not in present:
                 yield f"the table {table.name} has lost its constraint {name}"
-            elif meaning(present[name]) != meaning(condition):
+            elif meaning(condition) not in _readings(present[name]):
                 yield f"the constraint {name} of the table {table.name} is not CHECK ({condition})"
             elif _is_broken(connection, table, condition):
                 yield f"CHECK constraint failed in {table.name}: rows break {name}"
+
+
+def _readings(reflected: str) -> tuple[Meaning, Meaning]:
+    """Read a condition, from which SQLAlchemy 2.0 may have taken two brackets that are no pair."""
+    return meaning(reflected), meaning(f"({reflected})")
 
 
 def _is_broken(connection: Connection, table: Table, condition: str) -> bool:
