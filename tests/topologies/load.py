@@ -7,11 +7,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 
-from synthorg.persistence import ManagedBackend, PersistenceError, UnitOfWork
+from synthorg.persistence import (
+    ManagedBackend,
+    PersistenceConfig,
+    PersistenceConnectionError,
+    PersistenceError,
+    UnitOfWork,
+    create_backend,
+)
 from synthorg.persistence.testing.kinds import COST_RECORDS, TASKS
 
 CALLERS = 12
 PAUSE_SECONDS = 0.01
+WARM_UP_SECONDS = 2.0
+OUTAGE_SECONDS = 2.0
+RECOVERY_SECONDS = 10.0
 
 Write = Callable[[ManagedBackend, str], Awaitable[object]]
 
@@ -123,3 +133,42 @@ class Load:
                 self._succeeded.set()
             self.longest_call = max(self.longest_call, time.monotonic() - began)
             await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def fail_over(
+    url: str, away: Callable[[], None], promote: Callable[[], None]
+) -> tuple[Load, str]:
+    """Fail over under load, and check what holds however the first server went away.
+
+    Args:
+        url: The database, with both hosts.
+        away: What becomes of the server that took writes.
+        promote: Has the other one take them.
+
+    Returns:
+        The load, and what was measured.
+    """
+    async with create_backend(PersistenceConfig.from_url(url)) as backend:
+        await backend.migrate()
+        load = Load(backend)
+        async with load.running():
+            await asyncio.sleep(WARM_UP_SECONDS)
+            await asyncio.to_thread(away)
+            before = load.acknowledged
+            await asyncio.sleep(OUTAGE_SECONDS)
+            promoted = time.monotonic()
+            await asyncio.to_thread(promote)
+            async with asyncio.timeout(RECOVERY_SECONDS):
+                recovered = await load.all_succeed_after(promoted)
+            recovery = time.monotonic()
+            await asyncio.sleep(1)
+        assert await load.find_lost() == []
+    assert before > CALLERS
+    for moment, error in load.errors:
+        assert isinstance(error, PersistenceConnectionError), repr(error)
+        assert moment < recovery, f"an error after the recovery: {error!r}"
+    return load, (
+        f"recovered in {recovered:.2f} s; {before} writes acknowledged before, "
+        f"{load.acknowledged} in all; longest call {load.longest_call:.2f} s; "
+        f"errors {load.errors_by_class}"
+    )

@@ -4,8 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -14,12 +12,10 @@ from synthorg.persistence import PersistenceConfig, PersistenceConnectionError, 
 from synthorg.persistence.testing.kinds import TASKS
 from tests.dialects.places import with_parameters
 from tests.servers.replication import Pair
-from tests.topologies.load import CALLERS, Load
+from tests.topologies.load import CALLERS, fail_over
 
 ROUNDS: Final = int(os.environ.get("TEST_FAILOVER_ROUNDS", "1"))
 DATABASE: Final = "organisation"
-OUTAGE_SECONDS: Final = 2.0
-RECOVERY_SECONDS: Final = 10.0
 WAYS: Final = {
     "asyncpg": {"driver": "asyncpg"},
     "asyncpg-sqlalchemy": {"driver": "asyncpg", "prepared_statements": "false"},
@@ -38,47 +34,6 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-async def fail_over(
-    pair: Pair, away: Callable[[], None], way: str, **parameters: object
-) -> tuple[Load, str]:
-    """Fail over under load, and check what holds however the primary went away.
-
-    Args:
-        pair: The servers.
-        away: What becomes of the primary.
-        way: The way to them.
-        parameters: Those of the URL.
-
-    Returns:
-        The load, and what was measured.
-    """
-    url = with_parameters(pair.url(DATABASE), **WAYS[way], **parameters)
-    async with create_backend(PersistenceConfig.from_url(url)) as backend:
-        await backend.migrate()
-        load = Load(backend)
-        async with load.running():
-            await asyncio.sleep(2)
-            await asyncio.to_thread(away)
-            before = load.acknowledged
-            await asyncio.sleep(OUTAGE_SECONDS)
-            promoted = time.monotonic()
-            await asyncio.to_thread(pair.standby.promote)
-            async with asyncio.timeout(RECOVERY_SECONDS):
-                recovered = await load.all_succeed_after(promoted)
-            recovery = time.monotonic()
-            await asyncio.sleep(1)
-        assert await load.find_lost() == []
-    assert before > 100
-    for moment, error in load.errors:
-        assert isinstance(error, PersistenceConnectionError), repr(error)
-        assert moment < recovery, f"an error after the recovery: {error!r}"
-    return load, (
-        f"{way} {parameters}: recovered in {recovered:.2f} s; {before} writes acknowledged before, "
-        f"{load.acknowledged} in all; longest call {load.longest_call:.2f} s; "
-        f"errors {load.errors_by_class}"
-    )
-
-
 @pytest.mark.parametrize("round_number", range(ROUNDS))
 @pytest.mark.parametrize("patience", [0, 20])
 @pytest.mark.parametrize("way", WAYS)
@@ -89,11 +44,12 @@ async def test_no_acknowledged_write_is_lost_and_all_callers_recover_within_seco
     round_number: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    load, measured = await fail_over(
-        pair, pair.primary.kill, way, failover_timeout_seconds=patience
-    )
+    parameters = {**WAYS[way], "failover_timeout_seconds": patience}
+    url = with_parameters(pair.url(DATABASE), **parameters)
+    load, measured = await fail_over(url, pair.primary.kill, pair.standby.promote)
     with capsys.disabled():
-        print(f"\nround {round_number}, {measured}")  # noqa: T201 (figures for whoever runs it)
+        # Figures for whoever runs it.
+        print(f"\nround {round_number}, {parameters}: {measured}")  # noqa: T201
     if patience:  # each caller has at most one call under way that cannot be made again
         assert len(load.errors) <= CALLERS
 
@@ -102,20 +58,19 @@ async def test_no_acknowledged_write_is_lost_and_all_callers_recover_within_seco
 async def test_a_primary_that_says_nothing_any_more_is_left_after_the_time_for_a_statement(
     pair: Pair, way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, measured = await fail_over(
-        pair,
-        pair.primary.pause,
-        way,
-        failover_timeout_seconds=20,
-        statement_timeout_seconds=1,
-        connect_timeout_seconds=2,
-    )
+    timeouts = {
+        "failover_timeout_seconds": 20,
+        "statement_timeout_seconds": 1,
+        "connect_timeout_seconds": 2,
+    }
+    url = with_parameters(pair.url(DATABASE), **WAYS[way], **timeouts)
+    _, measured = await fail_over(url, pair.primary.pause, pair.standby.promote)
     pair.primary.kill()
     with capsys.disabled():
-        print(f"\n{measured}")  # noqa: T201 (see above)
+        print(f"\n{way}: {measured}")  # noqa: T201 (see above)
 
 
-async def test_a_standby_is_passed_over_by_whoever_writes_and_reads_on_request(pair: Pair) -> None:
+async def test_a_standby_is_passed_over_by_whoever_writes_and_read_on_request(pair: Pair) -> None:
     reversed_pair = Pair(pair.standby, pair.primary)
     for way in WAYS.values():
         url = with_parameters(reversed_pair.url(DATABASE), **way)
