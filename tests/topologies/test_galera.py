@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from sqlalchemy import make_url
 
 from synthorg.persistence import (
     ManagedBackend,
@@ -26,6 +27,7 @@ from tests.conftest import with_parameter
 from tests.servers.galera import Node
 from tests.servers.galera import cluster as galera_cluster
 from tests.topologies.conftest import ROUNDS
+from tests.topologies.load import fail_over
 
 COMMAND = "synthorg.persistence.cli"
 WAIT_SECONDS = 120
@@ -189,3 +191,28 @@ async def test_no_acknowledged_write_is_lost_when_a_node_is_killed() -> None:
             for survivor in backends[:2]:
                 assert len(await survivor.tasks.get_many(acknowledged)) == len(acknowledged)
             assert {"0-299", "1-299"} <= {*acknowledged}
+
+
+@pytest.mark.parametrize("fate", ["killed", "cut off"])
+@pytest.mark.parametrize("route", ["true", "false"], ids=["fast", "public"])
+async def test_callers_go_on_with_another_node_when_theirs_is_killed_or_cut_off(
+    fate: str, route: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with galera_cluster() as nodes:
+        nodes[0].execute("CREATE DATABASE several")
+        for node in nodes:
+            node.wait_for_others()
+        url = make_url(nodes[0].database("several"))
+        hosts = ",".join(f"{node.url.host}:{node.url.port}" for node in nodes)
+        parameters = f"prepared_statements={route}&causal_reads=true&failover_timeout_seconds=20"
+        place = f"{url.username}:{url.password}@{hosts}/several?{parameters}"
+
+        def go_away() -> None:
+            if fate == "killed":
+                nodes[0].kill()
+            else:
+                nodes[0].execute("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'")
+
+        _, measured = await fail_over(f"mariadb://{place}", go_away, lambda: None)
+        with capsys.disabled():
+            print(f"\n{fate}, {parameters}: {measured}")  # noqa: T201 (figures for whoever runs it)

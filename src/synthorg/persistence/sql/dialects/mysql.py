@@ -163,7 +163,7 @@ _DIAGNOSES: Final = {
     1040: _CROWDED,
     1203: _CROWDED,
     1226: unusable("the user has reached a limit that the server sets for it"),
-    1047: unusable("the node is not part of its cluster", may_pass=True),
+    1047: demoted("the node is not part of its cluster"),
     # The driver's own, of a connection that was closed before anything was sent.
     0: _CLOSED,
     2006: _CLOSED,
@@ -189,6 +189,10 @@ _DIAGNOSES: Final = {
 
 _FORBIDDEN_BY_OPTION: Final = 1290
 _OPTION: Final = re.compile(r"--[\w-]+|[A-Z_]{8,}")
+_NOT_COMMITTED: Final = 1180
+_WITHOUT_CLUSTER: Final = "Not connected to Primary Component"
+"""What a node says then in words alone; its cluster may have taken the transaction all the same."""
+_CUT_OFF: Final = lost("the node was cut off from its cluster while it committed")
 _READ_ONLY_OPTIONS: Final = ("--read-only", "--super-read-only")
 
 
@@ -422,6 +426,8 @@ class MySQLDialect(Dialect):
             return _WITHOUT_NUMBER.get(type(error).__name__)
         if number == _FORBIDDEN_BY_OPTION:
             return _forbidden_by_option(str(error))
+        if number == _NOT_COMMITTED and _WITHOUT_CLUSTER in str(error):
+            return _CUT_OFF
         unknown = Diagnosis(Fault.REFUSED, f"the database refused it (error {number})")
         return _DIAGNOSES.get(number, unknown)
 
