@@ -50,7 +50,7 @@ async def test_calls_wait_for_a_server_that_is_away_for_less_than_the_configured
             backend.tasks.get("before"),
             unit(backend),
         )
-        assert AWAY_SECONDS / 2 < time.monotonic() - began < AWAY_SECONDS + 5
+        assert AWAY_SECONDS / 2 < time.monotonic() - began < AWAY_SECONDS + 15
         assert len(await backend.tasks.list_tasks()) == 33
         assert len(await backend.cost_records.query()) == 1
 
@@ -66,7 +66,7 @@ async def test_whoever_has_waited_for_as_long_as_configured_is_told(
         for call in (backend.tasks.save(task("one")), backend.tasks.get("one"), unit(backend)):
             with pytest.raises(PersistenceConnectionError):
                 await call
-        assert 3 * seconds <= time.monotonic() - began < 3 * seconds + 6
+        assert 3 * seconds <= time.monotonic() - began < 3 * seconds + 15
         between.come_back()
         await backend.tasks.save(task("one"))
 
@@ -86,7 +86,7 @@ async def test_a_refusal_for_good_is_told_at_once(place: Place) -> None:
     began = time.monotonic()
     with pytest.raises(PersistenceConnectionError):
         await create_backend(PersistenceConfig.from_url(url)).connect()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("route", ROUTES)
