@@ -166,6 +166,26 @@ def test_an_index_of_roll_ups_serves_its_sum(sqlite_file: Path, index: str) -> N
     assert [step for step in steps if f"INDEX {index} " in step], steps
 
 
+@pytest.mark.parametrize("filters", [("since",), ("until",), ("since", "until")])
+def test_a_sum_over_days_rolled_up_reads_no_costs_but_those_that_are_not(
+    sqlite_file: Path, filters: tuple[str, ...]
+) -> None:
+    """Of several limits at one end of a range, an index may be searched by the wider."""
+    sums = SQLCostRecordRepository._sums  # noqa: SLF001 (nobody else asks)
+    wanted = sums.wanted({name: TIMES[name] for name in filters}, ["project"])
+    state = NOTHING_ROLLED_UP._replace(revision=1)
+    statement = sums._statement(wanted, state)  # noqa: SLF001 (as above)
+    expression = statement.build(DIALECT)
+    assert isinstance(expression, ClauseElement)
+    sql = str(expression.compile(dialect=DIALECT_OF_SQL))
+    *of_costs, _ = sql.split(" UNION ALL ")
+    assert len(of_costs) == 2 + len(filters)
+    for part in of_costs:
+        compared = re.findall(r"(?<!\+ )cost_records\.timestamp ([<>])", part)
+        assert len(compared) == len({*compared}), part
+    assert "SEARCH cost_records USING INTEGER PRIMARY KEY (rowid>?)" in plan(sqlite_file, statement)
+
+
 @pytest.mark.parametrize("index", SERVED_BY)
 def test_an_index_serves_its_query(sqlite_file: Path, index: str) -> None:
     name, *filters = SERVED_BY[index]

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     CompoundSelect,
     Select,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from synthorg.entities.base import EARLIEST_TIME, LATEST_TIME, reason_time_is_unstorable
 from synthorg.persistence.errors import InvalidArgumentError, TransactionConflictError
@@ -30,7 +32,6 @@ from synthorg.persistence.sql.repositories.cost_rollup_state import (
     late,
     old,
     read_state,
-    rolled_up,
 )
 from synthorg.persistence.sql.statements.queries import SINCE, UNTIL, Conditions
 from synthorg.persistence.sql.statements.statement import (
@@ -127,7 +128,13 @@ class CostSums:
         days = WholeDays.of(wanted.filters)
         state = self._states.get(executor, NOTHING_ROLLED_UP)
         for _ in range(ATTEMPTS):
-            parameters = {**wanted.filters, **state._asdict(), **days._asdict()}
+            edges = Edges.of(wanted.filters, days, state)
+            parameters = {
+                **wanted.filters,
+                **state._asdict(),
+                **days._asdict(),
+                **edges._asdict(),
+            }
             rows = await executor.fetch(self._statement(wanted, state), parameters)
             found = state if rows and rows[0][-1] == state.revision else await read_state(executor)
             if found == state:
@@ -146,7 +153,7 @@ class CostSums:
             parameters = {
                 each.key: each
                 for part in parts
-                for condition in part.conditions
+                for condition in part.all_conditions()
                 for each in required_parameters(condition)
             }
             self._statements[key] = Statement(
@@ -158,17 +165,25 @@ class CostSums:
         return Part(_costs, self._filters.compared(names))
 
     def _parts(self, names: Collection[str]) -> Iterator["Part"]:
-        """Divide what matches so that each part can be read by an index."""
-        given = self._filters.compared(names)
-        yield Part(_costs, [*given, ~old()])
-        yield Part(_costs, [*given, old(), late()])
+        """Divide what matches so that each part can be read by an index.
+
+        Each has at most one limit at either end: of several, SQLite takes any for its index.
+        """
+        filters = self._filters.compared({*names} - {SINCE, UNTIL})
+        limits = self._filters.compared({*names} & {SINCE, UNTIL})
+        until = self._filters.compared({*names} & {UNTIL})
+        yield Part(_costs, [*filters, _costs.c.timestamp >= _edge("first_left"), *until])
+        yield Part(_costs, [*filters, late()], unindexed=[*limits, old()])
         # Roll-ups are of whole days: what is left of days at both ends has to be there.
-        begins, ends = bind(_rollups, "day", "begins"), bind(_rollups, "day", "ends")
         if SINCE in names:
-            yield Part(_costs, [*given, rolled_up(), _costs.c.timestamp < begins])
+            since = self._filters.compared({SINCE})
+            before = _costs.c.timestamp < _edge("before_whole_days")
+            yield Part(_costs, [*filters, *since, before, ~late()])
         if UNTIL in names:
-            not_yet = [_costs.c.timestamp >= begins] if SINCE in names else []
-            yield Part(_costs, [*given, rolled_up(), _costs.c.timestamp >= ends, *not_yet])
+            after = _costs.c.timestamp >= _edge("after_whole_days")
+            before = _costs.c.timestamp < _edge("end")
+            yield Part(_costs, [*filters, after, before, ~late()])
+        begins, ends = bind(_rollups, "day", "begins"), bind(_rollups, "day", "ends")
         whole = [*_of_rollups(names)]
         if SINCE in names:
             whole.append(_rollups.c.day >= begins)
@@ -201,10 +216,36 @@ class CostSums:
 
 @dataclass(frozen=True)
 class Part:
-    """Some of what is added up: the rows of a table that meet conditions."""
+    """Some of what is added up: the rows of a table that meet conditions.
+
+    Attributes:
+        table: The table.
+        conditions: By which its rows are found.
+        unindexed: What they have to meet besides, though an index would find more by it.
+    """
 
     table: Table
     conditions: Sequence[ColumnElement[bool]]
+    unindexed: Sequence[ColumnElement[bool]] = ()
+
+    def all_conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Give all that its rows have to meet."""
+        yield from self.conditions
+        yield from self.unindexed
+
+    def met(self, dialect: Dialect) -> Iterator[ColumnElement[bool]]:
+        """Build the conditions for a kind of database.
+
+        Args:
+            dialect: The kind of database.
+        """
+
+        def unindexed(element: Any, **_: object) -> Any:
+            return dialect.unindexed(element) if isinstance(element, Column) else None
+
+        yield from self.conditions
+        for each in self.unindexed:
+            yield replacement_traverse(each, {}, unindexed)
 
 
 class WholeDays(NamedTuple):
@@ -220,6 +261,42 @@ class WholeDays(NamedTuple):
         begins = EARLIEST_TIME if since is None else midnight_before(since - MICROSECOND) + DAY
         ends = LATEST_TIME if until is None else midnight_before(until + MICROSECOND)
         return cls(min(begins, LATEST_TIME), min(ends, LATEST_TIME))
+
+
+class Edges(NamedTuple):
+    """Where those costs are that have to be read, of which each part has a range of times.
+
+    Attributes:
+        first_left: From here on, no cost is in the roll-ups.
+        before_whole_days: Before this, those of the day of the beginning.
+        after_whole_days: From here on, those of the day of the end.
+        end: Before this, those of it that are in the roll-ups.
+    """
+
+    first_left: datetime
+    before_whole_days: datetime
+    after_whole_days: datetime
+    end: datetime
+
+    @classmethod
+    def of(cls, filters: Parameters, days: WholeDays, state: RollupState) -> "Edges":
+        """Find where costs are read.
+
+        Args:
+            filters: What is asked for.
+            days: The whole days within.
+            state: Which costs the roll-ups stand for.
+        """
+        since, until = _moment(filters, SINCE), _moment(filters, UNTIL)
+        end = state.rolled_up_before
+        if until is not None:
+            end = min(end, until + MICROSECOND)
+        return cls(
+            max(since or EARLIEST_TIME, state.rolled_up_before),
+            min(days.begins, end),
+            days.ends if since is None else max(days.begins, days.ends),
+            end,
+        )
 
 
 def midnight_before(moment: datetime) -> datetime:
@@ -305,7 +382,7 @@ def _expression(
         asked_for = sums[:1] if wanted.costs_alone else sums
         each = grouped(
             part.table, wanted.groups, asked_for, dialect, of_few=part is not parts[-1]
-        ).where(*part.conditions)
+        ).where(*part.met(dialect))
         found.append(each.add_columns(func.coalesce(revision, literal_column("0"))))
     return found[0] if len(found) == 1 else union_all(*found)
 
@@ -314,6 +391,10 @@ def _presence(names: Collection[str]) -> Statement:
     """Make the statement that counts the roll-ups of a day."""
     conditions = [*_of_rollups(names), equal(_rollups, "day")]
     return from_expression("count", _rollups, select(func.count()).where(*conditions))
+
+
+def _edge(name: str) -> ColumnElement[Any]:
+    return bind(_costs, "timestamp", name)
 
 
 def _of_rollups(names: Collection[str]) -> Iterator[ColumnElement[bool]]:
