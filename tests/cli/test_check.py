@@ -17,7 +17,7 @@ from tests.servers.sqlite import SQLiteFiles
 
 KINDS: dict[str, type[Server]] = {each.name: each for each in (SQLiteFiles, PostgreSQL, MariaDB)}
 
-TRIGGER = "audit_entries_refuse_change"
+TRIGGER = "audit_entries_refuse_update"
 EMPTIED = """
 CREATE OR REPLACE FUNCTION audit_entries_refuse() RETURNS trigger LANGUAGE plpgsql
 AS $$ BEGIN RETURN coalesce(new, old)\\; END $$

@@ -140,8 +140,8 @@ def test_check_lists_each_difference(
     if change.startswith("DROP INDEX") and migrated_url.startswith("mariadb"):
         change += " ON tasks"
     if change.startswith("DROP TRIGGER") and migrated_url.startswith("postgresql"):
-        change = "ALTER TABLE audit_entries DISABLE TRIGGER audit_entries_refuse_change"
-        said = "audit_entries_refuse_change"
+        change = "ALTER TABLE audit_entries DISABLE TRIGGER audit_entries_refuse_update"
+        said = "audit_entries_refuse_update"
     execute(migrated_url, change)
 
     result = migrated("check")

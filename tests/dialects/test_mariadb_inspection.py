@@ -15,7 +15,7 @@ EMPTIED = (
 )
 
 MOVED = (
-    "CREATE OR REPLACE TRIGGER audit_entries_refuse_delete BEFORE INSERT ON audit_entries"
+    "CREATE OR REPLACE TRIGGER audit_entries_refuse_unrecorded BEFORE INSERT ON audit_entries"
     " FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'audit_entries is append-only'"
 )
 
@@ -51,7 +51,7 @@ def change(server: MariaDB, url: str, statement: str) -> None:
             "heartbeats: execution_id is compared by utf8mb4_general_ci",
         ),
         (EMPTIED, "audit_entries has lost the trigger audit_entries_refuse_update"),
-        (MOVED, "audit_entries has lost the trigger audit_entries_refuse_delete"),
+        (MOVED, "audit_entries has lost the trigger audit_entries_refuse_unrecorded"),
     ],
     ids=("engine", "row format", "collation", "an empty trigger", "another event"),
 )
@@ -77,8 +77,22 @@ def test_who_may_not_see_triggers_is_told_of_those_that_are_lost_alone(
 ) -> None:
     with visitor(awkward_mariadb, database, "SELECT ON {database}.*") as visiting:
         assert command_on(visiting)("check").exit_code == 0
-        change(awkward_mariadb, database, "DROP TRIGGER audit_entries_refuse_delete")
+        change(awkward_mariadb, database, "DROP TRIGGER audit_entries_refuse_unrecorded")
         result = command_on(visiting)("check")
     assert result.exit_code == 1
-    assert "has lost the trigger audit_entries_refuse_delete" in result.stdout
+    assert "has lost the trigger audit_entries_refuse_unrecorded" in result.stdout
     assert "audit_entries_refuse_update" not in result.stdout
+
+
+def test_a_user_who_may_shadow_what_guards_the_audit_trail_is_a_finding(
+    awkward_mariadb: MariaDB, database: str
+) -> None:
+    rights = "SELECT, INSERT, UPDATE, DELETE"
+    with visitor(awkward_mariadb, database, f"{rights} ON {{database}}.*") as visiting:
+        assert "temporary tables" not in command_on(visiting)("doctor").stdout
+    with visitor(
+        awkward_mariadb, database, f"{rights}, CREATE TEMPORARY TABLES ON {{database}}.*"
+    ) as visiting:
+        told = command_on(visiting)("doctor", "--json").stdout
+        assert "this user may create temporary tables" in told
+    assert "temporary tables" not in command_on(database)("doctor").stdout

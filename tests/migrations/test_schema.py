@@ -14,18 +14,35 @@ from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from tests.migrations.support import Schema, Site, site_at
 from tests.servers.base import Server
 
-_ON_SQLITE = {f"program audit_entries_refuse_{event}" for event in ("update", "delete", "replace")}
+EVERYWHERE = {
+    "program audit_entries_refuse_update",
+    "program audit_entries_refuse_unrecorded",
+    "program audit_removals_carry_out",
+    "program audit_gates_refuse_forging",
+}
+WITHOUT_FUNCTIONS = EVERYWHERE | {
+    "program audit_removals_refuse_update",
+    "program audit_removals_refuse_delete",
+    "program audit_gates_refuse_update",
+    "program audit_gates_refuse_delete",
+}
+_ON_SQLITE = WITHOUT_FUNCTIONS | {
+    "program audit_entries_refuse_replace",
+    "program audit_removals_refuse_replace",
+}
 PROGRAMS = {
     "sqlite": _ON_SQLITE,
     "sqlite-memory": _ON_SQLITE,
-    "postgresql": {
-        "program audit_entries_refuse",
-        "program audit_entries_refuse_change",
-        "program audit_entries_refuse_truncate",
+    "postgresql": EVERYWHERE
+    | {"program audit_removals_refuse_change"}
+    | {
+        f"program audit_{table}_{what}"
+        for table in ("entries", "removals", "gates")
+        for what in ("refuse", "refuse_truncate")
     },
-    "mariadb": {"program audit_entries_refuse_update", "program audit_entries_refuse_delete"},
+    "mariadb": WITHOUT_FUNCTIONS,
 }
-"""The triggers, and on PostgreSQL the function that they call."""
+"""The triggers, and on PostgreSQL the functions that they call."""
 
 
 def differences(connection: Connection) -> list[object]:

@@ -137,15 +137,15 @@ def test_a_trigger_is_missed_where_the_tables_are(
     execute(
         url,
         f"CREATE TABLE {earlier_schema}.audit (id integer)",
-        "CREATE TRIGGER audit_entries_refuse_change BEFORE UPDATE ON later.audit"
+        "CREATE TRIGGER audit_entries_refuse_update BEFORE UPDATE ON later.audit"
         " FOR EACH ROW EXECUTE FUNCTION audit_entries_refuse()",
-        "DROP TRIGGER audit_entries_refuse_change ON public.audit_entries",
+        "DROP TRIGGER audit_entries_refuse_update ON public.audit_entries",
     )
 
     checked = command("check")
 
     assert checked.exit_code == 1
-    assert "audit_entries_refuse_change" in checked.stdout
+    assert "audit_entries_refuse_update" in checked.stdout
 
 
 @pytest.mark.usefixtures("earlier_schema")

@@ -47,7 +47,7 @@ CHANGES = {
 OWN_CHANGES: dict[type[NetworkServer], dict[str, tuple[str, ...]]] = {
     PostgreSQL: {
         "a disabled trigger": ("ALTER TABLE audit_entries DISABLE TRIGGER USER",),
-        "no trigger": ("DROP TRIGGER audit_entries_refuse_change ON audit_entries",),
+        "no trigger": ("DROP TRIGGER audit_entries_refuse_update ON audit_entries",),
         "a setting": ("ALTER DATABASE {name} SET work_mem = '1MB'",),
         "a limit": ("ALTER DATABASE {name} CONNECTION LIMIT 50",),
         "a schema": ("CREATE SCHEMA other",),
@@ -55,7 +55,7 @@ OWN_CHANGES: dict[type[NetworkServer], dict[str, tuple[str, ...]]] = {
         "a comment": ("COMMENT ON TABLE tasks IS 'other'",),
     },
     MariaDB: {
-        "no trigger": ("DROP TRIGGER audit_entries_refuse_delete",),
+        "no trigger": ("DROP TRIGGER audit_entries_refuse_unrecorded",),
         "another collation": ("ALTER DATABASE {name} COLLATE latin1_bin",),
         "a function": ("CREATE FUNCTION other() RETURNS INTEGER RETURN 1",),
         "a comment": ("ALTER TABLE tasks COMMENT 'other'",),

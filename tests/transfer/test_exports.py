@@ -28,7 +28,13 @@ from synthorg.persistence import (
 )
 from synthorg.persistence.retention import RetentionPolicy, prune
 from synthorg.persistence.rollups import roll_up_costs
-from synthorg.persistence.testing.kinds import COST_RECORDS, MESSAGES, TASKS, USERS
+from synthorg.persistence.testing.kinds import (
+    AUDIT_ENTRIES,
+    COST_RECORDS,
+    MESSAGES,
+    TASKS,
+    USERS,
+)
 from synthorg.persistence.transfer import (
     ExportReport,
     FileFormat,
@@ -261,6 +267,44 @@ def test_pruned_costs_do_not_come_back_to_count_twice(target: str, tmp_path: Pat
     with pytest.raises(QueryError, match=r"cost_records \(sequence_number=1\): the roll-ups"):
         imported(tmp_path / "export", target)
     run(target, only_one_is_left)
+
+
+def test_removals_from_the_audit_trail_come_along_and_remove_nothing_elsewhere(
+    target: str, tmp_path: Path
+) -> None:
+    entries = [
+        AUDIT_ENTRIES.altered(
+            AUDIT_ENTRIES.keyed(f"{days}"), timestamp=LONG_AGO + timedelta(days=days)
+        )
+        for days in range(6)
+    ]
+
+    async def save(backend: ManagedBackend) -> None:
+        for entry in entries:
+            await backend.audit_entries.save(entry)
+
+    async def save_and_prune(backend: ManagedBackend) -> None:
+        await save(backend)
+        policy = RetentionPolicy.of({"audit_entries": {"newest": 2}})
+        await prune(backend, policy, archive=tmp_path / "archive")
+        late = AUDIT_ENTRIES.altered(AUDIT_ENTRIES.keyed("late"), timestamp=LONG_AGO)
+        await backend.audit_entries.save(late)
+
+    run(target, save_and_prune)
+    exported(target, tmp_path / "export")
+    assert [each["entries"] for each in lines_of(tmp_path / "export", "audit_removals")] == [4]
+    elsewhere, other = (f"sqlite:///{tmp_path / name}" for name in ("elsewhere.db", "other.db"))
+    imported(tmp_path / "export", elsewhere)
+    copy(target, copied := f"sqlite:///{tmp_path / 'copied.db'}")
+    assert differences(target, elsewhere) == differences(target, copied) == []
+
+    async def has_all(backend: ManagedBackend) -> None:
+        assert len(await backend.audit_entries.query()) == 6
+
+    run(other, save)
+    with pytest.raises(QueryError, match=r"cannot import audit_removals \(id='[^']+'\)"):
+        imported(tmp_path / "export", other)
+    run(other, has_all)
 
 
 def cut(folder: Path) -> None:

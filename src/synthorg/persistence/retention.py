@@ -4,7 +4,9 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from getpass import getuser
 from pathlib import Path
+from socket import gethostname
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -17,9 +19,19 @@ from synthorg.persistence.sql.pruning.compaction import compact as compact_table
 from synthorg.persistence.sql.pruning.kinds import PRUNABLE, kind_of
 from synthorg.persistence.sql.pruning.pruning import Progress, PrunedKind, Rule
 from synthorg.persistence.sql.pruning.pruning import prune as prune_database
+from synthorg.persistence.sql.repositories.audit_removals import AuditRemoval, list_removals
 from synthorg.persistence.sql.repositories.records import complaints
 
-__all__ = ["Keep", "Progress", "PruneReport", "PrunedKind", "RetentionPolicy", "prune"]
+__all__ = [
+    "AuditRemoval",
+    "Keep",
+    "Progress",
+    "PruneReport",
+    "PrunedKind",
+    "RetentionPolicy",
+    "audit_removals",
+    "prune",
+]
 
 _UNITS: Final[Mapping[str, str]] = {
     "s": "seconds",
@@ -133,7 +145,7 @@ class PruneReport(BaseModel):
         return sum(each.remaining for each in self.kinds)
 
 
-async def prune(
+async def prune(  # noqa: PLR0913 (each is a choice of whoever prunes)
     backend: PersistenceBackend,
     policy: RetentionPolicy,
     *,
@@ -141,6 +153,7 @@ async def prune(
     dry_run: bool = False,
     everything: bool = False,
     archive: str | Path | None = None,
+    removed_by: str | None = None,
     compact: bool = False,
     progress: Progress | None = None,
 ) -> PruneReport:
@@ -160,7 +173,10 @@ async def prune(
         archive: A folder. Each batch of records is written into a file there as compressed JSON
             Lines, which is read back and durable before any of them is removed. Who is killed in
             between leaves nothing removed without an archive, and the next call leaves
-            nothing archived twice. The folder is for one database.
+            nothing archived twice. The folder is for one database. Entries of the audit trail
+            are removed with an archive alone, and each removal is recorded.
+        removed_by: Who is recorded to have removed entries of the audit trail; without it, the
+            user of the operating system and the host.
         compact: Whether to give the space of removed records back in the end: by VACUUM on SQLite,
             for which nobody else should write, by VACUUM (ANALYZE) on PostgreSQL and by
             OPTIMIZE TABLE on MySQL and MariaDB.
@@ -187,11 +203,30 @@ async def prune(
         dry_run=dry_run,
         everything=everything,
         archive=None if archive is None else Path(archive),
+        removed_by=removed_by or f"{getuser()}@{gethostname()}",
         progress=progress,
     )
     if compact and not dry_run:
         await compact_tables(database.dialect, [rule.kind.table for rule in rules])
     return PruneReport(kinds=found)
+
+
+async def audit_removals(backend: PersistenceBackend) -> tuple[AuditRemoval, ...]:
+    """List what `prune()` has removed from the audit trail, the oldest removal first.
+
+    Args:
+        backend: A backend of this library, which is connected.
+
+    Returns:
+        The removals: by whom, of which range, how many entries, and their digest in the archive.
+
+    Raises:
+        NotConnectedError: If the backend is not connected.
+        UsageError: If it is a backend of another kind.
+    """
+    if not isinstance(backend, SQLPersistenceBackend):
+        raise UsageError(f"cannot read the removals of a {type(backend).__name__}")
+    return await list_removals(backend.database_for("audit_removals()"))
 
 
 def _rules(policy: RetentionPolicy, extensions: Sequence[OwnedTables]) -> list[Rule]:

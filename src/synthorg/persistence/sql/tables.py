@@ -60,6 +60,9 @@ VERSION_TABLE: Final = "synthorg_persistence_version"
 APPEND_ONLY: Final = "append_only"
 """What a table has in its `info` when the database itself protects its rows from change."""
 
+DERIVED: Final = "derived"
+"""What a table has in its `info` whose rows triggers write, so that no copy does."""
+
 OWN_TIME: Final = "own_time"
 """What a column has in its `info` that tells how old a record is, of a kind that grows for ever."""
 
@@ -310,6 +313,34 @@ audit_entries = _table(
     Index(None, "risk_level", "timestamp", "id"),
     info={APPEND_ONLY: True},
 )
+
+audit_removals = _table(
+    "audit_removals",
+    _key("id", primary_key=True),
+    _time("removed_at"),
+    _text("removed_by"),
+    # The range by time and key that was removed.
+    _time("first_timestamp"),
+    _time("last_timestamp"),
+    _key("last_id"),
+    *_count("entries", at_least=1),
+    Column("digest", ShortText(64), nullable=False),
+    _key("archive"),
+    Index(None, "removed_at", "id"),
+    info={APPEND_ONLY: True},
+)
+"""What was removed from the audit trail: a trigger removes what a new row of this table names."""
+
+audit_gates = _table(
+    "audit_gates",
+    _key("removal_id", primary_key=True),
+    Column("is_open", flag("is_open"), nullable=False),
+    info={DERIVED: True},
+)
+"""Which removals are being carried out: none beyond the statement that records one."""
+
+# In a copy, what was removed is recorded before there are entries of the same range.
+audit_entries.add_is_dependent_on(audit_removals)
 
 users = _table(
     "users",

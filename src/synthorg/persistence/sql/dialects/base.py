@@ -32,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.config import ServerConfig, SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.findings import Finding
 from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.drivers.answer_timeout import (
@@ -384,7 +385,7 @@ class Dialect(ABC):
 
     async def carry_out(
         self,
-        connection: AsyncConnection,  # noqa: ARG002 (most drivers stop their statements themselves)
+        connection: AsyncConnection,  # noqa: ARG002 (used where there is one)
         step: Awaitable[Result],
     ) -> Result:
         """Await a step on a connection; a cancelled caller no longer waits for what runs there."""
@@ -477,6 +478,26 @@ class Dialect(ABC):
     @abstractmethod
     def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
         """Write the DDL that takes the protection away again, before the table is dropped."""
+
+    @abstractmethod
+    def audit_trigger_names(self, names: AuditTables) -> tuple[str, ...]:
+        """Name the triggers that `audit_triggers` creates."""
+
+    @abstractmethod
+    def audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
+        """Write the DDL after which entries of the audit trail go when that is recorded alone."""
+
+    @abstractmethod
+    def drop_audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
+        """Write the DDL that takes these triggers away again."""
+
+    def scripted(self, statement: str) -> str:
+        """Write a statement as it stands in a script, with what ends it.
+
+        Args:
+            statement: The statement, which may have others in it.
+        """
+        return f"{statement};"
 
     def guard_every_session(self, table: str) -> tuple[str, ...]:  # noqa: ARG002 (used where sessions can opt out of triggers)
         """Write the DDL after which a session cannot set itself apart from these triggers."""

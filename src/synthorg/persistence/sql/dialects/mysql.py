@@ -43,6 +43,7 @@ from synthorg.persistence.config import MySQLConfig
 from synthorg.persistence.errors import MigrationError, QueryError
 from synthorg.persistence.sql.dialects import galera
 from synthorg.persistence.sql.dialects.asyncmy_connector import AsyncmyConnector
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import (
     ISOLATION_LEVEL,
     READ_ONLY_OPTION,
@@ -64,7 +65,7 @@ from synthorg.persistence.sql.dialects.mysql_fitness import (
 )
 from synthorg.persistence.sql.dialects.mysql_inspection import MySQLInspection
 from synthorg.persistence.sql.dialects.mysql_session import SETTINGS, assignments
-from synthorg.persistence.sql.dialects.mysql_triggers import guards_of
+from synthorg.persistence.sql.dialects.mysql_triggers import audit_triggers, guards_of
 from synthorg.persistence.sql.dialects.prefixing import write_prefix
 from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
@@ -482,10 +483,7 @@ class MySQLDialect(Dialect):
         return connection.scalars(text(f"SHOW GRANTS{using}")).all()
 
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
-        return tuple(
-            f"CREATE TRIGGER IF NOT EXISTS {name} {guard}"
-            for name, guard in guards_of(table).items()
-        )
+        return _created(guards_of(table))
 
     def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
         return tuple(
@@ -494,6 +492,20 @@ class MySQLDialect(Dialect):
 
     def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
         return tuple(guards_of(table))
+
+    def audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
+        return _created(audit_triggers(names))
+
+    def drop_audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
+        return tuple(f"DROP TRIGGER IF EXISTS {name}" for name in self.audit_trigger_names(names))
+
+    def audit_trigger_names(self, names: AuditTables) -> tuple[str, ...]:
+        return tuple(audit_triggers(names))
+
+    def scripted(self, statement: str) -> str:
+        if ";" not in statement:
+            return super().scripted(statement)
+        return f"DELIMITER //\n{statement} //\nDELIMITER ;"  # else the client would cut it
 
     @property
     def _lock_name(self) -> str:
@@ -577,3 +589,7 @@ def _serves(columns: Iterable[ColumnElement[Any]], order_by: Sequence[str]) -> b
     names = [column.key for column in columns]
     width = len(order_by)
     return any(names[at : at + width] == [*order_by] for at in range(len(names)))
+
+
+def _created(triggers: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"CREATE TRIGGER IF NOT EXISTS {name} {sql}" for name, sql in triggers.items())

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from synthorg.persistence.sql.dialects.findings import Finding, note, warning
+from synthorg.persistence.sql.dialects.mysql_privileges import missing_privileges
 from synthorg.persistence.sql.dialects.server_examination import (
     LONG_SECONDS,
     clock_skew,
@@ -22,6 +23,7 @@ _DURABILITY: Final = {
     ),
     "innodb_doublewrite": (("ON", "DETECT_AND_RECOVER"), "pages may be damaged at a loss of power"),
 }
+SHADOWING: Final = "CREATE TEMPORARY TABLES"
 SMALLEST_PACKET: Final = 16 * 2**20
 
 
@@ -37,6 +39,7 @@ def examine(connection: Connection, tables: Collection[str]) -> Iterator[Finding
     shown = connection.execute(text("SHOW GLOBAL VARIABLES"))
     settings = {str(row[0]): str(row[1]) for row in shown}
     yield from _settings(settings)
+    yield from _rights(connection)
     used = connection.execute(text("SHOW GLOBAL STATUS LIKE 'Threads_connected'")).one()[1]
     yield from crowd(int(used), int(settings["max_connections"]))
     yield from _transactions(connection)
@@ -59,6 +62,21 @@ def _settings(settings: dict[str, str]) -> Iterator[Finding]:
             "limits",
             f"max_allowed_packet is {packet:,} bytes, and a larger record is refused",
             f"set max_allowed_packet to {SMALLEST_PACKET} or more",
+        )
+
+
+def _rights(connection: Connection) -> Iterator[Finding]:
+    """Look for what lets a user who may not change triggers pass the one of the audit trail by."""
+    grants = connection.scalars(text("SHOW GRANTS")).all()
+    database = connection.engine.url.database
+    if not missing_privileges(grants, [SHADOWING], database) and missing_privileges(
+        grants, ["TRIGGER"], database
+    ):
+        yield warning(
+            "audit",
+            "this user may create temporary tables: one of the name of audit_gates takes its place "
+            "in triggers, so that entries of the audit trail can be deleted without a record",
+            f"revoke {SHADOWING} on the database, which this library does not need",
         )
 
 

@@ -7,8 +7,9 @@ from sqlalchemy import Connection, literal, select, text
 from sqlalchemy import table as sql_table
 from sqlalchemy.exc import DBAPIError
 
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.inspection import Inspection, Names
-from synthorg.persistence.sql.dialects.mysql_triggers import does_guard
+from synthorg.persistence.sql.dialects.mysql_triggers import audit_triggers, guards_of, is_trigger
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.tables import TABLE_OPTIONS
 
@@ -87,8 +88,14 @@ class MySQLInspection(Inspection):
         )
         return {name: None if size is None else int(size) for name, size in sizes}
 
-    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:
-        return [name for name in names if self._is_active(connection, name)]
+    def active_triggers(self, connection: Connection, table: str) -> Collection[str]:
+        return self._active(connection, guards_of(table))
+
+    def active_audit_triggers(self, connection: Connection, names: AuditTables) -> Collection[str]:
+        return self._active(connection, audit_triggers(names))
+
+    def _active(self, connection: Connection, wanted: Mapping[str, str]) -> Collection[str]:
+        return [name for name, sql in wanted.items() if self._is_active(connection, name, sql)]
 
     def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
         damage = (
@@ -115,7 +122,7 @@ class MySQLInspection(Inspection):
                 if name in tables:
                     yield f"{name}: {subject} {what}"
 
-    def _is_active(self, connection: Connection, name: str) -> bool:
+    def _is_active(self, connection: Connection, name: str, wanted: str) -> bool:
         # The information schema lists no trigger for a user without the privilege TRIGGER. This
         # statement tells such a user at least whether the trigger is there.
         try:
@@ -125,4 +132,4 @@ class MySQLInspection(Inspection):
             if number not in (NO_SUCH_TRIGGER, NEEDS_PRIVILEGE):
                 raise
             return bool(number == NEEDS_PRIVILEGE)
-        return does_guard(name, str(definition))
+        return is_trigger(wanted, str(definition))

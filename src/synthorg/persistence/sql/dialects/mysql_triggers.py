@@ -1,6 +1,8 @@
-"""The triggers of MySQL and MariaDB that refuse UPDATE and DELETE on a table."""
+"""The triggers of MySQL and MariaDB that protect rows, and let the audit trail age."""
 
 from collections.abc import Mapping
+
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 
 
 def guards_of(table: str) -> Mapping[str, str]:
@@ -11,20 +13,59 @@ def guards_of(table: str) -> Mapping[str, str]:
     """
     return {
         f"{table}_refuse_{event.lower()}": (
-            f"BEFORE {event} ON {table} FOR EACH ROW "
-            f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{table} is append-only'"
+            f"BEFORE {event} ON {table} FOR EACH ROW {_refusal(f'{table} is append-only')}"
         )
         for event in ("UPDATE", "DELETE")
     }
 
 
-def does_guard(name: str, statement: str) -> bool:
+def audit_triggers(names: AuditTables) -> Mapping[str, str]:
+    """Write what each trigger of the audit trail is, by its name.
+
+    Args:
+        names: Its tables.
+    """
+    entries, removals, gates = names.entries, names.removals, names.gates
+    kept = {name: sql for name, sql in guards_of(entries).items() if not name.endswith("_delete")}
+    no_gate = f"NOT EXISTS (SELECT 1 FROM {gates} WHERE is_open = 1)"
+    has_record = f"EXISTS (SELECT 1 FROM {removals} WHERE id = NEW.removal_id)"
+    closes = "OLD.is_open = 1 AND NEW.is_open = 0 AND NEW.removal_id = OLD.removal_id"
+    refused = {
+        f"{entries}_refuse_unrecorded": (f"DELETE ON {entries}", no_gate, names.is_refused),
+        # A second gate of a record has the same key.
+        f"{gates}_refuse_forging": (f"INSERT ON {gates}", f"NOT {has_record}", names.is_forged),
+        f"{gates}_refuse_update": (f"UPDATE ON {gates}", f"NOT ({closes})", names.is_forged),
+    }
+    carry_out = (
+        f"BEGIN INSERT INTO {gates} (removal_id, is_open) VALUES (NEW.id, 1); "
+        f"{names.deletion('NEW')}; "
+        f"IF ROW_COUNT() NOT IN (0, NEW.entries) THEN {_refusal(names.is_miscounted)}; END IF; "
+        f"UPDATE {gates} SET is_open = 0 WHERE removal_id = NEW.id; END"
+    )
+    return {
+        **kept,
+        **guards_of(removals),
+        **{
+            name: f"BEFORE {event} FOR EACH ROW IF {condition} THEN {_refusal(message)}; END IF"
+            for name, (event, condition, message) in refused.items()
+        },
+        f"{gates}_refuse_delete": (
+            f"BEFORE DELETE ON {gates} FOR EACH ROW {_refusal(names.is_forged)}"
+        ),
+        f"{removals}_carry_out": f"AFTER INSERT ON {removals} FOR EACH ROW {carry_out}",
+    }
+
+
+def _refusal(message: str) -> str:
+    return f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{message}'"
+
+
+def is_trigger(wanted: str, found: str) -> bool:
     """Tell whether a trigger is what it should be, and not one of the same name that does less.
 
     Args:
-        name: The trigger.
-        statement: The statement that creates it, as the server shows it.
+        wanted: What it is.
+        found: The statement that creates it, as the server shows it.
     """
     # Dumps write it with other quotes and spaces.
-    plain = " ".join(statement.replace("`", "").split())
-    return plain.endswith(guards_of(name.rpartition("_refuse_")[0])[name])
+    return " ".join(found.replace("`", "").split()).endswith(wanted)

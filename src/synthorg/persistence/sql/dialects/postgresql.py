@@ -29,6 +29,7 @@ from sqlalchemy.util import await_only
 from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.sql.dialects.asyncpg_connector import AsyncpgConnector
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import (
     ISOLATION_LEVEL,
     READ_ONLY_OPTION,
@@ -50,7 +51,11 @@ from synthorg.persistence.sql.dialects.postgresql_errors import diagnosis_of
 from synthorg.persistence.sql.dialects.postgresql_examination import examine
 from synthorg.persistence.sql.dialects.postgresql_inspection import PostgreSQLInspection
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
-from synthorg.persistence.sql.dialects.postgresql_triggers import body_of, guards_of
+from synthorg.persistence.sql.dialects.postgresql_triggers import (
+    Trigger,
+    audit_triggers,
+    guards_of,
+)
 from synthorg.persistence.sql.dialects.prefixing import write_prefix
 from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
 from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
@@ -253,16 +258,10 @@ class PostgreSQLDialect(Dialect):
         connection.execute(search_path, {"schema": schema})
 
     def append_only_triggers(self, table: str) -> tuple[str, ...]:
-        function = (
-            f"CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$${body_of(table)}$$"
-        )
-        return function, *guards_of(table).values()
+        return _created(guards_of(table))
 
     def guard_every_session(self, table: str) -> tuple[str, ...]:
-        return tuple(
-            f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}" for name in guards_of(table)
-        )
+        return _always(guards_of(table))
 
     def guard_usual_sessions(self, table: str) -> tuple[str, ...]:
         return tuple(f"ALTER TABLE {table} ENABLE TRIGGER {name}" for name in guards_of(table))
@@ -272,6 +271,17 @@ class PostgreSQLDialect(Dialect):
 
     def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
         return tuple(guards_of(table))
+
+    def audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
+        triggers = audit_triggers(names)
+        return (*_created(triggers), *_always(triggers))
+
+    def drop_audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
+        functions = dict.fromkeys(each.function for each in audit_triggers(names).values())
+        return tuple(f"DROP FUNCTION IF EXISTS {each}() CASCADE" for each in functions)
+
+    def audit_trigger_names(self, names: AuditTables) -> tuple[str, ...]:
+        return tuple(audit_triggers(names))
 
     def count_by_identity(self, table: str, column: str) -> tuple[str, ...]:
         return (counting(table, column, TO_IDENTITY),)
@@ -297,6 +307,18 @@ class PostgreSQLDialect(Dialect):
         sequence = func.pg_get_serial_sequence(f'"{real}"', column.name)
         largest = func.max(column)
         return select(func.setval(sequence, largest)).having(largest > 0)
+
+
+def _created(triggers: Mapping[str, Trigger]) -> tuple[str, ...]:
+    """Write each statement once, since triggers of a table may execute the same function."""
+    every = (statement for trigger in triggers.values() for statement in trigger.statements)
+    return tuple(dict.fromkeys(every))
+
+
+def _always(triggers: Mapping[str, Trigger]) -> tuple[str, ...]:
+    return tuple(
+        f"ALTER TABLE {each.table} ENABLE ALWAYS TRIGGER {each.name}" for each in triggers.values()
+    )
 
 
 def _array_of(column: Column[Any]) -> ARRAY[Any]:

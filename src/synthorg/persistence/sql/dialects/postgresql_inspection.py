@@ -5,8 +5,13 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.inspection import Inspection, Names
-from synthorg.persistence.sql.dialects.postgresql_triggers import does_guard
+from synthorg.persistence.sql.dialects.postgresql_triggers import (
+    Trigger,
+    audit_triggers,
+    guards_of,
+)
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.tables import VERSION_TABLE
 
@@ -39,11 +44,11 @@ _SIZES: Final = text(
 
 _TRIGGERS: Final = text(
     "SELECT t.tgname, t.tgtype, CAST(t.tgenabled AS text), f.prosrc, "
-    "t.tgqual IS NOT NULL OR array_length(t.tgattr, 1) > 0 "
+    "t.tgqual IS NOT NULL OR array_length(t.tgattr, 1) > 0, "
+    "coalesce(array_to_string(f.proconfig, ';'), ''), c.relname "
     "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
     "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_proc f ON f.oid = t.tgfoid "
-    "WHERE NOT t.tgisinternal AND n.nspname = :schema "
-    "AND starts_with(t.tgname, c.relname || '_refuse_')"
+    "WHERE NOT t.tgisinternal AND n.nspname = :schema"
 )
 
 _PROBLEMS: Final = text(
@@ -106,6 +111,8 @@ _RIGHTS: Final = text(
 )
 
 _INSERTED_ONLY: Final = (
+    "audit_removals",
+    "audit_gates",
     "audit_entries",
     "collaboration_metrics",
     "cost_records",
@@ -169,12 +176,20 @@ class PostgreSQLInspection(Inspection):
         sizes = connection.execute(_SIZES, {"schema": self.find_schema(connection)})
         return {name: int(size) for name, size in sizes}
 
-    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:
+    def active_triggers(self, connection: Connection, table: str) -> Collection[str]:
+        return self._active(connection, guards_of(table))
+
+    def active_audit_triggers(self, connection: Connection, names: AuditTables) -> Collection[str]:
+        return self._active(connection, audit_triggers(names))
+
+    def _active(self, connection: Connection, wanted: Mapping[str, Trigger]) -> Collection[str]:
         triggers = connection.execute(_TRIGGERS, {"schema": self.find_schema(connection)})
         return [
             name
-            for name, events, state, body, is_limited in triggers
-            if name in names and does_guard(name, events, state, body, is_limited=bool(is_limited))
+            for name, events, state, body, is_limited, settings, table in triggers
+            if name in wanted
+            and wanted[name].table == table
+            and wanted[name].is_it(events, state, body, settings, is_limited=bool(is_limited))
         ]
 
     def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:

@@ -1,10 +1,14 @@
-"""The triggers of PostgreSQL that refuse UPDATE, DELETE and TRUNCATE on a table."""
+"""The triggers of PostgreSQL that protect rows, and let the audit trail age."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
+
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 
 ROW: Final = 1
 BEFORE: Final = 2
+INSERT: Final = 4
 DELETE: Final = 8
 UPDATE: Final = 16
 TRUNCATE: Final = 32
@@ -13,53 +17,139 @@ TRUNCATE: Final = 32
 ALWAYS: Final = "A"
 """The state of a trigger that fires in every session, whatever its session_replication_role."""
 
+SEARCH_PATH: Final = "search_path=pg_catalog, pg_temp"
+"""What functions are run with that read a table: so nobody can put another one in its place."""
+
 _EVENTS: Final = {
-    "change": ("BEFORE UPDATE OR DELETE", "ROW", BEFORE | ROW | UPDATE | DELETE),
-    "truncate": ("BEFORE TRUNCATE", "STATEMENT", BEFORE | TRUNCATE),
+    "change": ("BEFORE UPDATE OR DELETE", BEFORE | ROW | UPDATE | DELETE),
+    "update": ("BEFORE UPDATE", BEFORE | ROW | UPDATE),
+    "unrecorded": ("BEFORE DELETE", BEFORE | ROW | DELETE),
+    "forging": ("BEFORE INSERT OR UPDATE OR DELETE", BEFORE | ROW | INSERT | UPDATE | DELETE),
+    "truncate": ("BEFORE TRUNCATE", BEFORE | TRUNCATE),
+    "carry_out": ("AFTER INSERT", ROW | INSERT),
 }
 
 
-def guards_of(table: str) -> Mapping[str, str]:
-    """Write the statement that creates each trigger of a table, by its name.
+@dataclass(frozen=True)
+class Trigger:
+    """A trigger with the function that it executes.
+
+    Attributes:
+        table: Its table.
+        name: Its name.
+        event: When it fires.
+        function: The name of the function.
+        body: The body of the function.
+        is_secluded: Whether the function has a search path of its own.
+    """
+
+    table: str
+    name: str
+    event: str
+    function: str
+    body: str
+    is_secluded: bool = False
+
+    @property
+    def statements(self) -> Iterable[str]:
+        """The statements that create both."""
+        clause, bits = _EVENTS[self.event]
+        secluded = f" SET {SEARCH_PATH.replace('=', ' = ')}" if self.is_secluded else ""
+        yield (
+            f"CREATE OR REPLACE FUNCTION {self.function}() RETURNS trigger LANGUAGE plpgsql"
+            f"{secluded} AS $${self.body}$$"
+        )
+        yield (
+            f"CREATE TRIGGER {self.name} {clause} ON {self.table} "
+            f"FOR EACH {'ROW' if bits & ROW else 'STATEMENT'} EXECUTE FUNCTION {self.function}()"
+        )
+
+    def is_it(self, events: int, state: str, body: str, settings: str, *, is_limited: bool) -> bool:
+        """Tell whether this is a trigger that was found, and not one of the name that does less.
+
+        Args:
+            events: When that fires, as bits.
+            state: In which sessions it fires.
+            body: The body of its function.
+            settings: The settings that this is run with.
+            is_limited: Whether it fires for some rows or columns only.
+        """
+        return (
+            events == _EVENTS[self.event][1]
+            and state == ALWAYS
+            and not is_limited
+            and body.split() == self.body.split()
+            and settings == (SEARCH_PATH if self.is_secluded else "")
+        )
+
+
+def guards_of(table: str) -> Mapping[str, Trigger]:
+    """Give the triggers that make a table append-only, by their names.
 
     Args:
         table: The table.
     """
+    return _refusing(table, "change", "truncate")
+
+
+def audit_triggers(names: AuditTables) -> Mapping[str, Trigger]:
+    """Give the triggers of the audit trail, by their names.
+
+    Args:
+        names: Its tables.
+    """
+    entries, removals, gates = names.entries, names.removals, names.gates
+    is_open = _asked(f"SELECT EXISTS (SELECT FROM %I.{gates} WHERE is_open)")
+    unrecorded = (
+        f" DECLARE found boolean; BEGIN {is_open} INTO found; IF found THEN RETURN OLD; END IF; "
+        f"{_refusal(names.is_refused)} END "
+    )
+    has_record = _asked(f"SELECT EXISTS (SELECT FROM %I.{removals} WHERE id = $1)")
+    forging = (
+        " DECLARE found boolean; BEGIN "
+        f"IF TG_OP = 'INSERT' THEN {has_record} INTO found USING NEW.removal_id; "
+        "IF found THEN RETURN NEW; END IF; "  # a second gate of a record has the same key
+        "ELSIF TG_OP = 'UPDATE' THEN "
+        "IF OLD.is_open AND NOT NEW.is_open AND NEW.removal_id = OLD.removal_id "
+        "THEN RETURN NEW; END IF; END IF; "
+        f"{_refusal(names.is_forged)} END "
+    )
+    deletion = names.deletion("$1").replace("DELETE FROM ", "DELETE FROM %I.", 1)
+    carry_out = (
+        " DECLARE number bigint; BEGIN "
+        f"{_asked(f'INSERT INTO %I.{gates} (removal_id, is_open) VALUES ($1, true)')} "
+        f"USING NEW.id; {_asked(deletion)} USING NEW; GET DIAGNOSTICS number = ROW_COUNT; "
+        f"IF number NOT IN (0, NEW.entries) THEN {_refusal(names.is_miscounted)} END IF; "
+        f"{_asked(f'UPDATE %I.{gates} SET is_open = false WHERE removal_id = $1')} "
+        "USING NEW.id; RETURN NULL; END "
+    )
     return {
-        f"{table}_refuse_{name}": (
-            f"CREATE TRIGGER {table}_refuse_{name} {event} ON {table} "
-            f"FOR EACH {scope} EXECUTE FUNCTION {table}_refuse()"
-        )
-        for name, (event, scope, _) in _EVENTS.items()
+        **_refusing(entries, "update", "truncate"),
+        **_secluded(entries, "refuse_unrecorded", "unrecorded", unrecorded),
+        **_refusing(removals, "change", "truncate"),
+        **_secluded(removals, "carry_out", "carry_out", carry_out),
+        **_refusing(gates, "truncate"),
+        **_secluded(gates, "refuse_forging", "forging", forging),
     }
 
 
-def body_of(table: str) -> str:
-    """Write the body of the function that the triggers of a table execute.
-
-    Args:
-        table: The table.
-    """
-    return (
-        f" BEGIN RAISE EXCEPTION '{table} is append-only' "
-        "USING ERRCODE = 'restrict_violation'; END "
-    )
+def _refusing(table: str, *events: str) -> Mapping[str, Trigger]:
+    body = f" BEGIN {_refusal(f'{table} is append-only')} END "
+    return {
+        name: Trigger(table, name, event, f"{table}_refuse", body)
+        for event in events
+        for name in [f"{table}_refuse_{event}"]
+    }
 
 
-def does_guard(name: str, events: int, state: str, body: str, *, is_limited: bool) -> bool:
-    """Tell whether a trigger is what it should be, and not one of the same name that does less.
+def _secluded(table: str, name: str, event: str, body: str) -> Mapping[str, Trigger]:
+    name = f"{table}_{name}"
+    return {name: Trigger(table, name, event, name, body, is_secluded=True)}
 
-    Args:
-        name: The trigger.
-        events: When it fires, as bits.
-        state: In which sessions it fires.
-        body: The body of its function.
-        is_limited: Whether it fires for some rows or columns only.
-    """
-    table, _, action = name.rpartition("_refuse_")
-    return (
-        events == _EVENTS[action][2]
-        and state == ALWAYS
-        and not is_limited
-        and body.split() == body_of(table).split()
-    )
+
+def _asked(statement: str) -> str:
+    return f"EXECUTE format('{statement}', TG_TABLE_SCHEMA)"
+
+
+def _refusal(message: str) -> str:
+    return f"RAISE EXCEPTION '{message}' USING ERRCODE = 'restrict_violation';"

@@ -40,6 +40,7 @@ from sqlalchemy.sql.operators import custom_op
 
 from synthorg.persistence.config import SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import (
     Dialect,
     ReadOnlyView,
@@ -54,7 +55,7 @@ from synthorg.persistence.sql.dialects.prefixing import write_prefix
 from synthorg.persistence.sql.dialects.sqlite_compaction import compact_file
 from synthorg.persistence.sql.dialects.sqlite_examination import examine
 from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
-from synthorg.persistence.sql.dialects.sqlite_triggers import guards_of
+from synthorg.persistence.sql.dialects.sqlite_triggers import audit_triggers, guards_of
 from synthorg.persistence.sql.dialects.sqlite_view import view_of
 from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
 from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
@@ -408,6 +409,15 @@ class SQLiteDialect(Dialect):
 
     def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
         return tuple(guards_of(table))
+
+    def audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
+        return tuple(audit_triggers(names).values())
+
+    def drop_audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
+        return tuple(f"DROP TRIGGER IF EXISTS {name}" for name in self.audit_trigger_names(names))
+
+    def audit_trigger_names(self, names: AuditTables) -> tuple[str, ...]:
+        return tuple(audit_triggers(names))
 
     @property
     def is_there(self) -> bool:

@@ -8,8 +8,9 @@ from typing import Final
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.inspection import Inspection, Names
-from synthorg.persistence.sql.dialects.sqlite_triggers import does_guard
+from synthorg.persistence.sql.dialects.sqlite_triggers import audit_triggers, guards_of, is_trigger
 from synthorg.persistence.sql.owned_tables import OwnedTables
 
 _QUOTED: Final = re.compile(r"'[^']*'")
@@ -51,11 +52,17 @@ class SQLiteInspection(Inspection):
                 sizes[tables[name]] += size
         return sizes
 
-    def active_triggers(self, connection: Connection, names: Collection[str]) -> Collection[str]:
+    def active_triggers(self, connection: Connection, table: str) -> Collection[str]:
+        return self._active(connection, guards_of(table))
+
+    def active_audit_triggers(self, connection: Connection, names: AuditTables) -> Collection[str]:
+        return self._active(connection, audit_triggers(names))
+
+    def _active(self, connection: Connection, wanted: Mapping[str, str]) -> Collection[str]:
         found = connection.execute(
             text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         )
-        return [name for name, sql in found if name in names and does_guard(name, sql)]
+        return [name for name, sql in found if name in wanted and is_trigger(wanted[name], sql)]
 
     def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:
         found = connection.scalars(text("PRAGMA integrity_check")).all()

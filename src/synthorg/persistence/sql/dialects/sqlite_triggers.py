@@ -1,6 +1,8 @@
-"""The triggers of SQLite that refuse UPDATE and DELETE on a table."""
+"""The triggers of SQLite that refuse UPDATE and DELETE on a table, and let the audit trail age."""
 
 from collections.abc import Mapping
+
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 
 
 def guards_of(table: str) -> Mapping[str, str]:
@@ -10,7 +12,7 @@ def guards_of(table: str) -> Mapping[str, str]:
         table: The table.
     """
     # INSERT OR REPLACE deletes without firing the trigger on DELETE, hence the one on INSERT.
-    existing = f"SELECT 1 FROM {table} WHERE id = NEW.id"  # noqa: S608 (DDL takes no values)
+    existing = f"SELECT 1 FROM {table} WHERE id = NEW.id"
     events = {
         "update": f"BEFORE UPDATE ON {table}",
         "delete": f"BEFORE DELETE ON {table}",
@@ -25,11 +27,57 @@ def guards_of(table: str) -> Mapping[str, str]:
     }
 
 
-def does_guard(name: str, statement: str) -> bool:
+def audit_triggers(names: AuditTables) -> Mapping[str, str]:
+    """Write the statement that creates each trigger of the audit trail, by its name.
+
+    Args:
+        names: Its tables.
+    """
+    entries, removals, gates = names.entries, names.removals, names.gates
+    kept = {name: sql for name, sql in guards_of(entries).items() if not name.endswith("_delete")}
+    has_record = f"SELECT 1 FROM {removals} WHERE id = NEW.removal_id"
+    has_gate = f"SELECT 1 FROM {gates} WHERE removal_id = NEW.removal_id"
+    closes = "OLD.is_open AND NOT NEW.is_open AND NEW.removal_id = OLD.removal_id"
+    refused = {
+        f"{entries}_refuse_unrecorded": (
+            f"BEFORE DELETE ON {entries} WHEN NOT EXISTS (SELECT 1 FROM {gates} WHERE is_open)",
+            names.is_refused,
+        ),
+        f"{gates}_refuse_forging": (
+            f"BEFORE INSERT ON {gates} WHEN NOT EXISTS ({has_record}) OR EXISTS ({has_gate})",
+            names.is_forged,
+        ),
+        f"{gates}_refuse_update": (
+            f"BEFORE UPDATE ON {gates} WHEN NOT ({closes})",
+            names.is_forged,
+        ),
+        f"{gates}_refuse_delete": (f"BEFORE DELETE ON {gates}", names.is_forged),
+    }
+    # `changes()` counts what the last statement of the trigger itself has changed.
+    carry_out = (
+        f"INSERT INTO {gates} (removal_id, is_open) VALUES (NEW.id, 1); "
+        f"{names.deletion('NEW')}; "
+        f"SELECT RAISE(ABORT, '{names.is_miscounted}') WHERE changes() NOT IN (0, NEW.entries); "
+        f"UPDATE {gates} SET is_open = 0 WHERE removal_id = NEW.id;"
+    )
+    return {
+        **kept,
+        **guards_of(removals),
+        **{
+            name: f"CREATE TRIGGER {name} {event} BEGIN SELECT RAISE(ABORT, '{message}'); END"
+            for name, (event, message) in refused.items()
+        },
+        f"{removals}_carry_out": (
+            f"CREATE TRIGGER {removals}_carry_out AFTER INSERT ON {removals} BEGIN {carry_out} END"
+        ),
+    }
+
+
+def is_trigger(wanted: str, found: str) -> bool:
     """Tell whether a trigger is what it should be, and not one of the same name that does less.
 
     Args:
-        name: The trigger.
-        statement: The statement that created it.
+        wanted: The statement that creates it.
+        found: The statement that has created it.
     """
-    return " ".join(statement.split()) == guards_of(name.rpartition("_refuse_")[0])[name]
+    return " ".join(found.split()) == wanted

@@ -23,6 +23,7 @@ from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import CreateTable
 
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.migrations.comparison import COMPARISON
 from synthorg.persistence.sql.migrations.conditions import Meaning, meaning
@@ -153,15 +154,23 @@ def _conditions(table: Table, dialect: SQLAlchemyDialect) -> dict[str, str]:
 
 
 def _triggers(connection: Connection, dialect: Dialect, owned: OwnedTables) -> Iterator[str]:
-    for table in owned.append_only:
-        names = dialect.append_only_trigger_names(table)
-        active = dialect.inspection.active_triggers(connection, names)
-        for name in names:
-            if name not in active:
-                yield (
-                    f"the table {table} has lost the trigger {name}, which protects its rows "
-                    "(it is missing, switched off, or does something else)"
-                )
+    expected: list[str] = []
+    active: list[str] = []
+    if owned.is_library:
+        names = AuditTables(owned.prefix)
+        expected += dialect.audit_trigger_names(names)
+        active += dialect.inspection.active_audit_triggers(connection, names)
+    else:
+        for table in owned.append_only:
+            expected += dialect.append_only_trigger_names(table)
+            active += dialect.inspection.active_triggers(connection, table)
+    for name in expected:
+        if name not in active:
+            table = next(table for table in owned.tables if name.startswith(f"{table}_"))
+            yield (
+                f"the table {table} has lost the trigger {name}, which protects its rows "
+                "(it is missing, switched off, or does something else)"
+            )
 
 
 def _dangling_references(connection: Connection, tables: list[Table]) -> Iterator[str]:

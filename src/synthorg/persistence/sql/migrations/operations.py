@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import SchemaItem
 
+from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.owned_tables import OwnedTables
 
@@ -151,6 +152,27 @@ def guard_usual_sessions(table: str) -> None:
     """
     for statement in _dialect().guard_usual_sessions(_owned().real_name(table)):
         op.execute(statement)
+
+
+def let_audit_age() -> None:
+    """Have the audit trail let go of what a record of a removal names, and of nothing else."""
+    names = AuditTables(_owned().prefix)
+    dialect = _dialect()
+    for statement in (
+        *dialect.drop_append_only_triggers(names.entries),
+        *dialect.audit_triggers(names),
+    ):
+        if context.is_offline_mode():
+            op.get_context().impl.static_output(dialect.scripted(statement))
+        else:
+            op.execute(statement)
+
+
+def keep_audit() -> None:
+    """Take `let_audit_age` back: the audit trail lets go of nothing."""
+    for statement in _dialect().drop_audit_triggers(AuditTables(_owned().prefix)):
+        op.execute(statement)
+    make_append_only("audit_entries")
 
 
 def count_by_identity(table: str, column: str) -> None:

@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -30,6 +31,19 @@ from synthorg.persistence.sql.transfer.lines import RecordLines
 PART: Final = ".jsonl.gz"
 PENDING: Final = ".pending"
 LOCK: Final = ".lock"
+
+
+@dataclass(frozen=True)
+class ArchivedPart:
+    """Some records in the archive.
+
+    Attributes:
+        name: The name of their file.
+        digest: The SHA-256 of their lines.
+    """
+
+    name: str
+    digest: str
 
 
 class Archive:
@@ -86,12 +100,15 @@ class Archive:
             else:
                 pending.unlink()
 
-    async def write(self, executor: Executor, keys: Sequence[Key]) -> None:
+    async def write(self, executor: Executor, keys: Sequence[Key]) -> ArchivedPart:
         """Write a pending part of records that the same transaction removes.
 
         Args:
             executor: The transaction.
             keys: Their keys.
+
+        Returns:
+            The part, under the name that it gets when they are gone.
 
         Raises:
             QueryError: If it cannot be written, or is not read back as it was.
@@ -103,7 +120,7 @@ class Archive:
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
         path = self._folder / f"{moment}-{secrets.token_hex(4)}{PART}{PENDING}"
         try:
-            await asyncio.to_thread(_write, path, lines)
+            digest = await asyncio.to_thread(_write, path, lines)
         except OSError as error:
             path.unlink(missing_ok=True)
             raise QueryError(
@@ -111,6 +128,7 @@ class Archive:
                 "removed"
             ) from None
         self._pending = path
+        return ArchivedPart(path.name.removesuffix(PENDING), digest)
 
     def finish(self) -> None:
         """Give the pending part its name, for its records are gone."""
@@ -153,15 +171,17 @@ def _lock(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
-def _write(path: Path, lines: Sequence[bytes]) -> None:
+def _write(path: Path, lines: Sequence[bytes]) -> str:
     content = b"".join(line + b"\n" for line in lines)
     with path.open("xb") as file:
         file.write(gzip.compress(content, mtime=0))
         file.flush()
         os.fsync(file.fileno())
-    if sha256(gzip.decompress(path.read_bytes())).digest() != sha256(content).digest():
+    digest = sha256(content).hexdigest()
+    if sha256(gzip.decompress(path.read_bytes())).hexdigest() != digest:
         raise QueryError(f"cannot archive in {path}: it is not read back as it was written")
     _flush(path.parent)
+    return digest
 
 
 def _finish(pending: Path) -> None:

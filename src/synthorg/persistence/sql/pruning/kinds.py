@@ -43,6 +43,7 @@ class PrunableKind:
         dependents: The columns of other tables that name the key, whose records go as well.
         before_removal: What the transaction does before it removes records, given their keys.
         rounded: Makes of the moment before which records are removed one that suits.
+        is_recorded: Whether each removal is recorded, so that it needs an archive.
     """
 
     table: Table
@@ -52,6 +53,7 @@ class PrunableKind:
     dependents: Sequence[Column[Any]] = ()
     before_removal: BeforeRemoval = _nothing
     rounded: Callable[[datetime], datetime] = _as_it_is
+    is_recorded: bool = False
 
     @property
     def key(self) -> Sequence[Column[Any]]:
@@ -123,6 +125,7 @@ PRUNABLE: Final[Mapping[str, PrunableKind]] = MappingProxyType(
                 rounded=midnight_before,  # sums are of whole days
             ),
             PrunableKind(tables.task_metrics, own_time(tables.task_metrics)),
+            PrunableKind(tables.audit_entries, own_time(tables.audit_entries), is_recorded=True),
         )
     }
 )

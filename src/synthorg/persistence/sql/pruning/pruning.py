@@ -15,6 +15,7 @@ from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.pruning.archive import Archive
 from synthorg.persistence.sql.pruning.kinds import PrunableKind
 from synthorg.persistence.sql.pruning.selection import Selection, newest_beyond, remove
+from synthorg.persistence.sql.repositories.audit_removals import remove_entries
 
 SMALLEST_BATCH: Final = 8
 SMALLEST_PART: Final = 512
@@ -59,6 +60,7 @@ async def prune(
     dry_run: bool,
     everything: bool,
     archive: Path | None,
+    removed_by: str,
     progress: Progress | None,
 ) -> tuple[PrunedKind, ...]:
     """Remove what rules do not keep, kind by kind.
@@ -70,11 +72,19 @@ async def prune(
         dry_run: Whether to count alone.
         everything: Whether all records of a kind may be removed.
         archive: The folder into which records are written before they are removed.
+        removed_by: Who is recorded to have removed entries of the audit trail.
         progress: Who is told how far it is.
 
     Raises:
-        UsageError: If all records of a kind would be removed, and may not.
+        UsageError: If all records of a kind would be removed, and may not, or a kind needs an
+            archive.
     """
+    for rule in rules:
+        if rule.kind.is_recorded and archive is None and not dry_run:
+            raise UsageError(
+                f"cannot prune {rule.kind.table.name} without an archive; name its folder "
+                "(--archive)"
+            )
     now = datetime.now(UTC)
     archives = [None if archive is None else Archive(archive, rule.kind) for rule in rules]
     selections = [await _selection(database, rule, now) for rule in rules]
@@ -94,7 +104,7 @@ async def prune(
             found.append(PrunedKind(name, 0, total))
             continue
         tell = None if progress is None else partial(progress, name)
-        removal = _Removal(database, selection, parts)
+        removal = _Removal(database, selection, parts, removed_by)
         removed, is_done = await _prune_kind(removal, total, deadline, tell)
         remaining = 0 if is_done else await selection.count(database)
         found.append(PrunedKind(name, removed, remaining))
@@ -124,14 +134,18 @@ class _Removal:
         database: The database.
         selection: Which they are.
         archive: Where they are written before.
+        removed_by: Who removes them.
     """
 
-    def __init__(self, database: Database, selection: Selection, archive: Archive | None) -> None:
+    def __init__(
+        self, database: Database, selection: Selection, archive: Archive | None, removed_by: str
+    ) -> None:
         self.unnoticed = database.dialect.unnoticed_seconds
         self.smallest = SMALLEST_BATCH if archive is None else SMALLEST_PART
         self._database = database
         self._selection = selection
         self._archive = archive
+        self._removed_by = removed_by
         if archive is not None:
             archive.prepare()
 
@@ -162,9 +176,18 @@ class _Removal:
     async def _remove(self, size: int) -> int:
         async def work(executor: Executor) -> int:
             keys = await self._selection.choose(executor, size)
-            if keys and self._archive is not None:
-                await self._archive.write(executor, keys)
-            if keys:
+            if not keys:
+                return 0
+            part = None if self._archive is None else await self._archive.write(executor, keys)
+            if part is not None and self._selection.kind.is_recorded:
+                await remove_entries(
+                    executor,
+                    [key for (key,) in keys],
+                    removed_by=self._removed_by,
+                    digest=part.digest,
+                    archive=part.name,
+                )
+            else:
                 await remove(executor, self._selection.kind, keys)
             return len(keys)
 

@@ -98,7 +98,7 @@ async def newest_beyond(
 
 
 async def remove(executor: Executor, kind: PrunableKind, keys: Sequence[Key]) -> None:
-    """Remove records, and what hangs on them.
+    """Remove records of a kind that keeps no record of it, and what hangs on them.
 
     Args:
         executor: A transaction.
@@ -121,6 +121,8 @@ async def remove(executor: Executor, kind: PrunableKind, keys: Sequence[Key]) ->
 def _choosing(kind: PrunableKind, *, by_time: bool) -> Statement:
     # By time alone, as an index has it: which of those of one moment are first does not matter.
     order = kind.key if kind.time is None else [kind.time]
+    if kind.is_recorded:  # as a range, which has to have no others in it
+        order = _order(kind)
     keys = select(*kind.key).order_by(*order).limit(_number(LIMIT)).with_for_update()
     return _selecting("list", kind, keys, by_time=by_time)
 

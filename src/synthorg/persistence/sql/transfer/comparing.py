@@ -10,6 +10,7 @@ from sqlalchemy.sql.ddl import sort_tables
 
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.owned_tables import OwnedTables
+from synthorg.persistence.sql.tables import DERIVED
 from synthorg.persistence.sql.transfer.canonical import Digesting, TableDigest
 from synthorg.persistence.sql.transfer.fitness import PassedOver
 from synthorg.persistence.sql.transfer.reader import TableReader
@@ -98,12 +99,13 @@ class Counter:
 
 
 def in_order(every: Sequence[OwnedTables]) -> list[Table]:
-    """Give all tables, each after those that it refers to.
+    """Give all tables that are moved, each after those that it refers to.
 
     Args:
         every: The tables of each owner.
     """
-    return sort_tables([table for owned in every for table in owned.metadata.sorted_tables])
+    tables = [table for owned in every for table in owned.metadata.sorted_tables]
+    return sort_tables([table for table in tables if DERIVED not in table.info])
 
 
 async def compare(

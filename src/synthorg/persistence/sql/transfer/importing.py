@@ -28,7 +28,8 @@ from synthorg.persistence.sql.migrations import runner
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.repositories import repository_over
 from synthorg.persistence.sql.repositories.chunks import ROWS_AT_ONCE, chunks
-from synthorg.persistence.sql.tables import APPEND_ONLY, cost_records
+from synthorg.persistence.sql.tables import APPEND_ONLY, audit_removals, cost_records
+from synthorg.persistence.sql.transfer.audit_guard import refuse_removals_of_others
 from synthorg.persistence.sql.transfer.checked_rows import CheckedRows, Chunk
 from synthorg.persistence.sql.transfer.comparing import COMPARING, Counter, Progress, in_order
 from synthorg.persistence.sql.transfer.cost_guard import is_blank, refuse_counted_costs
@@ -42,12 +43,18 @@ from synthorg.persistence.sql.transfer.reader import TableReader
 from synthorg.persistence.sql.transfer.record_files import read_records
 from synthorg.persistence.sql.transfer.snapshot import Snapshot
 from synthorg.persistence.sql.transfer.windows import Window
-from synthorg.persistence.sql.transfer.writer import Target
+from synthorg.persistence.sql.transfer.writer import Check, Target
 
 IMPORTING: Final = "importing"
 
 PASSES: Final = 2
 """How often each record of an export is read: all are compared before any is saved."""
+
+FIRST: Final[Mapping[Table, Check]] = {
+    cost_records: refuse_counted_costs,
+    audit_removals: refuse_removals_of_others,
+}
+"""What is looked at before records of a table are added."""
 
 TOLD: Final = 5
 """How many records an error names."""
@@ -240,7 +247,7 @@ class _Import:
             counter: Is told of them.
         """
         result = ImportedKind(table.name)
-        first = refuse_counted_costs if table is cost_records else None
+        first = FIRST.get(table)
         async for chunk, checked in self._chunks(table, records):
             found = await self._sort(table, chunk)
             self._refuse_taken([name_record(table, key) for key in found.taken])
