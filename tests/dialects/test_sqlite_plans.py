@@ -19,6 +19,7 @@ from sqlalchemy.dialects import sqlite
 
 from synthorg.persistence import SQLiteConfig
 from synthorg.persistence.sql.dialects.sqlite import SQLiteDialect
+from synthorg.persistence.sql.repositories.audit_removals import LISTING
 from synthorg.persistence.sql.repositories.base import Repository
 from synthorg.persistence.sql.repositories.cost_rollup_state import NOTHING_ROLLED_UP
 from synthorg.persistence.sql.repositories.costs import SQLCostRecordRepository
@@ -84,6 +85,8 @@ SERVED_BY: Final[dict[str, tuple[str, ...]]] = {
 """For every index what needs it, since each makes writes slower: a query of its table's repository,
 and the filters."""
 
+
+INDEX_OF_REMOVALS: Final = "ix_audit_removals_removed_at_id"
 
 SERVED_BY_SUMS: Final[dict[str, tuple[str, ...]]] = {
     "ix_cost_rollups_day": ("since", "until"),
@@ -154,7 +157,13 @@ def test_every_statement_with_a_condition_finds_its_rows_by_an_index(
 
 
 def test_no_index_is_there_for_nothing() -> None:
-    assert SERVED_BY.keys() | SERVED_BY_SUMS.keys() == INDEXES.keys()
+    served = SERVED_BY.keys() | SERVED_BY_SUMS.keys() | {INDEX_OF_REMOVALS}
+    assert served == INDEXES.keys()
+
+
+def test_the_index_of_removals_serves_their_list(sqlite_file: Path) -> None:
+    steps = plan(sqlite_file, LISTING)
+    assert [step for step in steps if f"INDEX {INDEX_OF_REMOVALS}" in step], steps
 
 
 @pytest.mark.parametrize("index", SERVED_BY_SUMS)

@@ -9,15 +9,18 @@ import asyncio
 import sqlite3
 import tempfile
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from synthorg.persistence import PersistenceBackend, PersistenceConfig, create_backend
+from synthorg.persistence.retention import RetentionPolicy, prune
 from synthorg.persistence.rollups import roll_up_costs
 from synthorg.persistence.sql.migrations.revisions import known_revisions
-from synthorg.persistence.testing.kinds import KINDS
+from synthorg.persistence.testing.kinds import AUDIT_ENTRIES, KINDS
 
 ASSETS: Final = Path(__file__).parent / "assets"
+EARLIER: Final = datetime(2020, 1, 1, tzinfo=UTC)
 AWKWARD_KEYS: Final = ("it's", "Ünïcödé 🙂", "100% :of {it}\\")
 
 
@@ -26,6 +29,11 @@ async def fill(backend: PersistenceBackend) -> None:
     for kind in KINDS:
         await kind.store(backend, kind.example, *map(kind.keyed, AWKWARD_KEYS))
     await roll_up_costs(backend)
+    oldest = AUDIT_ENTRIES.altered(AUDIT_ENTRIES.keyed("removed"), timestamp=EARLIER)
+    await backend.audit_entries.save(oldest)
+    with tempfile.TemporaryDirectory() as folder:
+        policy = RetentionPolicy.of({"audit_entries": {"newest": 1 + len(AWKWARD_KEYS)}})
+        await prune(backend, policy, archive=folder, removed_by="nobody")
 
 
 async def make_database(path: Path) -> None:

@@ -84,6 +84,7 @@ CREATE TABLE audit_gates (
 	PRIMARY KEY (removal_id), 
 	CONSTRAINT ck_audit_gates_is_open CHECK (is_open IN (0, 1))
 );
+INSERT INTO "audit_gates" VALUES('a1af557f-9f61-4cab-9fed-b649b453b0a6',0);
 CREATE TABLE audit_removals (
 	id VARCHAR(255) NOT NULL, 
 	removed_at VARCHAR(32) NOT NULL, 
@@ -97,6 +98,7 @@ CREATE TABLE audit_removals (
 	PRIMARY KEY (id), 
 	CONSTRAINT ck_audit_removals_entries CHECK (entries >= 1)
 );
+INSERT INTO "audit_removals" VALUES('a1af557f-9f61-4cab-9fed-b649b453b0a6','2026-11-27T04:30:14.672496+00:00','nobody','2020-01-01T00:00:00.000000+00:00','2020-01-01T00:00:00.000000+00:00','removed',1,'adc216a75ced95b178d509592c8a9e258b0c810639a097898ff4f4ccad0bafd7','20261127T043014665803Z-ae63c0ad.jsonl.gz');
 CREATE TABLE checkpoints (
 	id VARCHAR(255) NOT NULL, 
 	execution_id VARCHAR(255) NOT NULL, 
@@ -166,7 +168,7 @@ CREATE TABLE cost_rollup_state (
 	CONSTRAINT ck_cost_rollup_state_revision CHECK (revision >= 0), 
 	CONSTRAINT ck_cost_rollup_state_last_sequence_number CHECK (last_sequence_number >= 0)
 );
-INSERT INTO "cost_rollup_state" VALUES(1,5952907944928343205,'2026-11-27T00:00:00.000000+00:00',4,'0001-01-02T00:00:00.000000+00:00');
+INSERT INTO "cost_rollup_state" VALUES(1,1968538394525468548,'2026-11-27T00:00:00.000000+00:00',4,'0001-01-02T00:00:00.000000+00:00');
 CREATE TABLE cost_rollups (
 	id VARCHAR(64) NOT NULL, 
 	day VARCHAR(32) NOT NULL, 

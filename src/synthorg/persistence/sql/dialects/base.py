@@ -400,6 +400,9 @@ class Dialect(ABC):
     rebuilds_tables: ClassVar[bool] = False
     """Whether most changes of a table mean to build it anew, for want of an ALTER TABLE."""
 
+    around_rebuilding: ClassVar[tuple[str, ...]] = ()
+    """What comes before and after that, so that triggers of others may name the table."""
+
     adopts_predecessors: ClassVar[bool] = False
     """Whether the predecessor could keep its data in such a database."""
 

@@ -185,6 +185,11 @@ class SQLiteDialect(Dialect):
     backend_name: ClassVar[str] = "sqlite"
     inspection: Inspection = SQLiteInspection()
     rebuilds_tables: ClassVar[bool] = True
+    # https://www.sqlite.org/lang_altertable.html#otheralter
+    around_rebuilding: ClassVar[tuple[str, ...]] = (
+        "PRAGMA legacy_alter_table = ON",
+        "PRAGMA legacy_alter_table = OFF",
+    )
     unnoticed_seconds: ClassVar[float] = 0.0025  # all other writers wait for it
     adopts_predecessors: ClassVar[bool] = True
     driver_errors: tuple[type[Exception], ...] = (sqlite3.Error,)

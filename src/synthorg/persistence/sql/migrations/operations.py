@@ -94,6 +94,8 @@ def change_table(name: str) -> Iterator[BatchOperations]:
     connection = op.get_bind()
     table = Table(name, MetaData(), autoload_with=connection)
     triggers = _dialect().inspection.trigger_definitions(connection, name)
+    before_it, after_it = _dialect().around_rebuilding
+    connection.exec_driver_sql(before_it)
     with op.batch_alter_table(name, copy_from=table, recreate="always") as batch:
         before: str | None = None
         for column in table.columns:
@@ -107,6 +109,7 @@ def change_table(name: str) -> Iterator[BatchOperations]:
                 batch.add_column(generated, insert_after=before)
             before = column.name
         yield batch
+    connection.exec_driver_sql(after_it)
     for statement in triggers:
         connection.exec_driver_sql(statement)
 
