@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("removal_id"),
         **TABLE_OPTIONS,
     )
+    operations.create_index(op.f("ix_audit_gates_is_open"), "audit_gates", ["is_open"])
     operations.let_audit_age()
 
 

@@ -1,6 +1,7 @@
 """The audit trail lets go of what is archived and recorded, and of nothing else."""
 
 import gzip
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -176,6 +177,30 @@ async def test_a_removal_with_the_right_number_is_carried_out_and_stays_on_recor
     await run(backend, removal(OLD, OLD + timedelta(days=1), "~", 2))
     assert await left(backend) == 6
     assert {each.id for each in await audit_removals(backend)} == {removed.id, "forged"}
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "DELETE IGNORE FROM audit_entries",
+        "UPDATE IGNORE audit_entries SET reason = 'another'",
+        "INSERT IGNORE INTO audit_gates VALUES ('forged', 1)",
+        "REPLACE INTO audit_gates SELECT removal_id, 1 FROM audit_gates",
+        "INSERT INTO audit_gates VALUES ('forged', 1) ON DUPLICATE KEY UPDATE is_open = 1",
+        "DELETE e, g FROM audit_entries e, audit_gates g",
+    ],
+)
+async def test_errors_of_triggers_cannot_be_ignored_on_mariadb(
+    backend: TransactionalBackend, removed: AuditRemoval, attack: str
+) -> None:
+    if database_of(backend) not in ("mariadb", "mysql"):
+        return
+    with suppress(DBAPIError):
+        await run(backend, attack)
+    with pytest.raises(DBAPIError):
+        await run(backend, "DELETE FROM audit_entries")
+    assert await left(backend) == 8
+    assert await audit_removals(backend) == (removed,)
 
 
 async def test_a_temporary_table_takes_the_place_of_none_that_guards(

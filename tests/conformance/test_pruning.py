@@ -89,7 +89,7 @@ async def ages_left(backend: TransactionalBackend) -> list[int]:
 
 
 def test_every_kind_that_has_a_time_has_an_example() -> None:
-    assert {*BY_TIME, "tasks"} == {*PRUNABLE}
+    assert {*BY_TIME, "tasks", "audit_entries"} == {*PRUNABLE}  # these have tests of their own
 
 
 @pytest.mark.parametrize("name", BY_TIME)

@@ -88,6 +88,9 @@ and the filters."""
 
 INDEX_OF_REMOVALS: Final = "ix_audit_removals_removed_at_id"
 
+INDEX_OF_GATES: Final = "ix_audit_gates_is_open"
+"""It serves the trigger on DELETE, for each entry that is removed."""
+
 SERVED_BY_SUMS: Final[dict[str, tuple[str, ...]]] = {
     "ix_cost_rollups_day": ("since", "until"),
     "ix_cost_rollups_agent_id_day": ("agent_id",),
@@ -157,7 +160,7 @@ def test_every_statement_with_a_condition_finds_its_rows_by_an_index(
 
 
 def test_no_index_is_there_for_nothing() -> None:
-    served = SERVED_BY.keys() | SERVED_BY_SUMS.keys() | {INDEX_OF_REMOVALS}
+    served = SERVED_BY.keys() | SERVED_BY_SUMS.keys() | {INDEX_OF_REMOVALS, INDEX_OF_GATES}
     assert served == INDEXES.keys()
 
 

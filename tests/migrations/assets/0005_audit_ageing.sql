@@ -84,7 +84,7 @@ CREATE TABLE audit_gates (
 	PRIMARY KEY (removal_id), 
 	CONSTRAINT ck_audit_gates_is_open CHECK (is_open IN (0, 1))
 );
-INSERT INTO "audit_gates" VALUES('a1af557f-9f61-4cab-9fed-b649b453b0a6',0);
+INSERT INTO "audit_gates" VALUES('4600a8f7-ae04-4a3b-b603-0dc35677143f',0);
 CREATE TABLE audit_removals (
 	id VARCHAR(255) NOT NULL, 
 	removed_at VARCHAR(32) NOT NULL, 
@@ -98,7 +98,7 @@ CREATE TABLE audit_removals (
 	PRIMARY KEY (id), 
 	CONSTRAINT ck_audit_removals_entries CHECK (entries >= 1)
 );
-INSERT INTO "audit_removals" VALUES('a1af557f-9f61-4cab-9fed-b649b453b0a6','2026-11-27T04:30:14.672496+00:00','nobody','2020-01-01T00:00:00.000000+00:00','2020-01-01T00:00:00.000000+00:00','removed',1,'adc216a75ced95b178d509592c8a9e258b0c810639a097898ff4f4ccad0bafd7','20261127T043014665803Z-ae63c0ad.jsonl.gz');
+INSERT INTO "audit_removals" VALUES('4600a8f7-ae04-4a3b-b603-0dc35677143f','2026-11-27T04:50:31.531382+00:00','nobody','2020-01-01T00:00:00.000000+00:00','2020-01-01T00:00:00.000000+00:00','removed',1,'adc216a75ced95b178d509592c8a9e258b0c810639a097898ff4f4ccad0bafd7','20261127T045031529795Z-d570e165.jsonl.gz');
 CREATE TABLE checkpoints (
 	id VARCHAR(255) NOT NULL, 
 	execution_id VARCHAR(255) NOT NULL, 
@@ -168,7 +168,7 @@ CREATE TABLE cost_rollup_state (
 	CONSTRAINT ck_cost_rollup_state_revision CHECK (revision >= 0), 
 	CONSTRAINT ck_cost_rollup_state_last_sequence_number CHECK (last_sequence_number >= 0)
 );
-INSERT INTO "cost_rollup_state" VALUES(1,1968538394525468548,'2026-11-27T00:00:00.000000+00:00',4,'0001-01-02T00:00:00.000000+00:00');
+INSERT INTO "cost_rollup_state" VALUES(1,2737168201250461626,'2026-11-27T00:00:00.000000+00:00',4,'0001-01-02T00:00:00.000000+00:00');
 CREATE TABLE cost_rollups (
 	id VARCHAR(64) NOT NULL, 
 	day VARCHAR(32) NOT NULL, 
@@ -465,12 +465,13 @@ CREATE INDEX ix_cost_rollups_day ON cost_rollups (day);
 CREATE INDEX ix_cost_rollups_agent_id_day ON cost_rollups (agent_id, day);
 CREATE INDEX ix_cost_rollups_task_id_day ON cost_rollups (task_id, day);
 CREATE INDEX ix_audit_removals_removed_at_id ON audit_removals (removed_at, id);
+CREATE INDEX ix_audit_gates_is_open ON audit_gates (is_open);
 CREATE TRIGGER audit_entries_refuse_update BEFORE UPDATE ON audit_entries BEGIN SELECT RAISE(ABORT, 'audit_entries is append-only'); END;
 CREATE TRIGGER audit_entries_refuse_replace BEFORE INSERT ON audit_entries WHEN EXISTS (SELECT 1 FROM audit_entries WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'audit_entries is append-only'); END;
 CREATE TRIGGER audit_removals_refuse_update BEFORE UPDATE ON audit_removals BEGIN SELECT RAISE(ABORT, 'audit_removals is append-only'); END;
 CREATE TRIGGER audit_removals_refuse_delete BEFORE DELETE ON audit_removals BEGIN SELECT RAISE(ABORT, 'audit_removals is append-only'); END;
 CREATE TRIGGER audit_removals_refuse_replace BEFORE INSERT ON audit_removals WHEN EXISTS (SELECT 1 FROM audit_removals WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'audit_removals is append-only'); END;
-CREATE TRIGGER audit_entries_refuse_unrecorded BEFORE DELETE ON audit_entries WHEN NOT EXISTS (SELECT 1 FROM audit_gates WHERE is_open) BEGIN SELECT RAISE(ABORT, 'audit_entries is append-only'); END;
+CREATE TRIGGER audit_entries_refuse_unrecorded BEFORE DELETE ON audit_entries WHEN NOT EXISTS (SELECT 1 FROM audit_gates WHERE is_open = 1) BEGIN SELECT RAISE(ABORT, 'audit_entries is append-only'); END;
 CREATE TRIGGER audit_gates_refuse_forging BEFORE INSERT ON audit_gates WHEN NOT EXISTS (SELECT 1 FROM audit_removals WHERE id = NEW.removal_id) OR EXISTS (SELECT 1 FROM audit_gates WHERE removal_id = NEW.removal_id) BEGIN SELECT RAISE(ABORT, 'audit_gates is opened by audit_removals alone'); END;
 CREATE TRIGGER audit_gates_refuse_update BEFORE UPDATE ON audit_gates WHEN NOT (OLD.is_open AND NOT NEW.is_open AND NEW.removal_id = OLD.removal_id) BEGIN SELECT RAISE(ABORT, 'audit_gates is opened by audit_removals alone'); END;
 CREATE TRIGGER audit_gates_refuse_delete BEFORE DELETE ON audit_gates BEGIN SELECT RAISE(ABORT, 'audit_gates is opened by audit_removals alone'); END;

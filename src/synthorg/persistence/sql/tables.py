@@ -335,6 +335,7 @@ audit_gates = _table(
     "audit_gates",
     _key("removal_id", primary_key=True),
     Column("is_open", flag("is_open"), nullable=False),
+    Index(None, "is_open"),
     info={DERIVED: True},
 )
 """Which removals are being carried out: none beyond the statement that records one."""

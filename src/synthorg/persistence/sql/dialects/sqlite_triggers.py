@@ -40,7 +40,7 @@ def audit_triggers(names: AuditTables) -> Mapping[str, str]:
     closes = "OLD.is_open AND NOT NEW.is_open AND NEW.removal_id = OLD.removal_id"
     refused = {
         f"{entries}_refuse_unrecorded": (
-            f"BEFORE DELETE ON {entries} WHEN NOT EXISTS (SELECT 1 FROM {gates} WHERE is_open)",
+            f"BEFORE DELETE ON {entries} WHEN NOT EXISTS (SELECT 1 FROM {gates} WHERE is_open = 1)",
             names.is_refused,
         ),
         f"{gates}_refuse_forging": (
