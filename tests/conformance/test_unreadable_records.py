@@ -2,7 +2,7 @@
 
 import logging
 import pickle
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final, cast
 
 import pytest
@@ -99,6 +99,11 @@ READABLE: Final[dict[Kind, dict[str, object]]] = {
 """What a record must have to be copied, where a rule of the database stands in the way."""
 
 
+def in_any_order(records: Iterable[Any]) -> list[str]:
+    """Write records out, so that a list of them compares whatever its order."""
+    return sorted(record.model_dump_json() for record in records)
+
+
 @every_kind
 async def test_a_list_names_the_record_that_cannot_be_read(
     backend: TransactionalBackend, kind: Kind
@@ -136,7 +141,7 @@ async def test_a_list_leaves_out_what_cannot_be_read_where_so_configured(
     assert all(f"read {kind.repository} (" in message for message in left_out)
     assert not any(NONSENSE in message for message in left_out)
     assert {record.__dict__["table"] for record in caplog.records} == {kind.repository}
-    assert sorted(streamed, key=str) == sorted(good, key=str)
+    assert in_any_order(streamed) == in_any_order(good)
     assert (await repository.page(*required(kind))).items == tuple(streamed)
     async with skipping.transaction() as unit:
         inside = getattr(unit, kind.repository)
@@ -158,7 +163,7 @@ async def test_pages_are_full_and_go_on_past_what_cannot_be_read(
             found += page.items
             page = await repository.page(*required(kind), limit=limit, after=page.next_cursor)
         found += page.items
-        assert sorted(found, key=str) == sorted(good, key=str)
+        assert in_any_order(found) == in_any_order(good)
 
 
 async def test_a_list_with_a_limit_has_as_many_as_there_are(
