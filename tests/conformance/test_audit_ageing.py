@@ -203,6 +203,26 @@ async def test_errors_of_triggers_cannot_be_ignored_on_mariadb(
     assert await audit_removals(backend) == (removed,)
 
 
+@pytest.mark.parametrize("table", ["audit_entries", "audit_removals"])
+async def test_no_row_takes_the_place_of_another_one_by_its_number_on_sqlite(
+    backend: TransactionalBackend, removed: AuditRemoval, table: str
+) -> None:
+    if database_of(backend) != "sqlite":
+        return
+    columns = [
+        column.name for column in tables.metadata.tables[table].columns if column.name != "id"
+    ]
+    names = ", ".join(columns)
+    with pytest.raises(DBAPIError, match=f"{table} is append-only"):
+        await run(
+            backend,
+            f"INSERT OR REPLACE INTO {table} (rowid, id, {names}) "
+            f"SELECT rowid, 'forged', {names} FROM {table} LIMIT 1",
+        )
+    assert await left(backend) == 8
+    assert await audit_removals(backend) == (removed,)
+
+
 async def test_a_temporary_table_takes_the_place_of_none_that_guards(
     backend: TransactionalBackend, removed: AuditRemoval
 ) -> None:

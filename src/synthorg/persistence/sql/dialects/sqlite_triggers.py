@@ -1,18 +1,23 @@
 """The triggers of SQLite that refuse UPDATE and DELETE on a table, and let the audit trail age."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 
+SAME_NUMBER: Final = "rowid = NEW.rowid AND NEW.rowid <> -1"
+"""Finds what INSERT OR REPLACE puts out of its place by number; it is -1 where none is given."""
 
-def guards_of(table: str) -> Mapping[str, str]:
+
+def guards_of(table: str, *, replaced: str = "id = NEW.id") -> Mapping[str, str]:
     """Write the statement that creates each trigger of a table, by its name.
 
     Args:
         table: The table.
+        replaced: The condition for a row whose place a new one would take.
     """
     # INSERT OR REPLACE deletes without firing the trigger on DELETE, hence the one on INSERT.
-    existing = f"SELECT 1 FROM {table} WHERE id = NEW.id"
+    existing = f"SELECT 1 FROM {table} WHERE {replaced}"
     events = {
         "update": f"BEFORE UPDATE ON {table}",
         "delete": f"BEFORE DELETE ON {table}",
@@ -34,7 +39,9 @@ def audit_triggers(names: AuditTables) -> Mapping[str, str]:
         names: Its tables.
     """
     entries, removals, gates = names.entries, names.removals, names.gates
-    kept = {name: sql for name, sql in guards_of(entries).items() if not name.endswith("_delete")}
+    replaced = f"id = NEW.id OR ({SAME_NUMBER})"
+    guards = guards_of(entries, replaced=replaced)
+    kept = {name: sql for name, sql in guards.items() if not name.endswith("_delete")}
     has_record = f"SELECT 1 FROM {removals} WHERE id = NEW.removal_id"
     has_gate = f"SELECT 1 FROM {gates} WHERE removal_id = NEW.removal_id"
     closes = "OLD.is_open AND NOT NEW.is_open AND NEW.removal_id = OLD.removal_id"
@@ -62,7 +69,7 @@ def audit_triggers(names: AuditTables) -> Mapping[str, str]:
     )
     return {
         **kept,
-        **guards_of(removals),
+        **guards_of(removals, replaced=replaced),
         **{
             name: f"CREATE TRIGGER {name} {event} BEGIN SELECT RAISE(ABORT, '{message}'); END"
             for name, (event, message) in refused.items()
