@@ -50,6 +50,12 @@ def test_an_import_waits_for_neither_alembic_nor_a_driver(module: str, tmp_path:
     assert imported(f"import {module}; dir({module})", tmp_path) == set()
 
 
+def test_an_import_alone_waits_for_none_of_the_packages_that_it_stands_on(tmp_path: Path) -> None:
+    program = "import synthorg.persistence"
+    program += "\nimport sys; assert not {'sqlalchemy', 'pydantic', 'asyncio'} & {*sys.modules}"
+    assert imported(program, tmp_path) == set()
+
+
 def test_the_plugin_of_pytest_waits_for_nothing_of_the_library(tmp_path: Path) -> None:
     """Every run of pytest loads it, wherever it is installed."""
     program = "import synthorg.persistence.testing.plugin"
