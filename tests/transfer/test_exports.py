@@ -429,6 +429,14 @@ def test_a_folder_with_something_in_it_is_left_alone(source: str, tmp_path: Path
     assert [each.name for each in (tmp_path / "export").iterdir()] == ["mine"]
 
 
+def test_a_folder_that_no_name_can_be_given_is_named_as_the_reason(
+    source: str, tmp_path: Path
+) -> None:
+    with pytest.raises(QueryError, match=r"cannot export into .*: File name too long"):
+        exported(source, tmp_path / ("long" * 100))
+    assert [*tmp_path.glob(".*")] == []
+
+
 def test_records_go_from_one_database_to_another_one_by_iterators(
     source: str, target: str, tmp_path: Path
 ) -> None:

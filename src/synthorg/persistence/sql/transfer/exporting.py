@@ -237,15 +237,15 @@ def _revision_of(owned: OwnedTables) -> str:
 @contextmanager
 def _unfinished(folder: Path) -> Iterator[Path]:
     """Give a folder beside another one, which gets its name in the end, or is removed."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is there already; choose another name")
     try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"{folder} is there already; choose another name")
         folder.parent.mkdir(parents=True, exist_ok=True)
         path = Path(
             tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".unfinished", dir=folder.parent)
         )
     except OSError as error:
-        raise QueryError(f"cannot write to the folder {folder.parent}: {error.strerror}") from None
+        raise QueryError(f"cannot export into {folder}: {error.strerror}") from None
     try:
         yield path
         path.rename(folder)  # also over an empty folder
