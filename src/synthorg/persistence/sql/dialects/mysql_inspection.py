@@ -42,6 +42,8 @@ _LOSSES: Final = {
 NO_SUCH_TABLE: Final = 1146  # https://mariadb.com/kb/en/mariadb-error-codes/
 NO_SUCH_TRIGGER: Final = 1360
 NEEDS_PRIVILEGE: Final = 1227
+DENIED: Final = (1044, 1142, 1143, NEEDS_PRIVILEGE)
+"""Of a database, a table, a column, and whatever else a privilege is for."""
 
 KINDS: Final = {"VIEW": "a view", "SEQUENCE": "a sequence"}
 
@@ -74,9 +76,10 @@ class MySQLInspection(Inspection):
         try:
             connection.execute(select(literal(1)).select_from(sql_table(table)).limit(0))
         except DBAPIError as error:
-            if error.connection_invalidated:
-                raise
-            return error.orig is not None and error.orig.args[0] != NO_SUCH_TABLE
+            number = None if error.orig is None else error.orig.args[0]
+            if number != NO_SUCH_TABLE and number not in DENIED:
+                raise  # as when another node of a cluster changes the table
+            return number in DENIED
         return False
 
     def table_sizes(self, connection: Connection) -> Mapping[str, int | None]:
