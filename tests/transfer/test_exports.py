@@ -190,6 +190,8 @@ def test_kinds_and_times_narrow_an_export(source: str, tmp_path: Path) -> None:
     assert report.manifest.kinds["tasks"].rows == 4
     with pytest.raises(UsageError, match="no kind nonsense"):
         exported(source, tmp_path / "other", kinds=["nonsense"])
+    with pytest.raises(UsageError, match="after until"):
+        exported(source, tmp_path / "other", since=until, until=since)
     with pytest.raises(UsageError, match="time zone"):
         exported(source, tmp_path / "other", since=LONG_AGO.replace(tzinfo=None))
 
@@ -355,6 +357,11 @@ DAMAGES: Mapping[str, tuple[Callable[[Path], object], type[PersistenceError], st
         lambda f: told(f, lambda m: m["revisions"].update(synthorg_persistence_version="9999")),
         MigrationError,
         "at revision 9999",
+    ),
+    "no revision": (
+        lambda f: told(f, lambda m: m["revisions"].clear()),
+        QueryError,
+        "does not say at which revision",
     ),
     "somebody's tables": (
         lambda f: told(f, lambda m: m["revisions"].update(other_version="1")),

@@ -369,6 +369,8 @@ def _window(since: datetime | None, until: datetime | None) -> Window:
     for name, moment in (("since", since), ("until", until)):
         if moment is not None and moment.utcoffset() is None:
             raise UsageError(f"{name} must have a time zone")
+    if since is not None and until is not None and since > until:
+        raise UsageError("since must not be after until")
     return Window(since, until)
 
 

@@ -101,6 +101,7 @@ class Manifest(BaseModel):
 
         Raises:
             MigrationError: If it was made at another revision, or by somebody unknown.
+            QueryError: If it does not say at which.
         """
         known = {owned.version_table: owned for owned in every}
         for version_table, revision in self.revisions.items():
@@ -110,6 +111,7 @@ class Manifest(BaseModel):
                     f"cannot import records of tables with their version in {version_table}, "
                     "which are not known here; name them as an extension"
                 )
+            known.pop(version_table)
             head = known_revisions(owned).get_current_head()
             if revision != head:
                 raise MigrationError(
@@ -117,6 +119,10 @@ class Manifest(BaseModel):
                     f"release has {head}; import them with the release that has exported them, and "
                     "migrate the database"
                 )
+
+        unsaid = {table for owned in known.values() for table in owned.tables} & set(self.kinds)
+        if unsaid:
+            raise QueryError(f"the manifest does not say at which revision {min(unsaid)} was")
 
     def refuse_damage(self, folder: Path) -> None:
         """Refuse files that are not what was exported.
