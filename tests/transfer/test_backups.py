@@ -2,11 +2,7 @@
 
 import asyncio
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Awaitable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -224,23 +220,3 @@ def test_a_backup_that_is_cancelled_leaves_nothing(source: str, tmp_path: Path) 
     asyncio.run(cancel())
     left = [each.name for each in tmp_path.iterdir() if "backup" in each.name]
     assert left in ([], ["backup.db"])  # it may have ended by then
-
-
-@pytest.mark.parametrize("command", ["backup", "restore"])
-def test_a_command_that_is_killed_leaves_no_half(source: str, tmp_path: Path, command: str) -> None:
-    file, place = tmp_path / "backup.db", tmp_path / "place.db"
-    made(back_up(config(source), file))
-    there = file if command == "backup" else place
-    url = source if command == "backup" else f"sqlite:///{place}"
-    arguments = [command, str(file), "--overwrite", "--database", url]
-    for delay in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
-        there.unlink(missing_ok=True) if command == "restore" else None
-        with subprocess.Popen(
-            [sys.executable, "-m", "synthorg.persistence.cli", *arguments],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            time.sleep(delay)
-            process.send_signal(signal.SIGKILL)
-        if there.exists():
-            assert are_the_same(f"sqlite:///{there}", source)

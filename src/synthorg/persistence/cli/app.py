@@ -29,6 +29,7 @@ from synthorg.persistence.sql.migrations.drift import find_drift
 from synthorg.persistence.sql.migrations.revisions import known_revisions
 from synthorg.persistence.sql.migrations.state import NOT_OURS, Condition, SchemaState
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
+from synthorg.persistence.sql.transfer.mark import find_unfinished
 
 EXIT_CODES = """
 Exit codes: 0 done; 1 the schema is not as it should be, a migration, a copy or an import was
@@ -155,7 +156,8 @@ def status(
 ) -> None:
     """Show the database's revision, what to do about it, and rows and size of each table.
 
-    Exits with 1 where the database has no tables of this library.
+    Exits with 1 where the database has no tables of this library, or only a part of its records,
+    since a copy or a restore has not ended.
 
     For example: synthorg-db status --json
     """
@@ -167,7 +169,7 @@ def status(
         typer.echo(json.dumps(found.as_json(), indent=2))
     else:
         Console().print(found.as_text())
-    if found.state.condition is Condition.EMPTY:
+    if found.state.condition is Condition.EMPTY or found.unfinished is not None:
         raise typer.Exit(ExitCode.REFUSED)
 
 
@@ -190,6 +192,9 @@ def check(
     problems: list[str] = []
     with reported():
         dialect = dialect_of(database)
+        unfinished = ask(dialect, find_unfinished)
+        if unfinished is not None:
+            fail(unfinished, ExitCode.REFUSED)
         for owned in every:
             state = _state_of(dialect, owned)
             if state.condition is not Condition.CURRENT:

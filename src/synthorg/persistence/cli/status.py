@@ -15,6 +15,7 @@ from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.migrations.runner import find_schema_state
 from synthorg.persistence.sql.migrations.state import SchemaState
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
+from synthorg.persistence.sql.transfer.mark import find_unfinished
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 STEP = 1024
@@ -37,6 +38,8 @@ class Status:
     state: SchemaState
     tables: tuple[TableStatus, ...]
     extensions: Mapping[str, "Status"] = field(default_factory=dict)
+    unfinished: str | None = None
+    """What to do about a copy or a restore that has not ended."""
 
     def as_json(self) -> dict[str, Any]:
         """Give the status in the form of a JSON document."""
@@ -47,6 +50,7 @@ class Status:
             "revisions": list(self.state.applied),
             "head": self.state.head,
             "message": self.state.description,
+            "unfinished": self.unfinished,
             "tables": {
                 table.name: {"rows": table.rows, "bytes": table.size} for table in self.tables
             },
@@ -62,6 +66,8 @@ class Status:
         overview.add_row("revision", Text(", ".join(self.state.applied) or "none"))
         overview.add_row("needed", Text(self.state.head))
         overview.add_row("state", Text(self.state.description))
+        if self.unfinished is not None:
+            overview.add_row("unfinished", Text(self.unfinished))
         others = [
             part
             for name, each in self.extensions.items()
@@ -92,6 +98,7 @@ def find_status(
         extensions: The extensions to tell about as well.
         owned: The tables in question.
     """
+    unfinished = find_unfinished(connection) if owned.is_library else None
     state = find_schema_state(connection, dialect, owned)
     owned = state.owned
     found = dialect.inspection.find_names(connection, owned)
@@ -102,7 +109,7 @@ def find_status(
         rows = connection.scalar(select(func.count()).select_from(sql_table(name)))
         tables.append(TableStatus(name, rows or 0, sizes.get(name)))
     others = {each.name: find_status(connection, dialect, owned=each.owned) for each in extensions}
-    return Status(dialect.description, state, tuple(tables), others)
+    return Status(dialect.description, state, tuple(tables), others, unfinished)
 
 
 def _readable(size: int | None) -> str:

@@ -18,6 +18,7 @@ from synthorg.persistence.sql.transfer.comparing import in_order
 from synthorg.persistence.sql.transfer.faults import explained
 from synthorg.persistence.sql.transfer.fitness import PassedOver
 from synthorg.persistence.sql.transfer.keys import Key, name_record
+from synthorg.persistence.sql.transfer.mark import find_unfinished
 from synthorg.persistence.sql.transfer.reader import TableReader
 from synthorg.persistence.sql.transfer.snapshot import Snapshot
 
@@ -85,6 +86,9 @@ async def _examine(
     *,
     rows: bool,
 ) -> None:
+    unfinished = await connection.run_sync(find_unfinished)
+    if unfinished is not None:
+        findings.append(error("copy", unfinished, "see there"))
     current = []
     for owned in every:
         state = await connection.run_sync(find_schema_state, dialect, owned)

@@ -28,7 +28,9 @@ from synthorg.persistence.sql.migrations import runner
 from synthorg.persistence.sql.migrations.state import Condition
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 from synthorg.persistence.sql.transfer.comparing import Progress, in_order
-from synthorg.persistence.sql.transfer.copying import copy
+from synthorg.persistence.sql.transfer.copying import copy, origin_of
+from synthorg.persistence.sql.transfer.faults import explained
+from synthorg.persistence.sql.transfer.mark import set_mark
 from synthorg.persistence.sql.transfer.reader import TableReader
 from synthorg.persistence.sql.transfer.snapshot import snapshot_of
 
@@ -121,7 +123,7 @@ async def restore(
         backup = _file(file, target)
         if overwrite:
             await _refuse_unless_it_can_be_copied(file, backup, every)
-            await _remove_tables(target, every)
+            await _remove_tables(target, every, origin_of(backup, [each.owner for each in every]))
         await copy(backup, target, every, progress=progress)
     else:
         if target.file.exists() and target.file.stat().st_size and not overwrite:
@@ -191,8 +193,8 @@ def _unfinished(file: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        for each in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
-            each.unlink(missing_ok=True)
+        for end in ("", "-wal", "-shm", "-journal"):  # the last of a disk that was full
+            path.with_name(path.name + end).unlink(missing_ok=True)
 
 
 def _name(path: Path, file: Path) -> None:
@@ -211,10 +213,15 @@ def _of_pages(progress: Progress | None, what: str) -> CopyProgress | None:
     return lambda done, total: progress(what, PAGES, done, total)
 
 
-async def _remove_tables(target: Dialect, every: Sequence[OwnedTables]) -> None:
+async def _remove_tables(target: Dialect, every: Sequence[OwnedTables], origin: str) -> None:
+    """Drop all tables, of a database that says from here on that it is unfinished."""
     database = Database(target, runner.find_schema_problem)
     await database.open()
     try:
+        async with database.migration_connection() as connection:
+            with explained(target, f"mark {target.description}"):
+                await connection.run_sync(set_mark, origin)
+                await connection.commit()
         for owned in reversed(every):
             async with database.migration_connection() as connection:
                 state = await connection.run_sync(runner.find_schema_state, target, owned)

@@ -1,6 +1,6 @@
 """A database copied into another one: begun, gone on with after an interruption, and compared."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -92,6 +92,16 @@ def _refuse_same(source: Dialect, target: Dialect) -> None:
         )
 
 
+def origin_of(source: Dialect, owners: Iterable[str]) -> str:
+    """Name what is copied, as it is in the mark of a copy.
+
+    Args:
+        source: The database.
+        owners: Whose tables are copied.
+    """
+    return f"{source.place} ({', '.join(owners)})"
+
+
 class _Copy:
     """One run of a copy."""
 
@@ -132,7 +142,7 @@ class _Copy:
         readers = [self._reader(table) for table in self._tables]
         totals = [await reader.count() for reader in readers]
         counter = Counter(PASSES * sum(totals), progress)
-        origin = f"{source.place} ({', '.join(self._owners)})"
+        origin = origin_of(source, self._owners)
         is_begun = await self._is_begun(origin)
         if not is_begun:
             filled = [each for each in self._tables if not await self._target.is_empty(each)]

@@ -7,7 +7,17 @@ them have been compared.
 
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Table,
+    delete,
+    insert,
+    inspect,
+    select,
+)
 
 from synthorg.persistence.sql.tables import TABLE_OPTIONS
 from synthorg.persistence.sql.types import LongText
@@ -35,14 +45,31 @@ def read_mark(connection: Connection) -> str | None:
 
 
 def set_mark(connection: Connection, origin: str) -> None:
-    """Mark the database before the first record comes.
+    """Mark the database before the first record comes, or before what was there goes.
 
     Args:
         connection: A connection to it.
         origin: What is copied.
     """
     MARK.create(connection, checkfirst=True)
+    connection.execute(delete(MARK))  # of a copy that is given up, as by a restore over it
     connection.execute(insert(MARK), {"id": 1, "origin": origin})
+
+
+def find_unfinished(connection: Connection) -> str | None:
+    """Say of a database that holds but the beginning of a copy what to do, or None of another.
+
+    Args:
+        connection: A connection to it, whose transaction is ended.
+    """
+    origin = read_mark(connection)
+    connection.rollback()
+    if origin is None:
+        return None
+    return (
+        f"the database holds only the beginning of a copy of {origin}, which has not ended; run "
+        "the same copy, or the same restore, to its end"
+    )
 
 
 def remove_mark(connection: Connection) -> None:
