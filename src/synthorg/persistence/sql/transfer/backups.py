@@ -225,6 +225,8 @@ async def _remove_tables(target: Dialect, every: Sequence[OwnedTables], origin: 
         for owned in reversed(every):
             async with database.migration_connection() as connection:
                 state = await connection.run_sync(runner.find_schema_state, target, owned)
+            if state.condition is Condition.INTERRUPTED and state.admits(upgrade=True):
+                await runner.upgrade(database, owned=owned)  # no other step is allowed before
             if state.condition is not Condition.EMPTY:
                 await runner.downgrade(database, BASE, owned=owned)
     finally:
