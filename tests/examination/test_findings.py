@@ -105,6 +105,21 @@ async def test_a_record_that_cannot_be_read_is_named_by_its_key_without_a_value(
     assert not found.is_healthy
 
 
+async def test_records_are_read_of_tables_that_are_as_they_should_be_beside_others(
+    url: str,
+) -> None:
+    await fill(
+        url,
+        "UPDATE tasks SET status = 'nonsense' WHERE id = 'job-1'",
+        "ALTER TABLE cost_records DROP COLUMN call_category",
+        "ALTER TABLE heartbeats ADD COLUMN extra INTEGER",
+    )
+    found = (await examine(url)).findings
+    assert {each.topic for each in found if each.severity is Severity.ERROR} == {"drift", "records"}
+    (unreadable,) = (each.what for each in found if each.topic == "records")
+    assert unreadable == "cannot read tasks (id='job-1')"
+
+
 async def test_many_records_that_cannot_be_read_are_counted(sqlite_url: str) -> None:
     await fill(sqlite_url, "UPDATE tasks SET status = 'no such status'", tasks=25)
     found = await examine(sqlite_url)

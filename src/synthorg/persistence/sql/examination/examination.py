@@ -1,5 +1,6 @@
 """All questions about a database, asked one after the other, without a change to it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from synthorg.persistence.errors import QueryError
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.findings import Finding, Severity, error
 from synthorg.persistence.sql.execution.error_translator import ErrorTranslator
@@ -104,10 +106,13 @@ async def _examine(
     names = [dialect.table_prefix + table.name for table in tables]
     findings += await connection.run_sync(lambda sync: [*dialect.examine(sync, names)])
     await connection.rollback()
-    if rows and not any(each.severity is Severity.ERROR for each in findings):
+    if rows:
+        errors = [each.what for each in findings if each.severity is Severity.ERROR]
         for table in tables:
-            findings += await _unreadable(Snapshot(connection, dialect), table)
-            await connection.rollback()
+            # Of a table that is not as it should be, every record may be one that cannot be read.
+            if not any(re.search(rf"\b{table.name}\b", what) for what in errors):
+                findings += await _unreadable(Snapshot(connection, dialect), table)
+                await connection.rollback()
 
 
 def _damage(reason: str) -> Finding:
@@ -143,8 +148,11 @@ class _Named(PassedOver):
 
 async def _unreadable(snapshot: Snapshot, table: Table) -> Iterator[Finding]:
     named = _Named()
-    async for _ in TableReader(snapshot, table, checks=True, passed_over=named).chunks():
-        pass
+    try:
+        async for _ in TableReader(snapshot, table, checks=True, passed_over=named).chunks():
+            pass
+    except QueryError as problem:  # as of a page that is damaged
+        return iter([error("records", str(problem), "see what else is found, and mend that first")])
     return _of_unreadable(table, named.keys)
 
 
