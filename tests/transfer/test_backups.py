@@ -189,7 +189,7 @@ def test_a_damaged_database_can_be_replaced_by_its_backup(source: str, tmp_path:
 
 
 async def test_a_database_in_memory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="ends with its connection"):
+    with pytest.raises(UsageError, match="ends with the connection"):
         await back_up(config("sqlite://"), tmp_path / "backup.db")
 
 

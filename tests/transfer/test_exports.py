@@ -410,6 +410,17 @@ def test_a_record_that_fits_no_entity_is_named_or_left_out(
     assert set(differences(source, target)) <= {"tasks", *REFERRING_TO_TASKS}
 
 
+def test_a_key_that_is_none_is_left_out_and_not_told(source: str, tmp_path: Path) -> None:
+    folder, target = tmp_path / "export", f"sqlite:///{tmp_path / 'target.db'}"
+    exported(source, folder)
+    change(folder, "messages", lambda records: records[0].update(id={"secret": "the value"}))
+    with pytest.raises(UnreadableRecordError, match=r"^cannot read messages: id must be") as error:
+        imported(folder, target)
+    assert "the value" not in str(error.value)
+    report = {each.name: each for each in imported(folder, target, skip_unreadable=True).kinds}
+    assert (report["messages"].skipped, report["messages"].added) == (1, 2)
+
+
 def test_what_refers_to_a_record_that_is_left_out_is_left_out_too(
     source: str, tmp_path: Path
 ) -> None:

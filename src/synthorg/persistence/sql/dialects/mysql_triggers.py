@@ -27,7 +27,8 @@ def audit_triggers(names: AuditTables) -> Mapping[str, str]:
     """
     entries, removals, gates = names.entries, names.removals, names.gates
     kept = {name: sql for name, sql in guards_of(entries).items() if not name.endswith("_delete")}
-    # A locking read, since one at READ UNCOMMITTED would see the gate that somebody else has open.
+    # InnoDB locks what a trigger of a change reads, so that a gate which is open in another
+    # transaction is waited for, also at READ UNCOMMITTED; stated, so as to rest on no setting.
     no_gate = f"NOT EXISTS (SELECT 1 FROM {gates} WHERE is_open = 1 LOCK IN SHARE MODE)"
     has_record = f"EXISTS (SELECT 1 FROM {removals} WHERE id = NEW.removal_id)"
     closes = "OLD.is_open = 1 AND NEW.is_open = 0 AND NEW.removal_id = OLD.removal_id"

@@ -31,6 +31,7 @@ from synthorg.persistence.sql.transfer.comparing import Progress, in_order
 from synthorg.persistence.sql.transfer.copying import copy, origin_of
 from synthorg.persistence.sql.transfer.faults import explained
 from synthorg.persistence.sql.transfer.mark import set_mark
+from synthorg.persistence.sql.transfer.preparing import refuse_memory
 from synthorg.persistence.sql.transfer.reader import TableReader
 from synthorg.persistence.sql.transfer.snapshot import snapshot_of
 
@@ -79,8 +80,7 @@ async def back_up(
         overwrite: Whether a file of this name is replaced.
         progress: Who is told how far it is.
     """
-    if source.place is None:
-        raise UsageError(f"cannot back up {source.description}: it ends with its connection")
+    refuse_memory(source, "back up")
     source.refuse_absence()
     if not overwrite:
         _refuse_taken(file)
@@ -117,8 +117,7 @@ async def restore(
         progress: Who is told how far it is.
     """
     size = _size_of_backup(file)
-    if target.place is None:
-        raise UsageError(f"cannot restore {target.description}: it ends with its connection")
+    refuse_memory(target, "restore")
     if target.file is None:
         backup = _file(file, target)
         if overwrite:

@@ -9,7 +9,7 @@ from sqlalchemy import Table
 from synthorg.persistence.errors import UnreadableRecordError
 from synthorg.persistence.sql.transfer.canonical import CanonicalRows
 from synthorg.persistence.sql.transfer.fitness import EntityCheck, PassedOver
-from synthorg.persistence.sql.transfer.keys import Key, key_columns, name_record
+from synthorg.persistence.sql.transfer.keys import Key, key_columns, unreadable
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,7 @@ class CheckedRows:
             reason: What is wrong with it.
         """
         named = {str(each.key): value for each, value in zip(self._key, key, strict=True)}
-        return UnreadableRecordError(
-            f"cannot read {name_record(self._table, key)}: {reason}",
-            table=self._table.name,
-            key=named,
-            reason=reason,
-        )
+        return unreadable(self._table, named, reason)
 
     def _line(self, row: Sequence[Any], key: Key) -> bytes:
         try:

@@ -221,17 +221,18 @@ class _Import:
             DuplicateRecordError: If a key is taken by another record that stays.
             QueryError: If roll-ups do not stand for the costs that are there.
         """
-        taken: list[str] = []
+        taken, number = list[str](), 0
         costs_unchanged, has_rollups = 0, False
         for table in self._tables:
             async for chunk, _ in self._chunks(table, records(table)):
                 found = await self._sort(table, chunk)
-                taken += [name_record(table, key) for key in found.taken]
+                number += len(found.taken)
+                taken += [name_record(table, key) for key in found.taken[: TOLD - len(taken)]]
                 costs_unchanged += found.unchanged if table is cost_records else 0
                 if table in ROLLUPS:
                     has_rollups |= not all(is_blank(table, row) for row in chunk.rows)
                 counter.add(COMPARING, table, len(chunk.rows))
-        self._refuse_taken(taken)
+        self._refuse_taken(taken, number)
         if has_rollups:
             await self._refuse_other_costs(costs_unchanged)
         self._passed_over = PassedOver() if self._skips else None
@@ -250,7 +251,8 @@ class _Import:
         first = FIRST.get(table)
         async for chunk, checked in self._chunks(table, records):
             found = await self._sort(table, chunk)
-            self._refuse_taken([name_record(table, key) for key in found.taken])
+            taken = [name_record(table, key) for key in found.taken[:TOLD]]
+            self._refuse_taken(taken, len(found.taken))
             await self._target.insert(table, found.missing, first)
             await self._target.replace(table, found.replacing)
             result.added += len(found.missing)
@@ -303,10 +305,10 @@ class _Import:
         is_kept = APPEND_ONLY in table.info or table in ROLLUPS
         return self._replaces and not (is_kept or getattr(repository, "append_only", False))
 
-    def _refuse_taken(self, taken: Sequence[str]) -> None:
+    def _refuse_taken(self, taken: Sequence[str], number: int) -> None:
         if not taken:
             return
-        more = f" and {len(taken) - TOLD} more" if len(taken) > TOLD else ""
+        more = f" and {number - len(taken)} more" if number > len(taken) else ""
         remedy = (
             "records of these kinds are never changed"
             if self._replaces
@@ -314,7 +316,7 @@ class _Import:
         )
         raise DuplicateRecordError(
             f"cannot import into {self._dialect.description}: there are other records with the "
-            f"keys of {', '.join(taken[:TOLD])}{more}; {remedy}"
+            f"keys of {', '.join(taken)}{more}; {remedy}"
         )
 
     async def _refuse_other_costs(self, unchanged: int) -> None:

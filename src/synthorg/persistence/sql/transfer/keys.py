@@ -1,11 +1,11 @@
 """Primary keys, by which rows are found, told apart and named."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, tuple_
 
-from synthorg.persistence.errors import UsageError
+from synthorg.persistence.errors import UnreadableRecordError, UsageError
 
 Key = tuple[Any, ...]
 """The values of a primary key."""
@@ -36,6 +36,23 @@ def has_key(table: Table, keys: Sequence[Key]) -> ColumnElement[bool]:
     if len(columns) == 1:
         return columns[0].in_([key[0] for key in keys])
     return tuple_(*columns).in_(keys)
+
+
+def unreadable(table: Table, key: Mapping[str, Any], reason: str) -> UnreadableRecordError:
+    """Make the error for a record that cannot be read.
+
+    Args:
+        table: Its table.
+        key: The values of its key by column, as far as they are known.
+        reason: What is wrong with it.
+    """
+    where = ", ".join(f"{name}={value!r}" for name, value in key.items())
+    return UnreadableRecordError(
+        f"cannot read {table.name}{where and f' ({where})'}: {reason}",
+        table=table.name,
+        key=key,
+        reason=reason,
+    )
 
 
 def name_record(table: Table, key: Key) -> str:

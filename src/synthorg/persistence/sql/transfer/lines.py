@@ -10,6 +10,7 @@ from sqlalchemy.types import TypeEngine
 
 from synthorg.persistence.errors import UnreadableRecordError
 from synthorg.persistence.sql.transfer.canonical import moved_columns
+from synthorg.persistence.sql.transfer.keys import unreadable
 from synthorg.persistence.sql.types import JsonDocument, UtcDateTime, coercion
 
 Convert = Callable[[Any], Any]
@@ -106,18 +107,13 @@ class RecordLines:
             raise self._refusal(values, f"{column.name} {error}") from None
 
     def _refusal(self, values: Mapping[str, Any], reason: str) -> UnreadableRecordError:
+        # What is no key may be anything, and is not told.
         key = {
-            column.name: values[column.name]
+            column.name: value
             for column in self._table.primary_key
-            if column.name in values
+            if isinstance(value := values.get(column.name), str | int)
         }
-        where = ", ".join(f"{name}={value!r}" for name, value in key.items())
-        return UnreadableRecordError(
-            f"cannot read {self._table.name}{where and f' ({where})'}: {reason}",
-            table=self._table.name,
-            key=key,
-            reason=reason,
-        )
+        return unreadable(self._table, key, reason)
 
 
 def _told(type_: TypeEngine[Any]) -> Convert:
