@@ -7,14 +7,21 @@ for a backend of its own by the mark `own_backend`.
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 import pytest
 import pytest_asyncio
 
 from synthorg.persistence import PersistenceBackend
+from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from tests.conformance.lending import Lender, MigratedLoan, UnmigratedLoan
-from tests.conftest import ServerPool, connected
+from tests.conftest import ServerPool, connected, on_route, with_parameter
 from tests.servers.base import Server
+
+ROUTES: Final = {
+    "fast": "prepared_statements=true",
+    "public": "prepared_statements=false",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,3 +72,16 @@ async def unmigrated(server: Server, lender: Lender) -> AsyncIterator[Persistenc
     """A connected backend without tables, where whatever is sent to the database fails."""
     async with lender.lend(server, UnmigratedLoan) as backend:
         yield backend
+
+
+@pytest_asyncio.fixture(loop_scope="session", params=ROUTES)
+async def on_each_route(
+    request: pytest.FixtureRequest, server: Server
+) -> AsyncIterator[SQLPersistenceBackend]:
+    """A connected backend of its own on a migrated database, on each route in turn."""
+    with server.migrated_database() as url:
+        own = with_parameter(on_route(url), ROUTES[request.param])
+        async with connected(own) as backend:
+            assert isinstance(backend, SQLPersistenceBackend)
+            await server.migrate(backend)
+            yield backend

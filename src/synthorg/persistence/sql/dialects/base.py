@@ -50,6 +50,7 @@ from synthorg.persistence.sql.drivers.faults import (
     lost,
     unusable,
 )
+from synthorg.persistence.sql.drivers.pool_state import CountingPool
 from synthorg.persistence.sql.drivers.sockets import close_without_loop
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
@@ -436,6 +437,11 @@ class Dialect(ABC):
         return None
 
     @property
+    def log_bytes(self) -> int | None:
+        """The size of the write-ahead log, where that is a file beside the database."""
+        return None
+
+    @property
     def is_there(self) -> bool:
         """Whether there is a database, where connecting would silently make a new one."""
         return True
@@ -646,6 +652,7 @@ def pool_options(config: ServerConfig, connections: int) -> dict[str, Any]:
         connections: How many connections are kept open.
     """
     return {
+        "poolclass": CountingPool,
         "pool_size": connections,
         "max_overflow": config.max_overflow,
         "pool_timeout": config.pool_timeout_seconds,

@@ -75,6 +75,7 @@ from synthorg.persistence.sql.drivers.faults import (
     unusable,
 )
 from synthorg.persistence.sql.drivers.forks import protect_connections
+from synthorg.persistence.sql.drivers.pool_state import CountingPool
 from synthorg.persistence.sql.drivers.single_connection import SingleConnectionPool
 from synthorg.persistence.sql.drivers.sqlite import (
     KEPT_CONNECTIONS,
@@ -85,6 +86,7 @@ from synthorg.persistence.sql.drivers.sqlite import (
     thread_of,
 )
 from synthorg.persistence.sql.drivers.sqlite_file import (
+    LOG_SUFFIX,
     FileConnection,
     FileIdentity,
     FileMovedError,
@@ -215,6 +217,15 @@ class SQLiteDialect(Dialect):
         return None if self._in_memory else _path_of(self._config.path)
 
     @property
+    def log_bytes(self) -> int | None:
+        if self._in_memory or not self._config.wal_mode:
+            return None
+        try:
+            return Path(self._identity.path + LOG_SUFFIX).stat().st_size
+        except OSError:
+            return 0  # it is gone with the last connection
+
+    @property
     def lock_timeout_seconds(self) -> float:
         return self._config.busy_timeout_seconds
 
@@ -300,6 +311,7 @@ class SQLiteDialect(Dialect):
 
     def _file_pool(self, size: int) -> dict[str, Any]:
         return {
+            "poolclass": CountingPool,
             "pool_size": size,
             "max_overflow": 0,
             "pool_timeout": self.lock_timeout_seconds,

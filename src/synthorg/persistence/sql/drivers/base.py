@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from synthorg.persistence.sql.drivers.pool_state import PoolState
+
 
 class NotWritten(Exception):  # noqa: N818 (it says what is certain)
     """What went wrong did so before anything could be written.
@@ -142,6 +144,11 @@ class DriverPool(ABC):
             Exception: What the driver raised; then nothing is written, unless it is a connection
                 that was lost.
         """
+
+    @property
+    @abstractmethod
+    def state(self) -> PoolState:
+        """How busy the connections are."""
 
     def transaction(self) -> "AbstractAsyncContextManager[DriverTransaction] | None":
         """Begin a transaction that may write; leaving commits it, and an exception rolls it back.

@@ -100,6 +100,16 @@ class Batcher:
             raise outcome
         return outcome
 
+    @property
+    def in_use(self) -> int:
+        """How many connections run calls."""
+        return len(self._connections) - len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a connection."""
+        return sum([not future.done() for _, future in tuple(self._waiting)])
+
     async def finish(self) -> None:
         """Refuse the calls that have not begun, and wait for those that have."""
         self._closing = True

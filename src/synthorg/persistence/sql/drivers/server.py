@@ -15,6 +15,7 @@ from synthorg.persistence.sql.drivers.batching import Batcher, Outcome
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import Fault
 from synthorg.persistence.sql.drivers.idle_connections import IDLE_SECONDS
+from synthorg.persistence.sql.drivers.pool_state import PoolState
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.server_policy import ServerPolicy
 
@@ -49,13 +50,14 @@ class ServerPool(DriverPool):
         self._writes = Batcher(connections[:1])
         self._rows = Batcher(connections[1:2])
         self._lists = Batcher(connections[2:])
+        self._batchers = (self._writes, self._rows, self._lists)
 
     async def open(self) -> None:
         """Do nothing, since each connects when it is first used."""
 
     async def close(self) -> None:
         """Close the connections, as `DriverPool` says."""
-        for batcher in (self._writes, self._rows, self._lists):
+        for batcher in self._batchers:
             await batcher.finish()
         await self.abandon()
 
@@ -73,6 +75,17 @@ class ServerPool(DriverPool):
         """Run a statement that writes, as `DriverPool` says."""
         row_count: int = await self._writes.run(call)
         return row_count
+
+    @property
+    def state(self) -> PoolState:
+        """How busy the connections are."""
+        return PoolState(
+            in_use=sum([batcher.in_use for batcher in self._batchers]),
+            open=sum([connection.is_open for connection in self._all]),
+            limit=len(self._all),
+            waiting=sum([batcher.waiting for batcher in self._batchers]),
+            waiting_writes=self._writes.waiting,
+        )
 
 
 class ServerConnection:
@@ -123,6 +136,11 @@ class ServerConnection:
             for place, outcome in zip(places, together, strict=True):
                 outcomes[place] = outcome
         return outcomes
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._driver is not None
 
     async def close(self) -> None:
         """Close the connection."""

@@ -24,6 +24,7 @@ from synthorg.persistence.sql.drivers.cancellation import (
     SECONDS_BETWEEN_INTERRUPTS,
     run_to_completion,
 )
+from synthorg.persistence.sql.drivers.pool_state import PoolState
 from synthorg.persistence.sql.drivers.sqlite_file import FileConnection, FileMovedError
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
@@ -209,6 +210,7 @@ class SQLitePool(DriverPool):
         self._engine = engine
         self._write_lock = write_lock
         self._connections: list[AsyncConnection] = []
+        self._writes = Batcher([])
         self._batchers: tuple[Batcher, ...] = ()
 
     async def open(self) -> None:
@@ -246,6 +248,18 @@ class SQLitePool(DriverPool):
         await self._write_lock.wait_for_own()  # before others wait behind it
         row_count: int = await self._writes.run(call)
         return row_count
+
+    @property
+    def state(self) -> PoolState:
+        """How busy the connections are; a unit has the one that writes."""
+        writing = self._write_lock.is_held and not self._writes.in_use
+        return PoolState(
+            in_use=sum([batcher.in_use for batcher in self._batchers], start=int(writing)),
+            open=len(self._connections),
+            limit=KEPT_CONNECTIONS,
+            waiting=sum([batcher.waiting for batcher in self._batchers]),
+            waiting_writes=self._writes.waiting,
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[DriverTransaction]:
@@ -364,12 +378,15 @@ class WriteConnection:
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """Run writes, as `BatchingConnection` says."""
-        async with self._write_lock:
+        await self._write_lock.acquire(len(calls))
+        try:
             if len(calls) > 1:
                 with suppress(sqlite3.Error):
                     return await self._connection.run(_write_together, calls)
             # The whole transaction is gone, for which one of them may be to blame.
             return await self._connection.run(_each, _write_durably, calls)
+        finally:
+            self._write_lock.release()
 
 
 def _nothing() -> None:

@@ -110,7 +110,7 @@ class WriteLock:
 
     def __init__(self, lock_timeout_seconds: float) -> None:
         self._timeout_seconds = lock_timeout_seconds
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
         self._is_taken = False
         self._taken = 0
         self._closed = False
@@ -122,8 +122,21 @@ class WriteLock:
     async def __aexit__(self, *_: object) -> None:
         self.release()
 
-    async def acquire(self) -> None:
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody has it."""
+        return self._is_taken
+
+    @property
+    def waiting(self) -> int:
+        """How many calls and transactions wait for it."""
+        return sum([calls for future, calls in tuple(self._waiting) if not future.done()])
+
+    async def acquire(self, calls: int = 1) -> None:
         """Wait for the lock and hold it until it is released.
+
+        Args:
+            calls: How many wait for it together.
 
         Raises:
             UsageError: If the holder would wait for this call to end.
@@ -133,14 +146,14 @@ class WriteLock:
         if self._closed:
             raise PersistenceConnectionError(DISCONNECTED)
         if self._is_taken:
-            await self._wait()
+            await self._wait(calls)
         self._is_taken = True
         self._taken += 1
 
     def release(self) -> None:
         """Let the next one have it."""
         while self._waiting:
-            future = self._waiting.popleft()
+            future, _ = self._waiting.popleft()
             if not future.done():
                 future.set_result(None)
                 return
@@ -149,7 +162,7 @@ class WriteLock:
     def close(self) -> None:
         """Refuse all who wait, and all who come; who holds it keeps it."""
         self._closed = True
-        for future in self._waiting:
+        for future, _ in self._waiting:
             if not future.done():
                 future.set_exception(PersistenceConnectionError(DISCONNECTED))
 
@@ -203,9 +216,9 @@ class WriteLock:
     def _own(self) -> Iterator[OpenTransaction]:
         return (each for each in _known.get() if each.is_open and each.write_lock is self)
 
-    async def _wait(self) -> None:
+    async def _wait(self, calls: int) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+        self._waiting.append((future, calls))
         try:
             while not future.done():
                 seen = self._taken

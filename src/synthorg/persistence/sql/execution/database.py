@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -21,6 +22,7 @@ from synthorg.persistence.sql.drivers.base import Call
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import Fault, lost
 from synthorg.persistence.sql.drivers.forks import never_collect
+from synthorg.persistence.sql.drivers.pool_state import Load, PoolState, state_of
 from synthorg.persistence.sql.drivers.single_connection import SingleConnectionPool
 from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED, WriteLock
 from synthorg.persistence.sql.execution.connections import CONNECTION_LOST, Connections, Options
@@ -255,6 +257,21 @@ class Database:
     def skips_unreadable(self) -> bool:
         """Whether lists leave out what cannot be read, as `Executor` says."""
         return self.dialect.skips_unreadable
+
+    @property
+    def load(self) -> Load:
+        """What is under way on the database at this moment; may be asked in any thread."""
+        kept = PoolState() if self._driver_pool is None else self._driver_pool.state
+        oldest = min([each.began for each in tuple(self._open)], default=None)
+        needs_lock = self.dialect.sharing is not Sharing.ANY
+        return Load(
+            kept=kept,
+            shared=state_of(self.engine.sync_engine.pool),
+            write_queue=kept.waiting_writes + self._write_lock.waiting,
+            write_lock_is_held=self._write_lock.is_held if needs_lock else None,
+            log_bytes=self.dialect.log_bytes,
+            oldest_unit_seconds=None if oldest is None else time.monotonic() - oldest,
+        )
 
     async def ping(self) -> None:
         """Ask the database for an answer, also while all of the pool's connections are in use.

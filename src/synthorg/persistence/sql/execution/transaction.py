@@ -1,6 +1,7 @@
 """One transaction on one connection, as an executor for repositories."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractContextManager,
@@ -73,6 +74,7 @@ class Transaction:
         self._read_only = read_only
         self._busy = False
         self._ended = False
+        self.began = time.monotonic()
         self._savepoints: list[object] = []
         self.has_written = False
         """Whether anything may be written in it."""
