@@ -1,6 +1,6 @@
 # Every command makes the virtual environment that it needs; PYTHON chooses the interpreter.
 PYTHON ?= python3
-DATABASE ?= sqlite:///demo.db
+PORT ?= 8000
 # More processes than cores, since tests wait for servers about half of their time.
 WORKERS ?= 4
 # What `make test-faults` does; `make test-slow` has three seconds of it on each route to each database.
@@ -9,13 +9,14 @@ MINUTES ?= 1
 DATABASES ?= sqlite or postgresql or mariadb
 VENV := .venv
 EXAMPLE := $(CURDIR)/build/example
+SERVICE := $(CURDIR)/build/service
 INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 
 # Tests start Python some hundred times, and each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-sqlalchemy test-psycopg test-poolers test-topologies test-formats test-oldest test-newest test-faults test-example test-all lint docs bench clean
+.PHONY: help demo service test test-slow test-sqlalchemy test-psycopg test-poolers test-topologies test-formats test-oldest test-newest test-faults test-example test-service test-all lint docs bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -27,8 +28,18 @@ $(VENV)/%.installed: pyproject.toml
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
+demo: DATABASE ?= sqlite:///demo.db
 demo: $(VENV)/examples,postgresql,mariadb.installed  ## Read this checkout's history into DATABASE
 	$(VENV)/bin/python examples/git_history.py --database '$(DATABASE)'
+
+$(VENV)/service.installed: examples/service/pyproject.toml $(VENV)/mariadb,postgresql.installed
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable examples/service
+	@touch $@
+
+service: DATABASE ?= sqlite:///service.db
+service: $(VENV)/service.installed  ## Serve examples/service on PORT, from DATABASE with sample records
+	SYNTHORG_DATABASE_URL='$(DATABASE)' $(VENV)/bin/python -m service.fill
+	SYNTHORG_DATABASE_URL='$(DATABASE)' $(VENV)/bin/python -m service --port $(PORT)
 
 test: $(VENV)/test.installed  ## Run the tests on every database found, but for the slow ones
 	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m 'not slow'
@@ -86,6 +97,17 @@ test-example: $(VENV)/test.installed  ## Test examples/organisation where the wh
 	$(VENV)/bin/python -m tests.servers.lend ORGANISATION_DATABASES \
 		$(EXAMPLE)/bin/pytest --config-file examples/organisation/pyproject.toml examples/organisation/tests
 
+test-service: $(VENV)/test.installed  ## Test examples/service where the wheels of both packages are installed
+	rm -rf $(SERVICE)
+	$(VENV)/bin/python -m venv $(SERVICE)
+	$(VENV)/bin/python -m build --wheel --outdir $(SERVICE)/wheels . > /dev/null
+	$(VENV)/bin/python -m build --wheel --outdir $(SERVICE)/wheels examples/service > /dev/null
+	$(SERVICE)/bin/pip install --quiet --disable-pip-version-check $(SERVICE)/wheels/synthorg_persistence-*.whl \
+		"$$(echo $(SERVICE)/wheels/service_example-*.whl)[test]"
+	cd examples/service && $(SERVICE)/bin/mypy && $(SERVICE)/bin/pyright --pythonpath $(SERVICE)/bin/python
+	$(VENV)/bin/python -m tests.servers.lend SERVICE_DATABASES \
+		$(SERVICE)/bin/pytest --config-file examples/service/pyproject.toml examples/service/tests
+
 test-all:  ## Run `test` and `test-slow` on every supported interpreter found
 	@set -e; for interpreter in $(INTERPRETERS); do \
 		$$interpreter -c '' 2>/dev/null || continue; \
@@ -106,4 +128,4 @@ bench: $(VENV)/bench.installed  ## Compare the speed with other ways; BENCH=--qu
 	$(VENV)/bin/python -m benchmarks $(BENCH)
 
 clean:  ## Remove the virtual environments and what tools left
-	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist demo.db*
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist demo.db* service.db*
