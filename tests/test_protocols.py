@@ -142,6 +142,9 @@ CONTRACT = {
         "get_setting(key)": "str | None",
         "set_setting(key, value)": "None",
     },
+    "ReportingBackend": {
+        "health(*, timeout=5.0)": "Health",
+    },
     "ArtifactStorageBackend": {
         "store(artifact_id, content)": "int",
         "retrieve(artifact_id)": "bytes",

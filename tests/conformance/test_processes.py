@@ -12,6 +12,7 @@ from sqlalchemy import text
 from synthorg.persistence import (
     ManagedBackend,
     PersistenceConfig,
+    ReportingBackend,
     TransactionalBackend,
     UnitOfWork,
     UsageError,
@@ -37,6 +38,11 @@ async def _ask_for_the_engine(backend: TransactionalBackend) -> None:
     backend.get_db()
 
 
+async def _ask_for_health(backend: TransactionalBackend) -> None:
+    assert isinstance(backend, ReportingBackend)
+    await backend.health()
+
+
 USES: Final[dict[str, Use]] = {
     "get": lambda backend: backend.tasks.get("1"),
     "list": lambda backend: backend.tasks.list_tasks(),
@@ -45,6 +51,7 @@ USES: Final[dict[str, Use]] = {
     "unit": _begin,
     "migrate": lambda backend: backend.migrate(),
     "get_db": _ask_for_the_engine,
+    "health": _ask_for_health,
 }
 
 

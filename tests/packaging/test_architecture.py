@@ -37,7 +37,7 @@ FLOORS = (
     ("synthorg.persistence.sqlite",),
     ("synthorg.persistence.extension",),
     (f"{SQL}.backend",),
-    (f"{SQL}.unit_of_work",),
+    (f"{SQL}.health", f"{SQL}.unit_of_work"),
     (f"{SQL}.examination", f"{SQL}.pruning"),
     (f"{SQL}.transfer",),
     (f"{SQL}.migrations",),

@@ -19,6 +19,7 @@ RUN_BY: Final = {
     "README.md": "tests/packaging/test_readme.py",
     "docs/extending.md": "tests/extensions/test_docs.py",
     "docs/operators/exporting.md": "tests/transfer/test_docs.py",
+    "docs/operators/health.md": "tests/packaging/test_health_page.py",
     "docs/operators/moving.md": "tests/transfer/test_docs.py",
     "docs/testing-your-own.md": "tests/testing/test_docs.py",
 }

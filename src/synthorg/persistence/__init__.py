@@ -43,11 +43,18 @@ if TYPE_CHECKING:
     from synthorg.persistence.filesystem_artifact_storage import (
         FileSystemArtifactStorage,
     )
+    from synthorg.persistence.health import (
+        Degradation,
+        Health,
+        HealthReason,
+        SchemaCondition,
+    )
     from synthorg.persistence.paging import (
         Page,
     )
     from synthorg.persistence.protocol import (
         PersistenceBackend,
+        ReportingBackend,
     )
     from synthorg.persistence.repositories import (
         AgentStateRepository,
@@ -155,10 +162,13 @@ __all__ = [
     "CostRecordStore",
     "CostTotal",
     "DefinitionFilters",
+    "Degradation",
     "DuplicateRecordError",
     "EventFilters",
     "ExecutionFilters",
     "FileSystemArtifactStorage",
+    "Health",
+    "HealthReason",
     "HeartbeatRepository",
     "HeartbeatStore",
     "Host",
@@ -196,7 +206,9 @@ __all__ = [
     "ProjectStore",
     "QueryError",
     "RecordNotFoundError",
+    "ReportingBackend",
     "SQLiteConfig",
+    "SchemaCondition",
     "SettingFilters",
     "SettingRow",
     "SettingsRepository",
@@ -230,6 +242,7 @@ MODULES: Final = (
     "paging",
     "totals",
     "artifact_storage",
+    "health",
     "filesystem_artifact_storage",
     "repositories",
     "stores",

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import Protocol, runtime_checkable
 
 from synthorg.entities import NotBlankStr
+from synthorg.persistence.health import Health
 from synthorg.persistence.repositories import (
     AgentStateRepository,
     ApiKeyRepository,
@@ -205,4 +206,27 @@ class PersistenceBackend(Protocol):
     @property
     def workflow_executions(self) -> WorkflowExecutionRepository:
         """The executions of workflow definitions."""
+        ...
+
+
+@runtime_checkable
+class ReportingBackend(PersistenceBackend, Protocol):
+    """`PersistenceBackend` that tells how its database is."""
+
+    async def health(self, *, timeout: float = 5.0) -> Health:  # noqa: ASYNC109 (it ends in an answer, not in an error)
+        """Tell how the database is: whether it answers, its schema, and what is under way.
+
+        A database that is not connected, cannot be reached, or says nothing is told as that, with
+        the reason; and so is one whose connections are all in use.
+
+        Args:
+            timeout: In how many seconds to answer, whatever happens.
+
+        Returns:
+            What was found out in that time.
+
+        Raises:
+            UsageError: If the backend is connected in another event loop or process, or the
+                timeout is no positive number.
+        """
         ...

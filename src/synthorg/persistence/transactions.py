@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import Protocol, runtime_checkable
 
-from synthorg.persistence.protocol import PersistenceBackend
+from synthorg.persistence.protocol import PersistenceBackend, ReportingBackend
 from synthorg.persistence.stores import (
     AgentStateStore,
     ApiKeyStore,
@@ -232,7 +232,7 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
 
 
 @runtime_checkable
-class ManagedBackend(TransactionalBackend, Protocol):
+class ManagedBackend(TransactionalBackend, ReportingBackend, Protocol):
     """`TransactionalBackend` as `create_backend` gives it, with what makes it easier to hold.
 
     `async with create_backend(config) as backend:` connects it and disconnects it in the end; with

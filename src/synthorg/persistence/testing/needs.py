@@ -4,11 +4,13 @@ from typing import Final
 
 import pytest
 
+from synthorg.persistence.protocol import ReportingBackend
 from synthorg.persistence.transactions import ManagedBackend, Stores, TransactionalBackend
 
 CAPABILITIES: Final[dict[type, str]] = {
     Stores: "bulk writes, pages, streams and totals",
     TransactionalBackend: "units of work",
+    ReportingBackend: "a report of its health",
     ManagedBackend: "repositories before connect(), extensions and `async with`",
 }
 """The protocols beyond `PersistenceBackend`, and what each adds."""

@@ -60,6 +60,9 @@ ISOLATION_LEVEL: Final = "READ COMMITTED"
 READ_ONLY_OPTION: Final = "synthorg_read_only"
 """The execution option of a transaction that writes nothing."""
 
+LARGE_LOG: Final = 256 * 2**20
+"""From how many bytes on a write-ahead log is worth a look."""
+
 SOMEBODY: Final = "another process"
 """The holder of a lock when the database does not tell."""
 

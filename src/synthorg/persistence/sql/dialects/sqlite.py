@@ -321,7 +321,7 @@ class SQLiteDialect(Dialect):
 
     async def ask_in_between(self) -> None:
         (connection,) = (each for each in self.connections if each.is_open)
-        await connection.run(_ask, stop=True)
+        await connection.run(_ask)  # stopped, it would stop whatever others run there
 
     async def inspect_server(self, connection: AsyncConnection) -> None:
         # Opening is lazy: only a read finds out that the file is damaged.

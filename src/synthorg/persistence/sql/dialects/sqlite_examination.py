@@ -7,9 +7,9 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from synthorg.persistence.sql.dialects.base import LARGE_LOG
 from synthorg.persistence.sql.dialects.findings import Finding, note, warning
 
-LARGE_LOG: Final = 256 * 2**20
 MUCH_UNUSED: Final = 64 * 2**20
 MANY_ROWS_OF_PAGES: Final = 1_000
 

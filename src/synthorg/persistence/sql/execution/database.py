@@ -35,7 +35,7 @@ from synthorg.persistence.sql.execution.failures import (
     unknown_outcome,
 )
 from synthorg.persistence.sql.execution.own_sql import watch
-from synthorg.persistence.sql.execution.ping import Question, ask
+from synthorg.persistence.sql.execution.ping import Question, ask, connection_for_questions, soon
 from synthorg.persistence.sql.execution.retrying import (
     STATEMENT_ATTEMPTS,
     Failure,
@@ -273,21 +273,43 @@ class Database:
             oldest_unit_seconds=None if oldest is None else time.monotonic() - oldest,
         )
 
-    async def ping(self) -> None:
+    async def ping(self) -> float:
         """Ask the database for an answer, also while all of the pool's connections are in use.
+
+        Returns:
+            How many seconds it took, without the wait for a connection.
 
         Raises:
             Exception: If it gives none.
         """
         self._connections.check_usable()
+        began = time.monotonic()
         if self.dialect.sharing is Sharing.ONE:
             await self.dialect.ask_in_between()
-            return
+            return time.monotonic() - began
         if self._driver_pool is not None:
             with suppress(*self._errors.foreign_errors):  # a kept connection may be lost
                 await self._driver_pool.fetch(Call(Question(), ()))
-                return
-        await ask(self._connections.engine)
+                return time.monotonic() - began
+        return await ask(self._connections.engine)
+
+    @asynccontextmanager
+    async def connection_for_questions(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection for reading, soon, or one of its own where the pool has none.
+
+        Raises:
+            UsageError: If it would wait for a unit of work inside which this was called.
+            PersistenceConnectionError: If the only connection does not become free.
+            Exception: If none can be had.
+        """
+        connections = self._connections
+        connections.check_usable()
+        if self.dialect.sharing is not Sharing.ONE:
+            async with connection_for_questions(connections.engine) as connection:
+                yield connection
+        else:
+            async with soon(self._write_lock), connections.checked_out() as connection:
+                yield connection
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""

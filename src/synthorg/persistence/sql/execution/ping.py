@@ -1,16 +1,21 @@
 """Asking a database for a sign of life, also when all connections of the pool are in use."""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 from sqlalchemy import Engine, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.sql.drivers.base import DriverStatement
 
 SECONDS_FOR_THE_POOL: Final = 1.0
 """How long to wait for a connection of the pool, before one is made for the question alone."""
+
+NONE_FREE: Final = "the only connection did not become free in time"
 
 QUESTION: Final = text("SELECT 1")
 
@@ -41,30 +46,65 @@ class Question(DriverStatement):
         return rows
 
 
-async def ask(engine: AsyncEngine) -> None:
+async def ask(engine: AsyncEngine) -> float:
     """Ask on a connection of the pool, or of its own if none becomes free.
 
     Args:
         engine: The engine.
 
+    Returns:
+        How many seconds the answer took.
+
     Raises:
         Exception: If there is no answer.
     """
-    try:
-        async with asyncio.timeout(SECONDS_FOR_THE_POOL):
-            await _ask(engine)
-    except TimeoutError:
-        await _ask_beside(engine.sync_engine)
-
-
-async def _ask(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
+    async with connection_for_questions(engine) as connection:
+        began = time.monotonic()
         await connection.execute(QUESTION)
+        return time.monotonic() - began
 
 
-async def _ask_beside(engine: Engine) -> None:
-    beside = AsyncEngine(Engine(engine.pool.recreate(), engine.dialect, engine.url))
+@asynccontextmanager
+async def connection_for_questions(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Give a connection of the pool, or one of its own if none becomes free.
+
+    Args:
+        engine: The engine.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(SECONDS_FOR_THE_POOL):
+                connection = await stack.enter_async_context(engine.connect())
+        except TimeoutError:
+            connection = await stack.enter_async_context(_beside(engine))
+        yield connection
+
+
+@asynccontextmanager
+async def soon(lock: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+    """Hold a lock, if it becomes free as soon as a connection of the pool has to.
+
+    Args:
+        lock: The lock.
+
+    Raises:
+        PersistenceConnectionError: If it does not.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(SECONDS_FOR_THE_POOL):
+                await stack.enter_async_context(lock)
+        except TimeoutError:
+            raise PersistenceConnectionError(NONE_FREE) from None
+        yield
+
+
+@asynccontextmanager
+async def _beside(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    pool = engine.sync_engine.pool.recreate()
+    beside = AsyncEngine(Engine(pool, engine.sync_engine.dialect, engine.url))
     try:
-        await _ask(beside)
+        async with beside.connect() as connection:
+            yield connection
     finally:
         await beside.dispose()

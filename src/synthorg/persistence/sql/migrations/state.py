@@ -1,14 +1,14 @@
 """In which state a database's schema is, and what its operator has to do about it."""
 
-import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, String, column, select, table
 
+from synthorg.persistence.health import SchemaCondition
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.inspection import Names
 from synthorg.persistence.sql.migrations.adoption.recognition import (
@@ -23,45 +23,7 @@ HOW_TO_MIGRATE: Final = (
 )
 
 
-class Condition(enum.Enum):
-    """What a schema is, compared with the revisions that this version knows."""
-
-    EMPTY = "empty"
-    """Neither a version nor a table of ours."""
-
-    CURRENT = "current"
-    """At the head revision, complete."""
-
-    BEHIND = "behind"
-    """At an earlier revision."""
-
-    AHEAD = "ahead"
-    """At a revision that only a newer release knows."""
-
-    AMBIGUOUS = "ambiguous"
-    """With several version rows, of which one at most can be right."""
-
-    INCOMPLETE = "incomplete"
-    """At the head revision by its version, but not all tables are there."""
-
-    TAKEN = "taken"
-    """Something that is no table of ours has one of our names."""
-
-    HIDDEN = "hidden"
-    """Statements find other tables than ours under our names."""
-
-    UNSEEN = "unseen"
-    """This user may not know whether our tables are there."""
-
-    FOREIGN = "foreign"
-    """Tables of our names that no migration of ours has made."""
-
-    PREDECESSOR = "predecessor"
-    """Exactly the tables of the system before this one, which an upgrade adopts."""
-
-    INTERRUPTED = "interrupted"
-    """Left by a migration of ours that was stopped, where DDL cannot be rolled back."""
-
+Condition: TypeAlias = SchemaCondition
 
 NOT_OURS: Final = (
     Condition.AHEAD,

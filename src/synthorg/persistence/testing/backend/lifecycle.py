@@ -9,9 +9,11 @@ import pytest
 
 from synthorg.persistence import (
     PersistenceBackend,
+    ReportingBackend,
     UsageError,
 )
 from synthorg.persistence.testing.kinds import TASKS
+from synthorg.persistence.testing.needs import needs
 
 
 class Lifecycle:
@@ -21,6 +23,19 @@ class Lifecycle:
         assert backend.is_connected
         assert await backend.health_check() is True
         assert await asyncio.gather(*(backend.health_check() for _ in range(5))) == [True] * 5
+
+    @needs(ReportingBackend)
+    async def test_a_healthy_backend_reports_that_it_is_ready(
+        self, backend: ReportingBackend
+    ) -> None:
+        await backend.tasks.save(TASKS.example)
+        health = await backend.health()
+        assert health.reachable
+        assert health.is_ready
+        assert health.backend_name == backend.backend_name
+        assert health.latency_seconds is not None
+        several = await asyncio.gather(*(backend.health(timeout=60) for _ in range(5)))
+        assert all(each.is_ready for each in several)
 
     async def test_settings_of_the_system_have_a_namespace_of_their_own(
         self,
