@@ -53,7 +53,8 @@ FLOORS = (
 """From the top to the bottom: each may import only from those below it, and from its own."""
 
 CONTRACT = tuple(
-    f"synthorg.persistence.{name}" for name in ("config", "errors", "protocol", "repositories")
+    f"synthorg.persistence.{name}"
+    for name in ("config", "errors", "observing", "protocol", "repositories")
 )
 """The modules that say what a backend is, whatever it stores its data in."""
 

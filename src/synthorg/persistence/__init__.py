@@ -49,6 +49,11 @@ if TYPE_CHECKING:
         HealthReason,
         SchemaCondition,
     )
+    from synthorg.persistence.observing import (
+        ObservedCall,
+        ObservedDatabase,
+        Observer,
+    )
     from synthorg.persistence.paging import (
         Page,
     )
@@ -185,6 +190,9 @@ __all__ = [
     "MigrationError",
     "MySQLConfig",
     "NotConnectedError",
+    "ObservedCall",
+    "ObservedDatabase",
+    "Observer",
     "OutcomeUnknownError",
     "Page",
     "Pageable",
@@ -239,6 +247,7 @@ __all__ = [
 MODULES: Final = (
     "errors",
     "config",
+    "observing",
     "paging",
     "totals",
     "artifact_storage",

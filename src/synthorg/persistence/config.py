@@ -292,6 +292,11 @@ class ServerConfig(_Model):
         return f"{hosts}/{self.database}"
 
     @property
+    def server_port(self) -> int | None:
+        """The port of the first host; None where that is a socket."""
+        return None if self.host.startswith("/") else self.port
+
+    @property
     def target(self) -> Literal["any", "read-write", "primary"]:
         """Which servers will do, as `target_session_attrs` says."""
         usual: Literal["any", "read-write"] = "read-write" if self.further_hosts else "any"

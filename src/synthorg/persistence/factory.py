@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from synthorg.persistence.config import PersistenceConfig, SQLiteConfig
 from synthorg.persistence.errors import UsageError
+from synthorg.persistence.observing import Observer
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.transactions import ManagedBackend
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def create_backend(
-    config: PersistenceConfig, *, extensions: Sequence["Extension"] = (), migrate: bool = False
+    config: PersistenceConfig,
+    *,
+    extensions: Sequence["Extension"] = (),
+    migrate: bool = False,
+    observers: Sequence[Observer] = (),
 ) -> ManagedBackend:
     """Make the backend that a configuration asks for.
 
@@ -25,6 +30,7 @@ def create_backend(
         extensions: The application's own tables, which `migrate()` makes after this library's, in
             this order.
         migrate: Whether `async with` on the backend also migrates, after it has connected.
+        observers: Who is told of every call, unit of work, migration and command on it.
 
     Returns:
         A new, disconnected backend; enter it by `async with`, or call its `connect()`, then
@@ -47,6 +53,8 @@ def create_backend(
             SQLitePersistenceBackend,
         )
 
-        return SQLitePersistenceBackend(section, extensions, migrate=migrate)
+        return SQLitePersistenceBackend(section, extensions, migrate=migrate, observers=observers)
     owned = [each.owned for each in extensions]
-    return SQLPersistenceBackend(create_dialect(config), owned, migrate=migrate)
+    return SQLPersistenceBackend(
+        create_dialect(config), owned, migrate=migrate, observers=observers
+    )

@@ -196,18 +196,19 @@ async def prune(  # noqa: PLR0913 (each is a choice of whoever prunes)
         raise UsageError(f"cannot prune a {type(backend).__name__}")
     database = backend.database_for("prune()")
     rules = _rules(policy, backend.extensions)
-    found = await prune_database(
-        database,
-        rules,
-        budget=budget,
-        dry_run=dry_run,
-        everything=everything,
-        archive=None if archive is None else Path(archive),
-        removed_by=removed_by or f"{getuser()}@{gethostname()}",
-        progress=progress,
-    )
-    if compact and not dry_run:
-        await compact_tables(database.dialect, [rule.kind.table for rule in rules])
+    async with backend.observed("maintenance", "prune"):
+        found = await prune_database(
+            database,
+            rules,
+            budget=budget,
+            dry_run=dry_run,
+            everything=everything,
+            archive=None if archive is None else Path(archive),
+            removed_by=removed_by or f"{getuser()}@{gethostname()}",
+            progress=progress,
+        )
+        if compact and not dry_run:
+            await compact_tables(database.dialect, [rule.kind.table for rule in rules])
     return PruneReport(kinds=found)
 
 

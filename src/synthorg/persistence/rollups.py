@@ -46,4 +46,6 @@ async def roll_up_costs(
     moment = datetime.now(UTC) if before is None else before
     if (reason := reason_time_is_unstorable(moment)) is not None:
         raise UsageError(f"before {reason}")
-    return await roll_up(backend.database_for("roll_up_costs()"), midnight_before(moment), progress)
+    database = backend.database_for("roll_up_costs()")
+    async with backend.observed("maintenance", "roll_up_costs"):
+        return await roll_up(database, midnight_before(moment), progress)

@@ -16,7 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from synthorg.entities import NotBlankStr
 from synthorg.persistence.errors import NotConnectedError, UsageError
 from synthorg.persistence.health import Health
+from synthorg.persistence.observing import Observer, What
 from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.drivers.observation import Edges, Observed, Observing, at_work_for
 from synthorg.persistence.sql.execution.affinity import LocalLock
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
@@ -45,13 +47,19 @@ class SQLPersistenceBackend(Repositories):
         dialect: The kind of database, with its configuration.
         extensions: The tables of each extension, which are migrated in this order.
         migrate: Whether `async with` also migrates.
+        observers: Who is told of everything that is done on it.
 
     Raises:
         UsageError: If they could not be kept in one database.
     """
 
     def __init__(
-        self, dialect: Dialect, extensions: Sequence[OwnedTables] = (), *, migrate: bool = False
+        self,
+        dialect: Dialect,
+        extensions: Sequence[OwnedTables] = (),
+        *,
+        migrate: bool = False,
+        observers: Sequence[Observer] = (),
     ) -> None:
         refuse_clashes(extensions, dialect.table_prefix)
         if extensions:
@@ -66,6 +74,8 @@ class SQLPersistenceBackend(Repositories):
         self._migrates = migrate
         self._database: Database | None = None
         self._lifecycle = LocalLock()
+        if observers:
+            self.observing = Observing(observers, dialect.observed, dialect.table_prefix)
         self._current = CurrentDatabase(self, dialect)
         self._questions: set[asyncio.Task[None]] = set()
 
@@ -175,8 +185,23 @@ class SQLPersistenceBackend(Repositories):
         from synthorg.persistence.sql.migrations import runner  # noqa: PLC0415
 
         database = self.database_for("migrate()")
-        for owned in (LIBRARY, *self._extensions):
-            await runner.upgrade(database, owned=owned)
+        async with self.observed("migration", "migrate"):
+            for owned in (LIBRARY, *self._extensions):
+                await runner.upgrade(database, owned=owned)
+
+    @asynccontextmanager
+    async def observed(self, what: What, operation: str) -> AsyncIterator[None]:
+        """Tell those who observe the backend of what is done inside.
+
+        Args:
+            what: What it is.
+            operation: What it is called.
+        """
+        if self.observing is None:
+            yield
+            return
+        with self.observing.during(what, operation):
+            yield
 
     async def _find_schema_problem(
         self, connection: AsyncConnection, dialect: Dialect
@@ -191,8 +216,21 @@ class SQLPersistenceBackend(Repositories):
         if not isinstance(given, bool):
             raise UsageError(f"read_only must be True or False, not a {type(given).__name__}")
         database = self.database_for("transaction()")
-        async with database.unit(read_only=read_only) as transaction:
-            yield SQLUnitOfWork(transaction, self._extensions)
+        if self.observing is None:
+            async with database.unit(read_only=read_only) as transaction:
+                yield SQLUnitOfWork(transaction, self._extensions)
+            return
+        with self.observing.during("unit", "transaction") as call:
+            async with self._observed_unit(database, call, read_only=read_only) as unit:
+                yield unit
+
+    @asynccontextmanager
+    async def _observed_unit(
+        self, database: Database, call: Observed, *, read_only: bool = False
+    ) -> AsyncIterator[SQLUnitOfWork]:
+        async with Edges(database.unit(read_only=read_only), call) as transaction:
+            call.route = transaction.route
+            yield SQLUnitOfWork(transaction, self._extensions, call.observing.inside(call))
 
     async def run_in_transaction(
         self, work: Callable[[SQLUnitOfWork], Awaitable[Result]]
@@ -202,14 +240,25 @@ class SQLPersistenceBackend(Repositories):
 
         async def attempt() -> Result:
             async with self.transaction() as unit:
-                result = work(unit)
-                if not isawaitable(result):
-                    raise UsageError(f"{_WORK}: this one returned a {type(result).__name__}")
-                return await result
+                return await _done(work, unit)
 
-        return await run_again_on_conflict(
-            attempt, survives_failover=self._dialect.survives_failover
-        )
+        survives_failover = self._dialect.survives_failover
+        if self.observing is None:
+            return await run_again_on_conflict(attempt, survives_failover=survives_failover)
+        with self.observing.during("unit", "run_in_transaction") as whole, at_work_for(whole):
+            database = self.database_for("transaction()")
+
+            async def observed_attempt() -> Result:
+                attempts = whole.observing.inside(whole)
+                with attempts.during("attempt", "transaction", attempt=whole.attempts) as call:
+                    async with self._observed_unit(database, call) as unit:
+                        whole.route = call.route
+                        with at_work_for(None):
+                            return await _done(work, unit)
+
+            return await run_again_on_conflict(
+                observed_attempt, survives_failover=survives_failover
+            )
 
     def get_db(self) -> AsyncEngine:
         database = self.database_for("get_db()")
@@ -230,7 +279,7 @@ class SQLPersistenceBackend(Repositories):
         return self._current
 
     def repository(self, kind: type[Kind]) -> Kind:
-        return repository_of(kind, self._current, self._extensions)
+        return repository_of(kind, self._current, self._extensions, self.observing)
 
     def executor_for(self, repository: str) -> Executor:
         self.database_for(repository).check_not_over()
@@ -250,6 +299,13 @@ class SQLPersistenceBackend(Repositories):
         return self._database
 
 
+async def _done(work: Callable[[SQLUnitOfWork], Awaitable[Result]], unit: SQLUnitOfWork) -> Result:
+    result = work(unit)
+    if not isawaitable(result):
+        raise UsageError(f"{_WORK}: this one returned a {type(result).__name__}")
+    return await result
+
+
 class CurrentDatabase(Repositories):
     """Repositories on whatever a backend is connected to when they are used.
 
@@ -263,6 +319,7 @@ class CurrentDatabase(Repositories):
     def __init__(self, backend: SQLPersistenceBackend, dialect: Dialect) -> None:
         self._backend = backend
         self._dialect = dialect
+        self.observing = backend.observing
 
     def __repr__(self) -> str:
         return f"<repositories of {self._backend!r}>"
@@ -271,6 +328,11 @@ class CurrentDatabase(Repositories):
     def skips_unreadable(self) -> bool:
         """Whether lists leave out what cannot be read, as `Executor` says."""
         return self._dialect.skips_unreadable
+
+    @property
+    def route(self) -> None:
+        """None, as the database says."""
+        return
 
     def executor_for(self, repository: str) -> Executor:  # noqa: ARG002 (all are on the same)
         """Give itself."""

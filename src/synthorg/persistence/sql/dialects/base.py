@@ -32,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.config import ServerConfig, SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
+from synthorg.persistence.observing import ObservedDatabase
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.findings import Finding
 from synthorg.persistence.sql.dialects.inspection import Inspection
@@ -127,6 +128,11 @@ class Dialect(ABC):
     def description(self) -> str:
         """The database in words, without secrets, for messages."""
         return self._config.description
+
+    @property
+    @abstractmethod
+    def observed(self) -> ObservedDatabase:
+        """The database, for those who observe what is done on it."""
 
     @property
     @abstractmethod

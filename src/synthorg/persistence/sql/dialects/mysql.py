@@ -41,6 +41,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from synthorg.persistence.config import MySQLConfig
 from synthorg.persistence.errors import MigrationError, QueryError
+from synthorg.persistence.observing import ObservedDatabase
 from synthorg.persistence.sql.dialects import galera
 from synthorg.persistence.sql.dialects.asyncmy_connector import AsyncmyConnector
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
@@ -232,6 +233,11 @@ class MySQLDialect(Dialect):
         self.failover_timeout_seconds = config.failover_timeout_seconds
         if self.answer_timeout_seconds is not None:
             self.answer_timeout_seconds += self.unlimited_wait_seconds
+
+    @property
+    def observed(self) -> ObservedDatabase:
+        config = self._config
+        return ObservedDatabase(self.backend_name, config.database, config.host, config.server_port)
 
     @property
     def place(self) -> str | None:

@@ -28,6 +28,7 @@ from sqlalchemy.util import await_only
 
 from synthorg.persistence.config import PostgreSQLConfig
 from synthorg.persistence.errors import MigrationError
+from synthorg.persistence.observing import ObservedDatabase
 from synthorg.persistence.sql.dialects.asyncpg_connector import AsyncpgConnector
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import (
@@ -93,6 +94,13 @@ class PostgreSQLDialect(Dialect):
         self.inspection: PostgreSQLInspection = PostgreSQLInspection(config.table_prefix)
         self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
         self.failover_timeout_seconds = config.failover_timeout_seconds
+
+    @property
+    def observed(self) -> ObservedDatabase:
+        config = self._config
+        names = (config.database, config.schema_name)
+        namespace = "|".join(name for name in names if name is not None)
+        return ObservedDatabase(self.backend_name, namespace, config.host, config.server_port)
 
     @property
     def place(self) -> str | None:

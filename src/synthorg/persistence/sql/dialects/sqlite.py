@@ -40,6 +40,7 @@ from sqlalchemy.sql.operators import custom_op
 
 from synthorg.persistence.config import SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
+from synthorg.persistence.observing import ObservedDatabase
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import (
     Dialect,
@@ -207,6 +208,10 @@ class SQLiteDialect(Dialect):
     @property
     def description(self) -> str:
         return f"SQLite database {self._config.path}"
+
+    @property
+    def observed(self) -> ObservedDatabase:
+        return ObservedDatabase(self.backend_name, self._config.path)
 
     @property
     def place(self) -> str | None:

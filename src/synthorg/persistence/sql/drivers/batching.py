@@ -6,10 +6,12 @@ The latter is known as group commit.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any, Final, Protocol
 
 from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.sql.drivers.base import Call
+from synthorg.persistence.sql.drivers.observation import Observed, current, shared_trip
 from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED
 
 CALLS_AT_ONCE: Final = 128
@@ -22,7 +24,7 @@ Outcome = Any
 """The rows of a call that reads, the row count of one that writes, or an error."""
 
 
-Waiting = tuple[Call, asyncio.Future[Outcome]]
+Waiting = tuple[Call, asyncio.Future[Outcome], Observed | None]
 
 
 class BatchingConnection(Protocol):
@@ -87,14 +89,18 @@ class Batcher:
         """
         if self._closing:
             raise PersistenceConnectionError(DISCONNECTED)
+        observed = current.get()
         if self._idle:
             connection = self._idle.pop()
             try:
-                return await connection.run_one(call)
+                trip = connection.run_one(call)
+                return await (trip if observed is None else observed.alone(trip))
             finally:
                 self._free(connection)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((call, future))
+        if observed is not None:
+            observed.queued = perf_counter()
+        self._waiting.append((call, future, observed))
         outcome = await future
         if isinstance(outcome, Exception):
             raise outcome
@@ -108,13 +114,13 @@ class Batcher:
     @property
     def waiting(self) -> int:
         """How many calls wait for a connection."""
-        return sum([not future.done() for _, future in tuple(self._waiting)])
+        return sum([not future.done() for _, future, _ in tuple(self._waiting)])
 
     async def finish(self) -> None:
         """Refuse the calls that have not begun, and wait for those that have."""
         self._closing = True
         while self._waiting:
-            _, future = self._waiting.popleft()
+            _, future, _ = self._waiting.popleft()
             if not future.done():
                 future.set_result(PersistenceConnectionError(DISCONNECTED))
         while len(self._idle) < len(self._connections):
@@ -133,6 +139,7 @@ class Batcher:
 
     async def _serve(self, connection: BatchingConnection) -> None:
         """Run whatever waits, until nothing does."""
+        current.set(None)  # it began as a copy of the context of another call
         try:
             while batch := self._next_batch():
                 await _run_together(connection, batch)
@@ -146,22 +153,24 @@ class Batcher:
         size = 0
         # The drivers copy what they send together.
         while self._waiting and len(batch) < CALLS_AT_ONCE and size < BYTES_AT_ONCE:
-            call, future = self._waiting.popleft()
+            call, future, observed = self._waiting.popleft()
             if not future.done():  # its caller was cancelled before it began
-                batch.append((call, future))
+                batch.append((call, future, observed))
                 size += sum([len(value) for value in call.values if isinstance(value, str)])
         return batch
 
 
 async def _run_together(connection: BatchingConnection, batch: Sequence[Waiting]) -> None:
     outcomes: Sequence[Outcome] = ()
+    observed = [each for _, _, each in batch if each is not None]
     try:
-        outcomes = await connection.run([call for call, _ in batch])
+        with shared_trip(observed, len(batch)):
+            outcomes = await connection.run([call for call, _, _ in batch])
     except Exception as error:  # noqa: BLE001 (it goes to the callers)
         outcomes = [error] * len(batch)
     finally:
-        for (_, future), outcome in zip(batch, outcomes, strict=False):
+        for (_, future, _), outcome in zip(batch, outcomes, strict=False):
             if not future.done():
                 future.set_result(outcome)
-        for _, future in batch[len(outcomes) :]:
+        for _, future, _ in batch[len(outcomes) :]:
             future.cancel()  # no outcome, since the loop is shutting down

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Final
 
 from synthorg.persistence.errors import PersistenceConnectionError, UsageError
+from synthorg.persistence.sql.drivers.observation import waiting_for_lock
 
 DISCONNECTED: Final = "not connected: this backend has been disconnected"
 
@@ -146,7 +147,8 @@ class WriteLock:
         if self._closed:
             raise PersistenceConnectionError(DISCONNECTED)
         if self._is_taken:
-            await self._wait(calls)
+            with waiting_for_lock():
+                await self._wait(calls)
         self._is_taken = True
         self._taken += 1
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from synthorg.persistence.errors import OutcomeUnknownError, PersistenceConnectionError
 from synthorg.persistence.sql.dialects.base import Dialect, Sharing
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
+from synthorg.persistence.sql.drivers.observation import waiting_for_connection
 from synthorg.persistence.sql.drivers.single_connection import holding_lock
 from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED, WriteLock
 from synthorg.persistence.sql.execution.affinity import Affinity
@@ -146,7 +147,7 @@ class Connections:
         for pause in pauses_for(self._dialect.failover_timeout_seconds):
             connection = self.engine.connect()
             try:
-                with holding_lock():
+                with holding_lock(), waiting_for_connection():
                     await connection.start()
             except self._errors.foreign_errors as error:
                 if pause is None or not self._errors.diagnose(error).may_pass:

@@ -22,6 +22,7 @@ from synthorg.persistence.sql.drivers.base import Call
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import Fault, lost
 from synthorg.persistence.sql.drivers.forks import never_collect
+from synthorg.persistence.sql.drivers.observation import note_another_attempt
 from synthorg.persistence.sql.drivers.pool_state import Load, PoolState, state_of
 from synthorg.persistence.sql.drivers.single_connection import SingleConnectionPool
 from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED, WriteLock
@@ -257,6 +258,11 @@ class Database:
     def skips_unreadable(self) -> bool:
         """Whether lists leave out what cannot be read, as `Executor` says."""
         return self.dialect.skips_unreadable
+
+    @property
+    def route(self) -> None:
+        """None, since a statement that failed may be run again by another way."""
+        return
 
     @property
     def load(self) -> Load:
@@ -508,6 +514,7 @@ class Database:
             if pause is None or not policy.allows(failures):
                 break
             logger.info("running a statement again", extra={"table": statement.table.name})
+            note_another_attempt()
             await asyncio.sleep(pause)
             try:
                 outcome = await attempt(statement, parameters)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from synthorg.persistence.observing import RouteName
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
 
 Result = TypeVar("Result")
@@ -17,6 +18,11 @@ class Executor(Protocol):
     @property
     def skips_unreadable(self) -> bool:
         """Whether lists leave out stored records that cannot be read."""
+        ...
+
+    @property
+    def route(self) -> RouteName | None:
+        """The way to the database; None where that is found out for each statement."""
         ...
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:

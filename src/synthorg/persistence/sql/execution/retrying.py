@@ -16,6 +16,7 @@ from synthorg.persistence.errors import (
     TransactionConflictError,
 )
 from synthorg.persistence.sql.drivers.faults import Diagnosis, Fault
+from synthorg.persistence.sql.drivers.observation import note_another_attempt
 from synthorg.persistence.sql.execution.executor import Result
 from synthorg.persistence.sql.statements.statement import Statement
 
@@ -169,6 +170,7 @@ async def run_again_on_conflict(
                 raise
             may_be_lost = False
         logger.info("running a transaction again")
+        note_another_attempt()
         await asyncio.sleep(pause)
     raise AssertionError("the last pause is None")
 
@@ -189,6 +191,7 @@ async def run_again_if_unknown(write: Callable[[], Awaitable[Result]]) -> Result
         return await write()
     except OutcomeUnknownError as error:
         unknown = error
+    note_another_attempt()
     try:
         return await write()
     except (PersistenceConnectionError, TransactionConflictError):

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction
 
+from synthorg.persistence.observing import RouteName
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.base import DriverTransaction
 from synthorg.persistence.sql.drivers.faults import FATAL
@@ -17,6 +18,9 @@ from synthorg.persistence.sql.statements.statement import Parameters, Statement
 
 class Route(Protocol):
     """A connection in a transaction, which whoever made the route begins and ends."""
+
+    name: ClassVar[RouteName]
+    """Which of the two it is."""
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads.
@@ -71,6 +75,8 @@ class PublicRoute:
         dialect: The kind of database.
         statements: What it makes of each statement.
     """
+
+    name: ClassVar[RouteName] = "public"
 
     def __init__(
         self, connection: AsyncConnection, dialect: Dialect, statements: StatementCompiler
@@ -143,6 +149,8 @@ class FastRoute:
         dialect: The kind of database.
         statements: What it makes of each statement.
     """
+
+    name: ClassVar[RouteName] = "fast"
 
     def __init__(
         self, transaction: DriverTransaction, dialect: Dialect, statements: StatementCompiler

@@ -21,6 +21,7 @@ from synthorg.persistence.errors import (
     QueryError,
     TransactionConflictError,
 )
+from synthorg.persistence.observing import RouteName
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.faults import FATAL, Diagnosis, Fault
 from synthorg.persistence.sql.execution.error_translator import ErrorTranslator
@@ -98,6 +99,11 @@ class Transaction:
     def end(self) -> None:
         """Refuse any further use."""
         self._ended = True
+
+    @property
+    def route(self) -> RouteName:
+        """The way to the database."""
+        return self._route.name
 
     def cut_off(self, error: PersistenceError) -> None:
         """Have everything fail that is still done in it.

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar, overload
 from sqlalchemy import Table
 
 from synthorg.persistence.errors import UsageError
+from synthorg.persistence.sql.drivers.observation import Observing
 from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
 from synthorg.persistence.sql.repositories.artifacts import SQLArtifactRepository
@@ -25,6 +26,7 @@ from synthorg.persistence.sql.repositories.hr import (
     SQLTaskMetricRepository,
 )
 from synthorg.persistence.sql.repositories.messages import SQLMessageRepository
+from synthorg.persistence.sql.repositories.observed import provide
 from synthorg.persistence.sql.repositories.parked_contexts import SQLParkedContextRepository
 from synthorg.persistence.sql.repositories.presets import SQLPersonalityPresetRepository
 from synthorg.persistence.sql.repositories.projects import SQLProjectRepository
@@ -55,16 +57,27 @@ class _Provided(Generic[AnyRepository]):
     def __get__(
         self, owner: "Repositories | None", kind: "type[Repositories]"
     ) -> "AnyRepository | _Provided[AnyRepository]":
-        return self if owner is None else self._kind(owner.executor_for(self._name))
+        if owner is None:
+            return self
+        repository: AnyRepository = provide(
+            self._kind, owner.executor_for(self._name), self._name, owner.observing
+        )
+        return repository
 
 
-def repository_of(kind: type[Kind], executor: Executor, extensions: Sequence[OwnedTables]) -> Kind:
+def repository_of(
+    kind: type[Kind],
+    executor: Executor,
+    extensions: Sequence[OwnedTables],
+    observing: Observing | None,
+) -> Kind:
     """Make a repository of an extension.
 
     Args:
         kind: Its class.
         executor: What it runs its statements on.
         extensions: The tables that are there beside those of this library.
+        observing: Who is told of its calls; None for nobody.
 
     Raises:
         UsageError: If it is no repository, or its table is none of these.
@@ -80,8 +93,7 @@ def repository_of(kind: type[Kind], executor: Executor, extensions: Sequence[Own
             f"this backend has no table {given.table.name}; give create_backend() the extension of "
             f"{given.__name__}"
         )
-    made: Any = given(executor)
-    repository: Kind = made
+    repository: Kind = provide(given, executor, given.__name__, observing)
     return repository
 
 
@@ -105,6 +117,9 @@ def repository_over(table: Table) -> type[Repository[Any]] | None:
 
 class Repositories(ABC):
     """The nineteen repositories as attributes of whatever executes their statements."""
+
+    observing: Observing | None = None
+    """Who is told of their calls; None for nobody."""
 
     @abstractmethod
     def executor_for(self, repository: str) -> Executor:

@@ -1,0 +1,80 @@
+"""An executor that notes what it does on the call for which it does it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from synthorg.persistence.observing import RouteName
+from synthorg.persistence.sql.drivers.observation import current
+from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
+from synthorg.persistence.sql.statements.statement import Parameters, Statement
+
+
+class ObservedExecutor:
+    """`Executor` that counts rows, and notes the route where it is one for all statements.
+
+    Args:
+        executor: Where the statements run.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    @property
+    def skips_unreadable(self) -> bool:
+        """Whether lists leave out what cannot be read, as `Executor` says."""
+        return self._executor.skips_unreadable
+
+    @property
+    def route(self) -> RouteName | None:
+        """The way to the database, as `Executor` says."""
+        return self._executor.route
+
+    async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
+        """Run a statement that reads, as `Executor` says."""
+        self._note_route()
+        rows = await self._executor.fetch(statement, parameters)
+        call = current.get()
+        if call is not None:
+            call.rows_read += len(rows)
+        return rows
+
+    async def execute(self, statement: Statement, parameters: Parameters) -> int:
+        """Run a statement that writes, as `Executor` says."""
+        self._note_route()
+        row_count = await self._executor.execute(statement, parameters)
+        call = current.get()
+        if call is not None:
+            call.rows_written += 1 if statement.inserts else row_count
+        return row_count
+
+    async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
+        """Run a statement that writes many times, as `Executor` says."""
+        self._note_route()
+        await self._executor.execute_many(statement, parameters)
+        call = current.get()
+        if call is not None:
+            call.rows_written += len(parameters)
+
+    async def atomically(
+        self,
+        work: Callable[[Executor], Awaitable[Result]],
+        *,
+        repeatable: bool,
+        idempotent: bool = False,
+    ) -> Result:
+        """Do several things together, as `Executor` says."""
+
+        async def observed_work(executor: Executor) -> Result:
+            call = current.get()
+            if call is not None:  # what an attempt before this one has done is undone
+                call.rows_read = call.rows_written = 0
+            return await work(ObservedExecutor(executor))
+
+        return await self._executor.atomically(
+            observed_work, repeatable=repeatable, idempotent=idempotent
+        )
+
+    def _note_route(self) -> None:
+        route = self._executor.route
+        call = current.get()
+        if call is not None and route is not None:
+            call.route = route

@@ -1,0 +1,367 @@
+"""Everything that is done is told to observers, once, with the right names and facts."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from time import perf_counter
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+
+from synthorg.entities import HumanRole, WorkflowExecutionStatus
+from synthorg.persistence import (
+    DuplicateRecordError,
+    ObservedCall,
+    PersistenceConfig,
+    TransactionConflictError,
+    UnitOfWork,
+    create_backend,
+)
+from synthorg.persistence.config import ServerConfig
+from synthorg.persistence.retention import Keep, RetentionPolicy, prune
+from synthorg.persistence.rollups import roll_up_costs
+from synthorg.persistence.sql.backend import SQLPersistenceBackend
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import AUDIT_ENTRIES, COST_RECORDS, MOMENT, TASKS, kinds
+from tests.conformance.beside import beside, until
+from tests.conformance.conftest import ROUTES
+from tests.conformance.observer import Recorder, observed
+from tests.conftest import with_parameter
+from tests.servers.base import Server
+
+OTHER_ARGUMENTS: Final[Mapping[str, object]] = {
+    "by": ("day",),
+    "channel": "general",
+    "approval_id": "approval",
+    "key_hash": "0" * 64,
+    "limit": None,
+    "role": HumanRole.CEO,
+    "status": WorkflowExecutionStatus.RUNNING,
+    "threshold": MOMENT,
+    "updated_at": MOMENT.isoformat(),
+    "created_at": MOMENT.isoformat(),
+    "config_json": "{}",
+    "description": "none",
+    "value": "value",
+    "namespace": "namespace",
+}
+"""By the name of the parameter, where that is no record and no key."""
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest_asyncio.fixture(loop_scope="session", params=ROUTES)
+async def observed_backend(
+    request: pytest.FixtureRequest, server: Server, recorder: Recorder
+) -> AsyncIterator[SQLPersistenceBackend]:
+    """A connected backend on a migrated database, whose calls the recorder is told."""
+    async with observed(server, request.param, recorder) as backend:
+        recorder.forget()
+        yield backend
+
+
+def methods_of(repository: Any) -> list[str]:
+    """Name the public methods of a repository, but for those of its base that it does not offer."""
+    members = inspect.getmembers(type(repository), inspect.isfunction)
+    return [
+        name
+        for name, _ in members
+        if not name.startswith("_") and name not in ("find", "insert", "swap")
+    ]
+
+
+def arguments(kind: Kind, repository: Any, method: str) -> tuple[Any, ...]:
+    """Give values for the parameters that a method needs."""
+    if method == "save_many":
+        return ([kind.keyed("many")],)
+    if method in ("get_many", "delete_many"):
+        return ([kind.key_for("1")],)
+    if method == "save" and not isinstance(kind.example, tuple):
+        return (kind.keyed("saved"),)
+    shown = inspect.signature(getattr(repository, method)).parameters.values()
+    needed = [each.name for each in shown if each.default is each.empty and each.kind < 2]
+    return tuple(OTHER_ARGUMENTS.get(name, kind.key_for("key")) for name in needed)
+
+
+async def called(repository: Any, method: str, *values: Any) -> None:
+    """Call a method, whatever comes of it."""
+    filters = {"execution_id": "key"} if method == "get_latest" else {}
+    try:
+        answer = getattr(repository, method)(*values, **filters)
+        if inspect.isasyncgen(answer):
+            async for _ in answer:
+                pass
+        else:
+            await answer
+    except Exception as error:  # noqa: BLE001 (which is told, too)
+        logging.getLogger(__name__).info("a call failed: %s", error)
+
+
+def check(call: ObservedCall, backend: SQLPersistenceBackend, kind: Kind, method: str) -> None:
+    """Make sure that a call is told by its names."""
+    assert (call.what, call.repository, call.operation) == ("call", kind.repository, method)
+    assert call.collection == type(getattr(backend, kind.repository)).table.name
+    assert call.database.system == backend.backend_name
+    assert call.attempts == 1
+    assert call.seconds > 0
+
+
+@kinds()
+async def test_each_method_of_each_repository_is_one_call(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder, kind: Kind
+) -> None:
+    repository = getattr(observed_backend, kind.repository)
+    await kind.store(observed_backend, kind.example)
+    for method in methods_of(repository):
+        values = arguments(kind, repository, method)
+        recorder.forget()
+        await called(repository, method, *values)
+        check(recorder.only, observed_backend, kind, method)
+        assert recorder.only.error_type is None, method
+        assert recorder.only.route is not None
+
+
+@kinds()
+async def test_each_method_in_a_unit_is_one_call_inside_of_it(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder, kind: Kind
+) -> None:
+    await kind.store(observed_backend, kind.example)
+    recorder.forget()
+    async with observed_backend.transaction() as unit:
+        repository = getattr(unit, kind.repository)
+        methods = methods_of(repository)
+        for method in methods:
+            await called(repository, method, *arguments(kind, repository, method))
+    calls, (whole,) = recorder.of("call"), recorder.of("unit")
+    assert [call.operation for call in calls] == methods
+    for call, method in zip(calls, methods, strict=True):
+        check(call, observed_backend, kind, method)
+        assert call.parent is whole
+    assert (whole.operation, whole.error_type, whole.parent) == ("transaction", None, None)
+    assert whole.rows_read == sum(call.rows_read for call in calls)
+    assert whole.rows_written == sum(call.rows_written for call in calls) > 0
+    assert recorder.started[0] is recorder.ended[-1] is whole
+
+
+def route_of(backend: SQLPersistenceBackend) -> str:
+    """Tell by which route single calls go."""
+    has_pool = backend.database_for("a test")._driver_pool is not None  # noqa: SLF001
+    return "fast" if has_pool else "public"
+
+
+async def test_a_call_tells_the_rows_that_it_read_and_wrote(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    records = [TASKS.keyed(str(number)) for number in range(5)]
+
+    async def facts(work: Any) -> tuple[int, int]:
+        recorder.forget()
+        await work
+        return recorder.only.rows_read, recorder.only.rows_written
+
+    tasks = observed_backend.tasks
+    assert await facts(tasks.save_many(records)) == (0, 5)
+    assert await facts(tasks.save(records[0])) == (0, 1)
+    assert await facts(tasks.get("0")) == (1, 0)
+    assert await facts(tasks.get("unknown")) == (0, 0)
+    assert await facts(tasks.list_tasks()) == (5, 0)
+    assert await facts(tasks.delete_many(["1", "2", "unknown"])) == (0, 2)
+    assert await facts(tasks.delete("unknown")) == (0, 0)
+
+
+async def test_a_call_that_fails_tells_the_class_of_its_error(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    entry = AUDIT_ENTRIES.example
+    await observed_backend.audit_entries.save(entry)
+    recorder.forget()
+    with pytest.raises(DuplicateRecordError):
+        await observed_backend.audit_entries.save(entry)
+    assert recorder.only.error_type == "DuplicateRecordError"
+
+
+async def test_a_call_that_is_cancelled_tells_so(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    task = asyncio.create_task(observed_backend.tasks.save(TASKS.example))
+    await until(lambda: bool(recorder.started))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert recorder.only.error_type == "CancelledError"
+
+
+async def test_a_call_while_disconnected_is_told(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    await observed_backend.disconnect()
+    await called(observed_backend.repositories.tasks, "get", "key")
+    assert recorder.only.error_type == "NotConnectedError"
+    assert recorder.only.route is None
+
+
+async def test_a_stream_takes_the_time_of_its_caller_into_no_account(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    await observed_backend.tasks.save_many([TASKS.keyed("1"), TASKS.keyed("2")])
+    recorder.forget()
+    began, between = perf_counter(), 0.0
+    async for record in observed_backend.tasks.stream():
+        asked = perf_counter()
+        assert await observed_backend.tasks.get(record.id) == record
+        between += perf_counter() - asked
+    *gets, stream = recorder.ended
+    assert [call.operation for call in gets] == ["get", "get"]
+    assert (stream.operation, stream.rows_read, stream.error_type) == ("stream", 2, None)
+    assert [call.parent for call in recorder.ended] == [None] * 3
+    assert 0 < stream.seconds < perf_counter() - began - between
+
+
+async def test_a_stream_that_is_left_has_ended_well(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    await observed_backend.tasks.save_many([TASKS.keyed("1"), TASKS.keyed("2")])
+    recorder.forget()
+    stream = observed_backend.tasks.stream()
+    await anext(stream)
+    assert recorder.ended == []
+    await stream.aclose()  # type: ignore[attr-defined]
+    assert recorder.only.error_type is None
+
+
+async def test_a_unit_that_is_run_again_tells_of_each_attempt(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    tries = 0
+
+    async def work(unit: UnitOfWork) -> None:
+        nonlocal tries
+        tries += 1
+        await unit.tasks.save(TASKS.example)
+        if tries < 3:
+            raise TransactionConflictError("met another one")
+
+    await observed_backend.run_in_transaction(work)
+    (whole,) = recorder.of("unit")
+    attempts, calls = recorder.of("attempt"), recorder.of("call")
+    assert (whole.operation, whole.attempts, whole.error_type) == ("run_in_transaction", 3, None)
+    assert [attempt.attempts for attempt in attempts] == [1, 2, 3]
+    errors = ["TransactionConflictError"] * 2
+    assert [attempt.error_type for attempt in attempts] == [*errors, None]
+    assert [attempt.parent for attempt in attempts] == [whole] * 3
+    assert [call.parent for call in calls] == attempts
+    assert whole.route == attempts[-1].route is not None
+
+
+async def test_a_unit_that_fails_tells_so(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    async def save_and_fail() -> None:
+        async with observed_backend.transaction() as unit:
+            await unit.tasks.save(TASKS.example)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await save_and_fail()
+    call, whole = recorder.ended
+    assert (call.error_type, whole.error_type) == (None, "LookupError")
+
+
+async def test_calls_that_wait_together_share_a_trip(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    if route_of(observed_backend) == "public":
+        pytest.skip("each call of the public route is alone")
+    records = [TASKS.keyed(str(number)) for number in range(9)]
+    await asyncio.gather(*[observed_backend.tasks.save(record) for record in records])
+    calls, (trip,) = recorder.of("call"), recorder.of("trip")
+    first, *others = sorted(calls, key=lambda call: call.trip_calls)
+    assert (first.trip, first.trip_calls, first.waited_seconds) == (None, 1, 0)
+    for call in others:
+        assert (call.trip, call.trip_calls) == (trip, 8)
+        assert 0 < call.waited_seconds < call.seconds
+    assert (trip.parent, trip.trip_calls, trip.error_type) == (None, 8, None)
+
+
+async def test_whoever_waits_for_a_unit_tells_how_long(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    if observed_backend.database_for("a test").load.write_lock_is_held is None:
+        pytest.skip("the server lets writers work side by side")
+    async with AsyncExitStack() as waiting, observed_backend.transaction() as unit:
+        await unit.tasks.save(TASKS.keyed("1"))
+        await waiting.enter_async_context(beside(observed_backend.tasks.save(TASKS.keyed("2"))))
+        await until(lambda: observed_backend.database_for("a test").load.write_queue == 1)
+        await asyncio.sleep(0.05)  # what has to be told
+    waited = next(call for call in recorder.of("call") if call.parent is None)
+    assert 0.05 < waited.lock_waited_seconds < waited.seconds
+
+
+async def test_migrations_and_maintenance_are_told(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    await observed_backend.cost_records.save(COST_RECORDS.example)
+    recorder.forget()
+    await observed_backend.migrate()
+    policy = RetentionPolicy(rules={"heartbeats": Keep(max_age=timedelta(days=1))})
+    await prune(observed_backend, policy)
+    await roll_up_costs(observed_backend)
+    told = [(call.what, call.operation) for call in recorder.ended]
+    assert told == [
+        ("migration", "migrate"),
+        ("maintenance", "prune"),
+        ("maintenance", "roll_up_costs"),
+    ]
+
+
+async def test_an_observer_that_fails_harms_no_call_and_is_told_once(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Recorder):
+        def call_started(self, call: ObservedCall, /) -> None:
+            super().call_started(call)
+            raise RuntimeError("of the observer")
+
+        def call_ended(self, call: ObservedCall, /) -> None:
+            super().call_ended(call)
+            raise RuntimeError("of the observer")
+
+    recorder = Recorder()
+    async with observed(server, "fast", Broken(), recorder) as backend:
+        await backend.tasks.save(TASKS.example)
+        assert await backend.tasks.get(TASKS.example.id) == TASKS.example
+    assert [call.operation for call in recorder.of("call")] == ["save", "get"]
+    assert [record.message for record in caplog.records if "observer" in record.message] == [
+        "an observer failed, and may fail again"
+    ]
+
+
+async def test_the_database_is_named_as_its_server_is_configured(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    await observed_backend.tasks.get("key")
+    database = recorder.only.database
+    assert database.system in ("sqlite", "postgresql", "mariadb")
+    assert database.namespace
+    config = observed_backend._dialect._config  # noqa: SLF001
+    if isinstance(config, ServerConfig):
+        assert database.server_address == config.host
+    else:
+        assert (database.server_address, database.server_port) == (None, None)
+
+
+async def test_a_prefix_is_part_of_the_name_of_a_table(server: Server) -> None:
+    recorder = Recorder()
+    with server.empty_database() as url:
+        config = PersistenceConfig.from_url(with_parameter(url, "table_prefix=app_"))
+        async with create_backend(config, observers=[recorder], migrate=True) as backend:
+            recorder.forget()
+            await backend.tasks.get("key")
+    assert recorder.only.collection == "app_tasks"
