@@ -97,7 +97,8 @@ test-example: $(VENV)/test.installed  ## Test examples/organisation where the wh
 	$(VENV)/bin/python -m tests.servers.lend ORGANISATION_DATABASES \
 		$(EXAMPLE)/bin/pytest --config-file examples/organisation/pyproject.toml examples/organisation/tests
 
-test-service: $(VENV)/test.installed  ## Test examples/service where the wheels of both packages are installed
+test-service: $(VENV)/test.installed  ## Follow the tutorial, and test examples/service where the wheels are installed
+	TEST_TUTORIAL=true $(VENV)/bin/python -m pytest tests/packaging/test_tutorial.py
 	rm -rf $(SERVICE)
 	$(VENV)/bin/python -m venv $(SERVICE)
 	$(VENV)/bin/python -m build --wheel --outdir $(SERVICE)/wheels . > /dev/null

@@ -56,6 +56,7 @@ SLOW: Final = (
     "tests/packaging/test_installation.py",
     "tests/packaging/test_listings.py",
     "tests/packaging/test_readme.py",
+    "tests/packaging/test_tutorial.py",
     "tests/packaging/test_typing.py",
     "tests/poolers/test_processes.py",
     "tests/testing/",

@@ -22,6 +22,7 @@ RUN_BY: Final = {
     "docs/operators/health.md": "tests/packaging/test_health_page.py",
     "docs/operators/moving.md": "tests/transfer/test_docs.py",
     "docs/testing-your-own.md": "tests/testing/test_docs.py",
+    "docs/tutorial.md": "tests/packaging/test_tutorial.py",
 }
 """Which test runs the listings of a page."""
 
