@@ -42,7 +42,7 @@ _LINK: Final = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the pages that are made into the navigation."""
-    pages = [{title: _place(title)} for title in ("Entities", *REFERENCE, "Tables")]
+    pages = [{title: _place(title)} for title in ("Entities", *REFERENCE, "Tables", "Command line")]
     for section in config.nav or []:
         if "Reference" in section:
             section["Reference"] = pages
