@@ -121,7 +121,14 @@ lint: $(VENV)/lint,test,bench.installed  ## Check style, format and types
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 
+# Which version the theme would load from the network.
+build/mermaid/package/dist/mermaid.min.js:
+	@mkdir -p build/mermaid
+	@cd build/mermaid && npm pack --silent mermaid@11 > /dev/null && tar -xf mermaid-*.tgz package/dist/mermaid.min.js
+
 docs: $(VENV)/docs.installed  ## Build the site of the documentation in build/site
+	@$(MAKE) --no-print-directory build/mermaid/package/dist/mermaid.min.js \
+		|| echo 'without npm, the pages with diagrams load Mermaid from the network'
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
 	@echo 'build/site/index.html'
 

@@ -27,7 +27,7 @@ from synthorg.persistence.cli.app import app
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
 FILL: Final = CHECKOUT / "examples" / "service" / "src" / "service" / "fill.py"
 PLACE: Final = "reference/command-line.md"
-WIDTH: Final = 88
+WIDTH: Final = 84
 
 URL: Final = "sqlite:///organisation.db"
 SHOWN: Final = {
@@ -88,8 +88,8 @@ def _run() -> dict[str, str]:
             done = subprocess.run(  # noqa: S603 (what is typed above)
                 command, cwd=folder, env=environment, capture_output=True, text=True, check=False
             )
-            if done.returncode not in codes:
-                raise RuntimeError(f"{arguments} has failed: {done.stderr}")
+            if done.returncode not in codes or folder in done.stdout:
+                raise RuntimeError(f"cannot show {arguments}: {done.stdout}{done.stderr}")
             return done.stdout
 
         run(str(FILL))

@@ -4,6 +4,7 @@ MkDocs calls these functions while it builds. https://www.mkdocs.org/user-guide/
 """
 
 import re
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from paracelsus.transformers.mermaid import Mermaid
+from sqlalchemy import MetaData, Table
 
 from synthorg.persistence.sql import tables
 
@@ -36,6 +38,12 @@ ENTITIES: Final = (
     *("artifacts", "projects", "presets", "workflows"),
 )
 """The modules of `synthorg.entities`."""
+
+TABLES: Final = """# Tables
+
+What the library keeps, drawn from the metadata that its revisions come from as well. Between most
+tables there is no foreign key on purpose: costs, events and the audit trail are evidence, which
+stays when a task is deleted."""
 
 _LINK: Final = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 
@@ -67,6 +75,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: Any) -> str:
     """Have links lead to pages of the site, and leave out those to files that it does not have."""
     source = page.file.src_uri
+    if source.endswith("/results.md"):
+        markdown += _charts(CHECKOUT / "docs" / source)
     home = {"index.md": "README.md", "changelog.md": "CHANGELOG.md"}.get(source, f"docs/{source}")
 
     def lead(found: re.Match[str]) -> str:
@@ -86,6 +96,13 @@ def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: Any) -> st
     return _LINK.sub(lead, markdown).replace("](docs/", "](")
 
 
+def _charts(results: Path) -> str:
+    """Show the charts that lie beside results."""
+    charts = sorted(results.parent.glob("*.svg"))
+    shown = [f"![{chart.stem}]({chart.name})" for chart in charts]
+    return "\n\n".join(["\n\n## Charts", *shown])
+
+
 def _place(title: str) -> str:
     return f"reference/{title.lower().replace(' ', '-')}.md"
 
@@ -96,15 +113,23 @@ def _reference(title: str, package: str, modules: tuple[str, ...]) -> str:
 
 
 def _tables() -> str:
-    """Draw the tables, as the metadata declares them."""
-    drawing = Mermaid(tables.metadata, column_sort="preserve-order")
-    return f"""# Tables
+    """Draw the tables, as the metadata declares them; those that refer to each other together."""
+    parts = [TABLES]
+    for group in _groups(tables.metadata):
+        metadata = MetaData()
+        for table in group:
+            table.to_metadata(metadata)
+        names = ", ".join(table.name for table in group)
+        drawing = Mermaid(metadata, column_sort="preserve-order")
+        parts.append(f"## {names}\n\n```mermaid\n{drawing}\n```")
+    return "\n\n".join(parts)
 
-What the library keeps, drawn from the metadata that its revisions come from as well. Between most
-tables there is no foreign key on purpose: costs, events and the audit trail are evidence, which
-stays when a task is deleted.
 
-```mermaid
-{drawing}
-```
-"""
+def _groups(metadata: MetaData) -> list[list[Table]]:
+    groups: list[list[Table]] = []
+    for table in metadata.sorted_tables:  # what is referred to comes first
+        meant = {key.column.table for key in table.foreign_keys}
+        joined = [group for group in groups if meant.intersection(group)]
+        groups = [group for group in groups if group not in joined]
+        groups.append([*chain.from_iterable(joined), table])
+    return sorted(groups, key=lambda group: group[0].name)

@@ -2,26 +2,26 @@
 
 What holds for all of them is said here once; a method says only what is its own.
 
-Writing
+Writing:
     When a write returns, it is durable and every later read sees it; a write that raises has
     written nothing, but for an OutcomeUnknownError: the connection was lost before the answer
     came. What can be repeated is repeated before that is raised. A write that is cancelled, as
     by a timeout of asyncio, has written all or nothing. A record that could not be read again is
     an InvalidArgumentError, whoever has made it and however.
 
-Reading
+Reading:
     A miss is None, never an error. Filters are keywords, which a repository of one's own may spell
     out: they are combined with AND, None filters nothing, `since` and `until` are inclusive, and
     `limit` keeps the first. A list that matches nothing is empty. A stored record that does not
     fit its kind is an UnreadableRecordError, also in a list, which leaves it out where the
     configuration's `unreadable_records` is "skip".
 
-Order
+Order:
     Every list has a total order. "Newest first" is by the time named, latest first, and at the
     same time by key, descending; "oldest first" is the exact reverse. Keys compare exactly:
     case, accents and trailing spaces matter. They sort by code point.
 
-Errors
+Errors:
     Only PersistenceError leaves a repository, apart from a ValueError where a method names it:
     QueryError and its kinds InvalidArgumentError, UnreadableRecordError, TransactionConflictError
     and VersionConflictError; DuplicateRecordError; MigrationError, where the schema is not this
