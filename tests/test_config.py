@@ -338,6 +338,37 @@ def test_of_several_hosts_one_has_to_take_writes_if_nothing_else_is_said(
     assert server(PersistenceConfig.from_url(url)).target == target
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb"])
+def test_a_url_may_name_replicas(scheme: str) -> None:
+    query = "replicas=one,two:7,[::1]:8&reads=replica&replica_wait_seconds=0.5"
+    section = PersistenceConfig.from_url(f"{scheme}://app@h:3/d?{query}").section
+    assert isinstance(section, ServerConfig)
+    assert (section.reads, section.replica_wait_seconds) == ("replica", 0.5)
+    usual = type(section).model_fields["port"].default
+    places = [(each.host, each.port) for each in section.of_replicas]
+    assert places == [("one", usual), ("two", 7), ("::1", 8)]
+    for each in section.of_replicas:
+        assert type(each).model_validate({**each.model_dump(by_alias=True)}) == each
+        assert (each.replicas, each.reads, each.target) == ((), "primary", "any")
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("postgresql://h/d?reads=replica", "must be 'primary' where no replicas are given"),
+        ("postgresql://h/d?replicas=", "must be host:port,host:port"),
+        ("postgresql://h/d?replicas=one,,two", "must be host:port,host:port"),
+        ("postgresql://h/d?replicas=one:x", "must be host:port,host:port"),
+        ("mysql://h/d?replicas=one", "on PostgreSQL and MariaDB alone"),
+        ("sqlite:///f.db?replicas=one", "is for databases on servers"),
+        ("sqlite:///f.db?reads=replica", "is for databases on servers"),
+    ],
+)
+def test_replicas_that_could_not_be_read_are_refused(url: str, advice: str) -> None:
+    with pytest.raises(ValidationError, match=advice):
+        PersistenceConfig.from_url(url)
+
+
 @pytest.mark.parametrize(
     ("query", "pooler"),
     [

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         MySQLConfig,
         PersistenceConfig,
         PostgreSQLConfig,
+        Reads,
         SQLiteConfig,
         TLSConfig,
     )
@@ -133,6 +134,7 @@ if TYPE_CHECKING:
     )
     from synthorg.persistence.transactions import (
         ManagedBackend,
+        RoutedStores,
         Stores,
         TransactionalBackend,
         UnitOfWork,
@@ -213,8 +215,10 @@ __all__ = [
     "ProjectRepository",
     "ProjectStore",
     "QueryError",
+    "Reads",
     "RecordNotFoundError",
     "ReportingBackend",
+    "RoutedStores",
     "SQLiteConfig",
     "SchemaCondition",
     "SettingFilters",

@@ -35,6 +35,10 @@ BackendName = Literal["sqlite", "postgresql", "mariadb", "mysql"]
 
 UnreadableRecords = Literal["raise", "skip"]
 
+Reads = Literal["primary", "replica"]
+"""Where reads go that may be answered by a replica: to "primary", or to "replica" where one is as
+far as it has to be."""
+
 LONGEST_WAIT_SECONDS: Final = 2_147_483  # databases hold it as milliseconds in 32 bits
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT_SECONDS)]
 SecondsOrZero = Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS)]
@@ -226,6 +230,12 @@ class ServerConfig(_Model):
         failover_timeout_seconds: How long a call goes on trying to open a connection when all hosts
             fail for the moment, as between the end of a primary and the promotion of its
             successor; 0 to be told at once. Whatever is safe to repeat is then run again as well.
+        replicas: The servers that follow the one that is written to, and may answer lists, sums
+            and read-only units of work, with the same database and user. Each has a pool of its
+            own. Of PostgreSQL and MariaDB alone.
+        reads: Where such reads go, unless the call or the unit says otherwise.
+        replica_wait_seconds: How long a read waits for its replica to have what this backend has
+            written or read before; then the primary answers.
         statement_timeout_seconds: How long the server works on one statement; 0 for no limit. A
             server that says nothing for five seconds more is hung up on.
         application_name: How the connections appear in the server's own lists.
@@ -255,6 +265,9 @@ class ServerConfig(_Model):
     pool_recycle_seconds: Seconds = 1800
     connect_timeout_seconds: Seconds = 10
     failover_timeout_seconds: SecondsOrZero = 0
+    replicas: tuple[Host, ...] = ()
+    reads: Reads = Field(default="primary", validate_default=True)
+    replica_wait_seconds: SecondsOrZero = 1
     statement_timeout_seconds: SecondsOrZero = 60
     application_name: Annotated[NotBlankStr, Field(max_length=63)] = "synthorg"
     prepared_statements: bool = True
@@ -277,6 +290,13 @@ class ServerConfig(_Model):
         if file is not None and info.data.get("password") is not None:
             raise ValueError("give either the password or its file, not both")
         return file
+
+    @field_validator("reads")
+    @classmethod
+    def _refuse_reads_on_none(cls, reads: Reads, info: ValidationInfo) -> Reads:
+        if reads == "replica" and info.data.get("replicas") == ():
+            raise ValueError("must be 'primary' where no replicas are given")
+        return reads
 
     @property
     def description(self) -> str:
@@ -305,12 +325,31 @@ class ServerConfig(_Model):
     @property
     def hosts(self) -> tuple[Host, ...]:
         """All servers, each with its port, in the order in which they are tried."""
+        return (Host(name=self.host, port=self.port), *self._with_ports(self.further_hosts))
+
+    @property
+    def of_replicas(self) -> tuple[Self, ...]:
+        """The configuration of the connections to each replica."""
+        return tuple(
+            self.model_copy(
+                update={
+                    "host": host.name,
+                    "port": host.port,
+                    "further_hosts": (),
+                    "target_session_attrs": "any",
+                    "failover_timeout_seconds": 0,  # the primary answers instead
+                    "replicas": (),
+                    "reads": "primary",
+                }
+            )
+            for host in self._with_ports(self.replicas)
+        )
+
+    def _with_ports(self, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
         usual = type(self).model_fields["port"].default
-        further = [
-            Host(name=host.name, port=usual if host.port is None else host.port)
-            for host in self.further_hosts
-        ]
-        return (Host(name=self.host, port=self.port), *further)
+        return tuple(
+            Host(name=host.name, port=usual if host.port is None else host.port) for host in hosts
+        )
 
 
 def _quoted(host: str) -> str:
@@ -340,7 +379,7 @@ class PostgreSQLConfig(ServerConfig):
 
 
 class MySQLConfig(ServerConfig):
-    """A MySQL database.
+    """A MySQL database, which is read on its primary alone.
 
     Attributes:
         port: Where the server listens.
@@ -363,6 +402,13 @@ class MySQLConfig(ServerConfig):
         if target == "primary":
             raise ValueError("must be 'any' or 'read-write', by which a primary is known here")
         return target
+
+    @field_validator("replicas")
+    @classmethod
+    def _refuse_replicas(cls, replicas: tuple[Host, ...]) -> tuple[Host, ...]:
+        if replicas and cls.scheme == "mysql":
+            raise ValueError("are read on PostgreSQL and MariaDB alone: leave them out")
+        return replicas
 
 
 class MariaDBConfig(MySQLConfig):
@@ -423,7 +469,8 @@ class PersistenceConfig(_Model):
         """Read a configuration from a URL.
 
         A server's URL is `postgresql://user:password@host:port/database`, likewise with `mariadb`
-        or `mysql`; several hosts are written as `host:port,host:port`. For SQLite it is
+        or `mysql`; several hosts are written as `host:port,host:port`, also those of the parameter
+        `replicas`. For SQLite it is
         `sqlite:///relative.db`, `sqlite:////absolute.db`, or `sqlite://` in memory. Parameters
         (`?pool_size=5&tls_mode=require`) set the other fields of the section, those of `tls` as
         `tls_mode`, `tls_ca`, `tls_certificate` and `tls_key`.

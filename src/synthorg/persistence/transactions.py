@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import Protocol, runtime_checkable
 
+from synthorg.persistence.config import Reads
 from synthorg.persistence.protocol import PersistenceBackend, ReportingBackend
 from synthorg.persistence.stores import (
     AgentStateStore,
@@ -232,12 +233,74 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
 
 
 @runtime_checkable
+class RoutedStores(Stores, Protocol):
+    """All stores of a backend, with their reads going where it was asked for."""
+
+    def repository(self, kind: type[Kind]) -> Kind:
+        """Give a repository of an extension, whose reads go there, too.
+
+        Args:
+            kind: Its class.
+
+        Raises:
+            UsageError: If its table belongs to no extension of the backend.
+        """
+        ...
+
+
+@runtime_checkable
 class ManagedBackend(TransactionalBackend, ReportingBackend, Protocol):
     """`TransactionalBackend` as `create_backend` gives it, with what makes it easier to hold.
 
     `async with create_backend(config) as backend:` connects it and disconnects it in the end; with
     `migrate=True` it also migrates in between.
+
+    Where the configuration names `replicas`, they may answer lists, pages, streams, sums and
+    read-only units, if they are asked for: by `reads="replica"` of the configuration, by that of
+    `transaction`, or by `reading("replica")`. What they answer has all that was written through
+    this backend and returned before, and is never older than what a replica has shown before to
+    anybody who uses this backend; what others have written may be missing for a while. Records that
+    are read alone (`get`, `get_many` and their like), counts of users or presets, and all that is
+    done in order to write are read on the primary. Where there are no replicas, or none is far
+    enough or to be had, the primary answers.
     """
+
+    def transaction(
+        self, *, read_only: bool = False, reads: Reads | None = None
+    ) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Begin a unit of work, as `TransactionalBackend` says.
+
+        Args:
+            read_only: Whether all reads see one state of the database, and writes are refused.
+            reads: Whether a replica may serve a unit that is read-only; None for what the
+                configuration says. If the replica is lost meanwhile, or ends the unit for the sake
+                of what it has to apply, that is an error as on the primary.
+
+        Returns:
+            A context manager that gives the unit of work.
+
+        Raises:
+            UsageError: If `reads` is given for a unit that may write.
+        """
+        ...
+
+    def reading(self, reads: Reads) -> RoutedStores:
+        """Give the stores with their reads going elsewhere; like `repositories`, at any time.
+
+        Args:
+            reads: "replica" to have lists and sums answered by a replica, "primary" to have none.
+        """
+        ...
+
+    def catch_up(self) -> None:
+        """Have later answers of replicas show all that anybody had written before this call.
+
+        As after a message from another process, about what it has saved.
+
+        Raises:
+            NotConnectedError: If the backend is not connected.
+        """
+        ...
 
     @property
     def repositories(self) -> Stores:

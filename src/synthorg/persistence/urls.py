@@ -96,6 +96,9 @@ _REFUSED_PARAMETERS: Final = {
 _REFUSED_BY_SQLITE: Final = {
     "timeout": "is called busy_timeout_seconds here",
     **dict.fromkeys(
+        ("replicas", "reads", "replica_wait_seconds"), "is for databases on servers: leave it out"
+    ),
+    **dict.fromkeys(
         ("check_same_thread", "cache", "isolation_level"), "is not needed: leave it out"
     ),
     **dict.fromkeys(
@@ -268,6 +271,19 @@ def _ca(name: str, value: str) -> Values:
     return {"tls_ca": value}
 
 
+def _hosts(name: str, value: str) -> Values:
+    found = [_HOST_AND_PORT.fullmatch(host) for host in value.split(",")]
+    hosts = [match for match in found if match is not None and match["host"]]
+    if len(hosts) < len(found):
+        raise ValueError(f"parameter {name} must be host:port,host:port")
+    return {
+        name: [
+            {"name": host["host"].strip("[]"), **({"port": host["port"]} if host["port"] else {})}
+            for host in hosts
+        ]
+    }
+
+
 def _one_host(name: str, value: str) -> Values:
     if "," in value and not value.startswith("/"):
         raise ValueError(
@@ -307,6 +323,7 @@ _TRANSLATIONS: Final[Mapping[str, Translation]] = {
     "user": _named("username"),
     "dbname": _named("database"),
     "host": _one_host,
+    "replicas": _hosts,
     "connect_timeout": _named("connect_timeout_seconds"),
     "channel_binding": _only(
         ("prefer", "disable"),

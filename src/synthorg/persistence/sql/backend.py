@@ -3,17 +3,18 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from inspect import isawaitable
 from math import inf
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, get_args
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.entities import NotBlankStr
+from synthorg.persistence.config import Reads
 from synthorg.persistence.errors import NotConnectedError, UsageError
 from synthorg.persistence.health import Health
 from synthorg.persistence.observing import Observer, What
@@ -22,7 +23,9 @@ from synthorg.persistence.sql.drivers.observation import Edges, Observed, Observ
 from synthorg.persistence.sql.execution.affinity import LocalLock
 from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
+from synthorg.persistence.sql.execution.replicas import Replicas
 from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
+from synthorg.persistence.sql.execution.transaction import Transaction
 from synthorg.persistence.sql.health import Answers, Checkup, health_of, in_time, not_connected
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables, refuse_clashes
 from synthorg.persistence.sql.repositories import Repositories, repository_of
@@ -73,10 +76,15 @@ class SQLPersistenceBackend(Repositories):
         self._extensions = tuple(extensions)
         self._migrates = migrate
         self._database: Database | None = None
+        self._replicas: Replicas | None = None
         self._lifecycle = LocalLock()
         if observers:
             self.observing = Observing(observers, dialect.observed, dialect.table_prefix)
-        self._current = CurrentDatabase(self, dialect)
+        self._views: dict[Reads, CurrentDatabase] = {
+            "primary": CurrentDatabase(self, dialect),
+            "replica": ReadingReplicas(self, dialect),
+        }
+        self._current = self._views[dialect.reads]
         self._questions: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -123,8 +131,16 @@ class SQLPersistenceBackend(Repositories):
                 await self._leave()
             database = Database(self._dialect, self._find_schema_problem)
             await database.open()
-            self._database = database
+            self._database, self._replicas = database, self._replicas_of(database)
         logger.info("connected", extra={"backend": self.backend_name})
+
+    def _replicas_of(self, database: Database) -> Replicas | None:
+        """Make what reads on replicas, none of which need be there before it is asked."""
+        replicas = [
+            Database(dialect, self._find_schema_problem) for dialect in self._dialect.replicas()
+        ]
+        seconds = self._dialect.replica_wait_seconds
+        return Replicas(database, replicas, seconds) if replicas else None
 
     async def disconnect(self) -> None:
         if self._database is not None:
@@ -138,7 +154,12 @@ class SQLPersistenceBackend(Repositories):
     async def _leave(self) -> None:
         assert self._database is not None
         database, self._database = self._database, None
-        await database.close()
+        replicas, self._replicas = self._replicas, None
+        try:
+            if replicas is not None:
+                await replicas.close()
+        finally:
+            await database.close()
 
     async def health_check(self) -> bool:
         database = self._database
@@ -211,26 +232,44 @@ class SQLPersistenceBackend(Repositories):
         return await runner.find_schema_problem(connection, dialect, *self._extensions)
 
     @asynccontextmanager
-    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[SQLUnitOfWork]:
+    async def transaction(
+        self, *, read_only: bool = False, reads: Reads | None = None
+    ) -> AsyncIterator[SQLUnitOfWork]:
         given: object = read_only
         if not isinstance(given, bool):
             raise UsageError(f"read_only must be True or False, not a {type(given).__name__}")
+        if reads is not None:
+            _refuse_unknown(reads)
+            if not read_only:
+                raise UsageError("reads is for a unit with read_only=True: writes need the primary")
         database = self.database_for("transaction()")
+        unit: AbstractAsyncContextManager[Transaction]
+        if read_only and self._replicas is not None and (reads or self._dialect.reads) == "replica":
+            unit = self._replicas.unit()
+        else:
+            unit = database.unit(read_only=read_only)
         if self.observing is None:
-            async with database.unit(read_only=read_only) as transaction:
+            async with unit as transaction:
                 yield SQLUnitOfWork(transaction, self._extensions)
             return
         with self.observing.during("unit", "transaction") as call:
-            async with self._observed_unit(database, call, read_only=read_only) as unit:
-                yield unit
+            async with self._observed(unit, call) as work:
+                yield work
 
     @asynccontextmanager
-    async def _observed_unit(
-        self, database: Database, call: Observed, *, read_only: bool = False
+    async def _observed(
+        self, unit: AbstractAsyncContextManager[Transaction], call: Observed
     ) -> AsyncIterator[SQLUnitOfWork]:
-        async with Edges(database.unit(read_only=read_only), call) as transaction:
+        async with Edges(unit, call) as transaction:
             call.route = transaction.route
             yield SQLUnitOfWork(transaction, self._extensions, call.observing.inside(call))
+
+    def reading(self, reads: Reads) -> "CurrentDatabase":
+        _refuse_unknown(reads)
+        return self._views[reads]
+
+    def catch_up(self) -> None:
+        self.database_for("catch_up()").seen.note()
 
     async def run_in_transaction(
         self, work: Callable[[SQLUnitOfWork], Awaitable[Result]]
@@ -251,7 +290,7 @@ class SQLPersistenceBackend(Repositories):
             async def observed_attempt() -> Result:
                 attempts = whole.observing.inside(whole)
                 with attempts.during("attempt", "transaction", attempt=whole.attempts) as call:
-                    async with self._observed_unit(database, call) as unit:
+                    async with self._observed(database.unit(read_only=False), call) as unit:
                         whole.route = call.route
                         with at_work_for(None):
                             return await _done(work, unit)
@@ -279,11 +318,16 @@ class SQLPersistenceBackend(Repositories):
         return self._current
 
     def repository(self, kind: type[Kind]) -> Kind:
-        return repository_of(kind, self._current, self._extensions, self.observing)
+        return self._current.repository(kind)
 
     def executor_for(self, repository: str) -> Executor:
         self.database_for(repository).check_not_over()
         return self._current
+
+    @property
+    def replicas(self) -> Replicas | None:
+        """The replicas that may answer, while it is connected and there are any."""
+        return self._replicas
 
     def database_for(self, asked_for: str) -> Database:
         """Give the database that the backend is connected to now.
@@ -324,6 +368,10 @@ class CurrentDatabase(Repositories):
     def __repr__(self) -> str:
         return f"<repositories of {self._backend!r}>"
 
+    def repository(self, kind: type[Kind]) -> Kind:
+        """Give a repository of an extension, as `RoutedStores` says."""
+        return repository_of(kind, self, self._backend.extensions, self.observing)
+
     @property
     def skips_unreadable(self) -> bool:
         """Whether lists leave out what cannot be read, as `Executor` says."""
@@ -333,6 +381,11 @@ class CurrentDatabase(Repositories):
     def route(self) -> None:
         """None, as the database says."""
         return
+
+    @property
+    def for_lists(self) -> Executor:
+        """What lists are read on, as `Executor` says."""
+        return self
 
     def executor_for(self, repository: str) -> Executor:  # noqa: ARG002 (all are on the same)
         """Give itself."""
@@ -368,3 +421,32 @@ def _refuse_no_time(timeout: float) -> None:
     given: object = timeout
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < inf:
         raise UsageError("timeout must be a positive number of seconds")
+
+
+class ReadingReplicas(CurrentDatabase):
+    """Repositories whose lists and sums a replica may answer, where there are any."""
+
+    def __init__(self, backend: SQLPersistenceBackend, dialect: Dialect) -> None:
+        super().__init__(backend, dialect)
+        self._for_lists = CurrentReplicas(backend, dialect)
+
+    @property
+    def for_lists(self) -> Executor:
+        """What lists are read on, as `Executor` says."""
+        return self._for_lists
+
+
+class CurrentReplicas(CurrentDatabase):
+    """What reads on replicas where there are any, and does all else on the current database."""
+
+    def fetch(self, statement: Statement, parameters: Parameters) -> Coroutine[Any, Any, Rows]:
+        """Run a statement that reads, as `Executor` says."""
+        replicas = self._backend.replicas
+        if replicas is None:
+            return super().fetch(statement, parameters)
+        return replicas.fetch(statement, parameters)
+
+
+def _refuse_unknown(reads: object) -> None:
+    if reads not in get_args(Reads):
+        raise UsageError(f"reads must be one of {', '.join(map(repr, get_args(Reads)))}")

@@ -30,12 +30,13 @@ from sqlalchemy.exc import DBAPIError, ResourceClosedError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from synthorg.persistence.config import ServerConfig, SQLiteConfig
+from synthorg.persistence.config import Reads, ServerConfig, SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.observing import ObservedDatabase
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.findings import Finding
 from synthorg.persistence.sql.dialects.inspection import Inspection
+from synthorg.persistence.sql.dialects.positions import Position
 from synthorg.persistence.sql.drivers.answer_timeout import (
     AnswerTimeout,
     driver_connection,
@@ -52,6 +53,7 @@ from synthorg.persistence.sql.drivers.faults import (
     unusable,
 )
 from synthorg.persistence.sql.drivers.pool_state import CountingPool
+from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.sockets import close_without_loop
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
@@ -128,6 +130,16 @@ class Dialect(ABC):
     def description(self) -> str:
         """The database in words, without secrets, for messages."""
         return self._config.description
+
+    @property
+    def reads(self) -> Reads:
+        """Where reads go that may be answered by a replica."""
+        return "primary"
+
+    @property
+    def replica_wait_seconds(self) -> float:
+        """How long a replica is waited for that is not as far as it has to be."""
+        return 0
 
     @property
     @abstractmethod
@@ -360,6 +372,34 @@ class Dialect(ABC):
     def snapshot_options(self) -> Mapping[str, Any]:
         """Give the execution options of a transaction that sees one state and writes nothing."""
         return {"isolation_level": "REPEATABLE READ", READ_ONLY_OPTION: True}
+
+    def replicas(self) -> "Sequence[Dialect]":
+        """Give a dialect for each replica that may answer, which has no fast route of its own."""
+        return ()
+
+    position_question: ClassVar[str] = ""
+    """Asks a server how far it has come, where there may be replicas."""
+
+    def position(self, answer: Sequence[Any]) -> Position | None:
+        """Read the answer to the question for a server's position; None where it has none.
+
+        Args:
+            answer: The one row of it.
+        """
+        raise NotImplementedError(f"{self.backend_name} has no replicas")
+
+    @property
+    def keeps_sessions(self) -> bool:
+        """Whether what was found out on a connection holds for its next transaction."""
+        return True
+
+    async def driver(self, connection: AsyncConnection) -> ServerDriver | None:  # noqa: ARG002 (used where there is one)
+        """Give the driver's own connection, for one statement past SQLAlchemy, where that pays.
+
+        Args:
+            connection: The connection, with no transaction begun.
+        """
+        return None
 
     answer_timeout_seconds: float | None = None
     """How long to wait for the answer to one statement; None for any time."""

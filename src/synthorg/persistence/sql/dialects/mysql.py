@@ -39,7 +39,7 @@ from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from synthorg.persistence.config import MySQLConfig
+from synthorg.persistence.config import MySQLConfig, Reads
 from synthorg.persistence.errors import MigrationError, QueryError
 from synthorg.persistence.observing import ObservedDatabase
 from synthorg.persistence.sql.dialects import galera
@@ -67,6 +67,7 @@ from synthorg.persistence.sql.dialects.mysql_fitness import (
 from synthorg.persistence.sql.dialects.mysql_inspection import MySQLInspection
 from synthorg.persistence.sql.dialects.mysql_session import SETTINGS, assignments
 from synthorg.persistence.sql.dialects.mysql_triggers import audit_triggers, guards_of
+from synthorg.persistence.sql.dialects.positions import GTID_QUESTION, Position, gtid_position
 from synthorg.persistence.sql.dialects.prefixing import write_prefix
 from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
@@ -93,6 +94,7 @@ from synthorg.persistence.sql.drivers.server import (
     ServerPool,
     kept_connections,
 )
+from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.server_transaction import ServerTransaction
 from synthorg.persistence.sql.drivers.sockets import sever
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
@@ -227,8 +229,11 @@ class MySQLDialect(Dialect):
     is_node = False
     """Whether the server is a node of a Galera cluster."""
 
-    def __init__(self, config: MySQLConfig) -> None:
+    position_question: ClassVar[str] = GTID_QUESTION
+
+    def __init__(self, config: MySQLConfig, *, is_replica: bool = False) -> None:
         self._config = config
+        self._is_replica = is_replica
         self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
         self.failover_timeout_seconds = config.failover_timeout_seconds
         if self.answer_timeout_seconds is not None:
@@ -246,6 +251,21 @@ class MySQLDialect(Dialect):
     @property
     def lock_timeout_seconds(self) -> float:
         return self._config.pool_timeout_seconds
+
+    @property
+    def reads(self) -> Reads:
+        return self._config.reads
+
+    @property
+    def replica_wait_seconds(self) -> float:
+        return self._config.replica_wait_seconds
+
+    def replicas(self) -> Sequence[Dialect]:
+        return [type(self)(each, is_replica=True) for each in self._config.of_replicas]
+
+    def position(self, answer: Sequence[Any]) -> Position | None:
+        # Nodes of a cluster have no common count of what they apply.
+        return None if self.is_node else gtid_position(answer)
 
     def create_engine(self) -> AsyncEngine:
         return self._engine_with(self._config.pool_size - self._kept_connections)
@@ -281,9 +301,15 @@ class MySQLDialect(Dialect):
         begin = [f"SET TRANSACTION ISOLATION LEVEL {level}", f"START TRANSACTION{access}"]
         return ServerTransaction(connection, driver, self, begin)
 
+    async def driver(self, connection: AsyncConnection) -> ServerDriver | None:
+        if not self._config.prepared_statements:
+            return None
+        return AsyncmyDriver((await connection.get_raw_connection()).driver_connection)
+
     @property
     def _kept_connections(self) -> int:
-        return kept_connections(self._config.pool_size) if self._config.prepared_statements else 0
+        is_kept = self._config.prepared_statements and not self._is_replica
+        return kept_connections(self._config.pool_size) if is_kept else 0
 
     def _engine_with(
         self,

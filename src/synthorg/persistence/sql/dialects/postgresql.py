@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
-from synthorg.persistence.config import PostgreSQLConfig
+from synthorg.persistence.config import PostgreSQLConfig, Reads
 from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.observing import ObservedDatabase
 from synthorg.persistence.sql.dialects.asyncpg_connector import AsyncpgConnector
@@ -43,6 +43,11 @@ from synthorg.persistence.sql.dialects.base import (
     replacing_on_conflict,
 )
 from synthorg.persistence.sql.dialects.findings import Finding
+from synthorg.persistence.sql.dialects.positions import (
+    LOG_POSITION_QUESTION,
+    Position,
+    log_position,
+)
 from synthorg.persistence.sql.dialects.postgresql_counting import (
     TO_IDENTITY,
     TO_SEQUENCE,
@@ -74,6 +79,7 @@ from synthorg.persistence.sql.drivers.server import (
     ServerPool,
     kept_connections,
 )
+from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.server_transaction import ServerTransaction
 from synthorg.persistence.sql.drivers.sockets import sever
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
@@ -89,8 +95,12 @@ class PostgreSQLDialect(Dialect):
 
     _config: PostgreSQLConfig
 
-    def __init__(self, config: PostgreSQLConfig) -> None:
+    position_question: ClassVar[str] = LOG_POSITION_QUESTION
+
+    def __init__(self, config: PostgreSQLConfig, *, is_replica: bool = False) -> None:
         self._config = config
+        self._is_replica = is_replica
+        self._connector: AsyncpgConnector | PsycopgConnector | None = None
         self.inspection: PostgreSQLInspection = PostgreSQLInspection(config.table_prefix)
         self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
         self.failover_timeout_seconds = config.failover_timeout_seconds
@@ -110,6 +120,24 @@ class PostgreSQLDialect(Dialect):
     @property
     def lock_timeout_seconds(self) -> float:
         return self._config.pool_timeout_seconds
+
+    @property
+    def reads(self) -> Reads:
+        return self._config.reads
+
+    @property
+    def replica_wait_seconds(self) -> float:
+        return self._config.replica_wait_seconds
+
+    def replicas(self) -> Sequence[Dialect]:
+        return [PostgreSQLDialect(each, is_replica=True) for each in self._config.of_replicas]
+
+    def position(self, answer: Sequence[Any]) -> Position | None:
+        return log_position(answer)
+
+    @property
+    def keeps_sessions(self) -> bool:
+        return self._connector is None or not self._connector.is_stateless
 
     def create_engine(self) -> AsyncEngine:
         return self._engine_with(self._config.pool_size - self._kept_connections)
@@ -137,6 +165,11 @@ class PostgreSQLDialect(Dialect):
             connection, driver, self, [f"BEGIN ISOLATION LEVEL {level}{access}"]
         )
 
+    async def driver(self, connection: AsyncConnection) -> ServerDriver | None:
+        if not self._is_fast:
+            return None
+        return driver_of((await connection.get_raw_connection()).driver_connection)
+
     @property
     def _is_fast(self) -> bool:
         # psycopg has no way to run one statement with many values in one trip and read rows.
@@ -144,7 +177,8 @@ class PostgreSQLDialect(Dialect):
 
     @property
     def _kept_connections(self) -> int:
-        return kept_connections(self._config.pool_size) if self._is_fast else 0
+        is_kept = self._is_fast and not self._is_replica
+        return kept_connections(self._config.pool_size) if is_kept else 0
 
     def _engine_with(
         self,
@@ -156,6 +190,7 @@ class PostgreSQLDialect(Dialect):
         module = import_driver(config.driver, "postgresql")
         connector = _CONNECTORS[config.driver](module, config, settings, self.diagnose)
         self.driver_errors = connector.errors
+        self._connector = connector
         if config.driver != "asyncpg":
             # The library has no such columns, and would ask for the type on every connection.
             options["use_native_hstore"] = False
@@ -338,4 +373,7 @@ def _array_of(column: Column[Any]) -> ARRAY[Any]:
     return ARRAY(Text() if is_text else column.type)
 
 
-_CONNECTORS: Final = {"asyncpg": AsyncpgConnector, "psycopg": PsycopgConnector}
+_CONNECTORS: Final[Mapping[str, type[AsyncpgConnector | PsycopgConnector]]] = {
+    "asyncpg": AsyncpgConnector,
+    "psycopg": PsycopgConnector,
+}

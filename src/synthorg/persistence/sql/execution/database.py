@@ -18,9 +18,10 @@ from synthorg.persistence.errors import (
     PersistenceError,
 )
 from synthorg.persistence.sql.dialects.base import Dialect, Sharing
+from synthorg.persistence.sql.dialects.positions import Position
 from synthorg.persistence.sql.drivers.base import Call
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
-from synthorg.persistence.sql.drivers.faults import Fault, lost
+from synthorg.persistence.sql.drivers.faults import Diagnosis, Fault, lost
 from synthorg.persistence.sql.drivers.forks import never_collect
 from synthorg.persistence.sql.drivers.observation import note_another_attempt
 from synthorg.persistence.sql.drivers.pool_state import Load, PoolState, state_of
@@ -46,11 +47,15 @@ from synthorg.persistence.sql.execution.retrying import (
     run_again_on_conflict,
 )
 from synthorg.persistence.sql.execution.routes import FastRoute, PublicRoute, Route
+from synthorg.persistence.sql.execution.seen import Seen
 from synthorg.persistence.sql.execution.transaction import Transaction
 from synthorg.persistence.sql.statements.compiler import StatementCompiler
 from synthorg.persistence.sql.statements.statement import Parameters, Statement, from_expression
 
 logger = logging.getLogger(__name__)
+
+Ready = Callable[[AsyncConnection], Awaitable[None]]
+"""Sees to it that a connection, with no transaction begun, is fit for what is to be read."""
 
 CLOSES_UNDER_ITSELF: Final = (
     "this task has a transaction open on the database, or was started inside one, and disconnect() "
@@ -90,6 +95,8 @@ class Database:
         self._driver_pool = dialect.driver_pool(self._write_lock)
         self._connections = Connections(self.engine, dialect, self._errors, self._write_lock)
         self._open: set[Transaction] = set()
+        self.seen = Seen()
+        """What callers count on seeing again."""
         never_collect(self)
         pool = self.engine.sync_engine.pool
         if isinstance(pool, SingleConnectionPool):
@@ -99,6 +106,7 @@ class Database:
             self._write_lock,
             one_writer=dialect.sharing is Sharing.ONE_WRITER,
             readers_block=dialect.readers_block_writers,
+            seen=self.seen,
         )
 
     async def open(self) -> None:
@@ -127,6 +135,15 @@ class Database:
         ) from cause
 
     @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What reading may raise that `diagnose` is for."""
+        return self._errors.foreign_errors
+
+    def diagnose(self, error: Exception) -> Diagnosis:
+        """Tell what a failure means."""
+        return self._errors.diagnose(error)
+
+    @property
     def has_ended(self) -> bool:
         """Whether its connections belong to a parent process, or to an event loop that is over."""
         return self._connections.affinity.has_ended
@@ -151,6 +168,15 @@ class Database:
             UsageError: If the caller is in another process or event loop.
         """
         self._connections.affinity.check()
+
+    def check_usable(self) -> None:
+        """Refuse to be used from elsewhere, or when closed.
+
+        Raises:
+            UsageError: If the caller is in another process or event loop.
+            PersistenceConnectionError: If it is closed.
+        """
+        self._connections.check_usable()
 
     async def wait_for_own(self) -> None:
         """Wait for the transaction inside which this was called, before closing waits for it.
@@ -214,7 +240,10 @@ class Database:
         connections.check_usable()
         await self._write_lock.wait_for_own_unit(MIGRATES_UNDER_ITSELF)
         async with connections.locked(write=True), connections.checked_out() as connection:
-            yield connection
+            try:
+                yield connection
+            finally:
+                self.seen.note()
 
     async def close(self) -> None:
         """Refuse new calls and close every connection.
@@ -263,6 +292,11 @@ class Database:
     def route(self) -> None:
         """None, since a statement that failed may be run again by another way."""
         return
+
+    @property
+    def for_lists(self) -> Executor:
+        """What lists are read on, as `Executor` says."""
+        return self
 
     @property
     def load(self) -> Load:
@@ -317,6 +351,55 @@ class Database:
             async with soon(self._write_lock), connections.checked_out() as connection:
                 yield connection
 
+    async def position(self) -> Position | None:
+        """Ask how far the database has come; None if it does not say.
+
+        Raises:
+            Exception: If there is no answer.
+        """
+        self._connections.check_usable()
+        if self._driver_pool is not None:
+            question = Call(Question(self.dialect.position_question), ())
+            with suppress(*self._errors.foreign_errors):  # a kept connection may be lost
+                (answer,) = await self._driver_pool.fetch(question)
+                return self.dialect.position(answer)
+        async with self._connections.idle(write=False) as connection:
+            return await self.position_on(connection)
+
+    async def position_on(self, connection: AsyncConnection) -> Position | None:
+        """Ask how far the server of a connection has come, as `position` does.
+
+        Args:
+            connection: The connection, with no transaction begun.
+        """
+        try:
+            asked = connection.exec_driver_sql(self.dialect.position_question)
+            return self.dialect.position((await self.dialect.step(connection, asked)).one())
+        finally:
+            await run_to_completion(connection.rollback())
+
+    async def fetch_once(self, ready: Ready, statement: Statement, parameters: Parameters) -> Rows:
+        """Run a statement that reads, and never again.
+
+        Args:
+            ready: Awaited with the connection before, to raise what speaks against it.
+            statement: The statement.
+            parameters: A value for each of its parameters.
+
+        Raises:
+            Exception: What `ready`, SQLAlchemy or the driver raised.
+        """
+        async with self._connections.idle(write=False) as connection:
+            await ready(connection)
+            driver = await self.dialect.driver(connection)
+            if driver is not None:
+                call = self._statements.call(statement, parameters)
+                with self.dialect.answer_timeout(connection):
+                    return call.statement.decode(await driver.send(call))
+            async with self._connections.begun(connection, self._reading, write=False):
+                route = PublicRoute(connection, self.dialect, self._statements)
+                return await route.fetch(statement, parameters)
+
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
         began = asyncio.get_running_loop().time()
@@ -341,7 +424,12 @@ class Database:
             return await self._driver_pool.execute(call)
         except self._failures as error:
             failure = self._failure(error, on_kept_connection=self._driver_pool is not None)
-        return await self._run_again(self._write, statement, parameters, began, failure)
+        finally:
+            self.seen.note()
+        try:
+            return await self._run_again(self._write, statement, parameters, began, failure)
+        finally:
+            self.seen.note()
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Executor` says."""
@@ -373,27 +461,31 @@ class Database:
 
         return await (run_again_if_unknown(attempts) if idempotent else attempts())
 
-    def unit(self, *, read_only: bool) -> AbstractAsyncContextManager[Transaction]:
+    def unit(
+        self, *, read_only: bool, ready: Ready | None = None
+    ) -> AbstractAsyncContextManager[Transaction]:
         """Begin a transaction for reading and then writing what follows, or for reading alone.
 
         Args:
             read_only: Whether to read one state of the database and refuse writes.
+            ready: For reading alone, awaited with the connection before it begins.
         """
         dialect = self.dialect
         if read_only:
-            return self._transaction(dialect.snapshot_options(), read_only=True)
+            return self._transaction(dialect.snapshot_options(), read_only=True, ready=ready)
         unit = self._transaction(dialect.unit_options())
         return unit if dialect.ordering is None else _ordered(unit, dialect.ordering)
 
     @asynccontextmanager
     async def _transaction(
-        self, options: Options, *, read_only: bool = False
+        self, options: Options, *, read_only: bool = False, ready: Ready | None = None
     ) -> AsyncIterator[Transaction]:
         """Begin a transaction; leaving commits it, and an exception rolls it back.
 
         Args:
             options: How it begins, and how isolated it is from others.
             read_only: Whether writes are refused.
+            ready: Awaited with the connection before it begins.
 
         Raises:
             TransactionConflictError: If it met another transaction and has to be run again.
@@ -401,7 +493,7 @@ class Database:
         """
         callers_error: BaseException | None = None
         try:
-            async with self._route(options, write=not read_only) as route:
+            async with self._route(options, write=not read_only, ready=ready) as route:
                 transaction = Transaction(
                     route,
                     self.dialect,
@@ -425,6 +517,9 @@ class Database:
             cause = redacted(error)
         else:
             return
+        finally:
+            if not read_only:
+                self.seen.note()
         raise transaction_failure(diagnosis) from cause
 
     @contextmanager
@@ -443,7 +538,9 @@ class Database:
             self._open.discard(transaction)
 
     @asynccontextmanager
-    async def _route(self, options: Options, *, write: bool) -> AsyncIterator[Route]:
+    async def _route(
+        self, options: Options, *, write: bool, ready: Ready | None = None
+    ) -> AsyncIterator[Route]:
         """Begin a transaction by the fastest way there is."""
         connections, dialect, statements = self._connections, self.dialect, self._statements
         connections.check_usable()
@@ -453,6 +550,8 @@ class Database:
                 yield FastRoute(driver_transaction, dialect, statements)
             return
         async with connections.idle(write=write) as connection:
+            if ready is not None:
+                await ready(connection)
             direct = await dialect.driver_transaction(connection, options)
             if direct is None:
                 async with connections.begun(connection, options, write=write):

@@ -25,6 +25,11 @@ class Executor(Protocol):
         """The way to the database; None where that is found out for each statement."""
         ...
 
+    @property
+    def for_lists(self) -> "Executor":
+        """What lists and sums are read on: this one, or one where a replica may answer."""
+        ...
+
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads.
 

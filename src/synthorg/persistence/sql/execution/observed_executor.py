@@ -17,11 +17,22 @@ class ObservedExecutor:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
+        self._for_lists: ObservedExecutor | None = None
 
     @property
     def skips_unreadable(self) -> bool:
         """Whether lists leave out what cannot be read, as `Executor` says."""
         return self._executor.skips_unreadable
+
+    @property
+    def for_lists(self) -> Executor:
+        """What lists are read on, observed as well, as `Executor` says."""
+        inner = self._executor.for_lists
+        if inner is self._executor:
+            return self
+        if self._for_lists is None:
+            self._for_lists = ObservedExecutor(inner)
+        return self._for_lists
 
     @property
     def route(self) -> RouteName | None:

@@ -14,6 +14,7 @@ from synthorg.persistence.sql.drivers.write_lock import (
     OpenTransaction,
     WriteLock,
 )
+from synthorg.persistence.sql.execution.seen import Seen
 
 LIBRARY: Final = "synthorg_library"
 """The execution option of the library's own connections."""
@@ -31,7 +32,12 @@ _CHANGES_OR_LOCKS: Final = re.compile(
 
 
 def watch(
-    engine: AsyncEngine, write_lock: WriteLock, *, one_writer: bool, readers_block: bool
+    engine: AsyncEngine,
+    write_lock: WriteLock,
+    *,
+    one_writer: bool,
+    readers_block: bool,
+    seen: Seen,
 ) -> None:
     """Refuse own SQL at once where it would wait for itself, or escape its unit of work.
 
@@ -40,6 +46,7 @@ def watch(
         write_lock: The lock of those that write.
         one_writer: Whether a transaction that has written keeps all other writers waiting.
         readers_block: Whether one that has only read does.
+        seen: Where it is counted what is written.
     """
     transactions: WeakKeyDictionary[Connection, OpenTransaction] = WeakKeyDictionary()
 
@@ -49,6 +56,7 @@ def watch(
         writes = may_write(statement)
         if writes:
             await_only(write_lock.wait_for_own_unit(OWN_SQL_IN_UNIT))
+            seen.note_own_sql(connection)
         if connection in transactions:
             transactions[connection].show_progress()
             transactions[connection].blocks |= writes

@@ -21,9 +21,20 @@ QUESTION: Final = text("SELECT 1")
 
 
 class Question(DriverStatement):
-    """The question, as a prepared statement."""
+    """A question without values, as a prepared statement.
 
-    sql = "SELECT 1"
+    Args:
+        sql: What is asked.
+    """
+
+    def __init__(self, sql: str = QUESTION.text) -> None:
+        self._sql = sql
+
+    @property
+    def sql(self) -> str:
+        """What the driver runs."""
+        return self._sql
+
     reads = True
     key_index = None
     repeatable = True

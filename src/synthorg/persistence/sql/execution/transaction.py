@@ -90,6 +90,11 @@ class Transaction:
         return self._dialect.skips_unreadable
 
     @property
+    def for_lists(self) -> Executor:
+        """What lists are read on, as `Executor` says."""
+        return self
+
+    @property
     def description(self) -> str:
         """The database and what has become of the transaction, for people to read."""
         state = "failed" if self.fatal_error is not None else "open"

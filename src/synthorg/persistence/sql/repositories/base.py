@@ -223,7 +223,7 @@ class Repository(Generic[Record]):
         listed: list[Record] = []
         while True:
             statement, parameters = query.narrowed({**filters, LIMIT: limit})
-            rows = await self._executor.fetch(statement, parameters)
+            rows = await self._executor.for_lists.fetch(statement, parameters)
             found = [record for _, record in self._readable(rows)]
             listed += found
             if len(found) == len(rows) or len(rows) != limit:
@@ -327,7 +327,7 @@ class ListedRepository(Repository[Record]):
         while True:
             # Some rows at a time, so that no connection is held while the caller works.
             statement, parameters = query({**filters, **beginning, LIMIT: ROWS_AT_ONCE})
-            rows = await self._executor.fetch(statement, parameters)
+            rows = await self._executor.for_lists.fetch(statement, parameters)
             large: LargeRows | None = None
             for row in rows:
                 whole: Sequence[Any] | None = row
@@ -359,21 +359,20 @@ class ListedRepository(Repository[Record]):
         statement, parameters = self.listing.narrowed(
             {**filters, **beginning, LIMIT: limit}, extra_rows=1
         )
-        rows = await self._executor.fetch(statement, parameters)
+        rows = await self._executor.for_lists.fetch(statement, parameters)
         return (rows[:limit], rows[limit - 1]) if len(rows) > limit else (rows, None)
 
     def _key_in(self, row: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(row[self._fields.index(name)] for name in self._key)
 
     async def _fetch_whole(self, keys: Sequence[tuple[Any, ...]]) -> Rows:
+        executor = self._executor.for_lists
         if self._selection_by_keys is not None:
-            return await self._executor.fetch(*self._selection_by_keys.of([key for (key,) in keys]))
+            return await executor.fetch(*self._selection_by_keys.of([key for (key,) in keys]))
         return [
             row
             for key in keys
-            for row in await self._executor.fetch(
-                self._selection, dict(zip(self._key, key, strict=True))
-            )
+            for row in await executor.fetch(self._selection, dict(zip(self._key, key, strict=True)))
         ]
 
 

@@ -58,7 +58,7 @@ class SQLCostRecordRepository(AppendOnlyRepository[CostRecord], CostRecordStore)
         self, filters: CostFilters, groups: Sequence[CostGroup] = (), *, costs_alone: bool = False
     ) -> Sequence[tuple[Group, Sums]]:
         wanted = self._sums.wanted(filters, groups, costs_alone=costs_alone)
-        summed = await self._sums.fetch(self._executor, wanted)
+        summed = await self._sums.fetch(self._executor.for_lists, wanted)
         if not all(isfinite(each.cost_usd) for each in summed.values()):
             raise QueryError(f"cannot sum {_costs.name}: {OUT_OF_RANGE.reason}")
         return [*summed.items()]

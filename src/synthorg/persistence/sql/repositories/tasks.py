@@ -43,7 +43,7 @@ class SQLTaskRepository(KeyedRepository[Task], TaskStore):
 
     async def count_by_status(self, **filters: Unpack[TaskFilters]) -> dict[TaskStatus, int]:
         statement, present = self.listing.filters.applied("count", filters, lambda _: self._counts)
-        rows = await self._executor.fetch(statement, present)
+        rows = await self._executor.for_lists.fetch(statement, present)
         read = partial(self._status_counts.read_named, StatusCount._fields)
         return dict(count for _, count in self._readable(rows, read))
 
