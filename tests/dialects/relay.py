@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -31,6 +32,8 @@ class Relay:
 
         self.is_silent = False
         """Whether nothing is passed on any more, while all connections stay open."""
+        self.attempts: list[float] = []
+        """When each connection was asked for, also while this takes none."""
         self.accepted = 0
         """How many connections were opened."""
         self._passages: list[Passage] = []
@@ -59,6 +62,7 @@ class Relay:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        self.attempts.append(time.monotonic())
         if self._is_away:
             writer.transport.abort()
             return

@@ -10,6 +10,7 @@ from synthorg.persistence import PersistenceConfig, PersistenceConnectionError, 
 from synthorg.persistence.sql.dialects import psycopg_connector
 from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.drivers.openings import Openings
 from tests.conftest import ServerPool
 from tests.dialects.places import connected, task
 from tests.poolers.conftest import Through, by_each_driver
@@ -122,4 +123,4 @@ def psycopg_connector_to(url: str) -> PsycopgConnector:
     dialect = create_dialect(PersistenceConfig.from_url(url))
     config = PersistenceConfig.from_url(url).postgresql
     assert config is not None
-    return PsycopgConnector(psycopg, config, {}, dialect.diagnose)
+    return PsycopgConnector(psycopg, config, {}, dialect.diagnose, Openings(dialect.diagnose))

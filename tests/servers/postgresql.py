@@ -140,24 +140,29 @@ class PostgreSQL(NetworkServer):
             yield cls.at(URL.create("", user, None, LOOPBACK, cls.usual_port, MAINTENANCE))
 
     @classmethod
-    def private_ways(cls) -> Iterator[AbstractContextManager[Self]]:
-        """Start the newest programs of the system, or else of a wheel."""
+    def private_ways(cls, *settings: str) -> Iterator[AbstractContextManager[Self]]:
+        """Start the newest programs of the system, or else of a wheel.
+
+        Args:
+            settings: Further settings of the server, each as `name=value`.
+        """
         installed = newest_programs()
         if installed is not None:
-            yield cls.private(installed)
+            yield cls.private(installed, *settings)
         wheel = find_spec(WHEEL)  # not imported, as it would change permissions of many folders
         if wheel is not None and wheel.origin is not None:
             bundled = Path(wheel.origin).parent.glob("pginstall*/bin")
             for programs in sorted(bundled, key=_version, reverse=True):
-                yield cls.private(programs)
+                yield cls.private(programs, *settings)
 
     @classmethod
     @contextmanager
-    def private(cls, programs: Path) -> Iterator[Self]:
+    def private(cls, programs: Path, *settings: str) -> Iterator[Self]:
         """Start a server.
 
         Args:
             programs: The folder of `initdb` and `postgres`.
+            settings: Further settings of the server.
         """
         server = PrivateServer()
         if WHEEL in programs.parts and os.geteuid() == 0:
@@ -175,9 +180,9 @@ class PostgreSQL(NetworkServer):
             "--no-sync",
         ]
         place = (f"listen_addresses={LOOPBACK}", f"port={server.url.port}")
-        settings = (*place, "unix_socket_directories=", *CARELESS)
+        all_settings = (*place, "unix_socket_directories=", *CARELESS, *settings)
         serve: list[str | Path] = [programs / "postgres", f"-D{data}"]
-        serve += [f"--{setting}" for setting in settings]
+        serve += [f"--{setting}" for setting in all_settings]
         with (
             server.running("postgres", initialise, serve) as is_starting,
             cls.at(server.url.set(database=MAINTENANCE), is_starting=is_starting) as started,

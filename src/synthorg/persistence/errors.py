@@ -25,6 +25,15 @@ class PersistenceConnectionError(PersistenceError):
     """
 
 
+class TooManyConnectionsError(PersistenceConnectionError):
+    """There is no connection to be had, since there are as many as are allowed.
+
+    Raised when the server, the user, the database or a pooler allows no further connection, and
+    when those that the backend has were in use for `pool_timeout_seconds`. Nothing was written, and
+    the same call may succeed in a moment; the text says whose limit it is.
+    """
+
+
 class OutcomeUnknownError(PersistenceConnectionError):
     """The connection was lost before the answer came: the change may or may not be stored.
 

@@ -25,8 +25,9 @@ Errors:
     Only PersistenceError leaves a repository, apart from a ValueError where a method names it:
     QueryError and its kinds InvalidArgumentError, UnreadableRecordError, TransactionConflictError
     and VersionConflictError; DuplicateRecordError; MigrationError, where the schema is not this
-    version's; PersistenceConnectionError and its kind OutcomeUnknownError; and UsageError with its
-    kind NotConnectedError, for mistakes of the program. Their descriptions say when it is which.
+    version's; PersistenceConnectionError and its kinds OutcomeUnknownError and
+    TooManyConnectionsError; and UsageError with its kind NotConnectedError, for mistakes of the
+    program. Their descriptions say when it is which.
 """
 
 from typing import Protocol, TypeVar, runtime_checkable

@@ -14,7 +14,7 @@ from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.drivers.faults import Fault
 from synthorg.persistence.sql.execution.database import Database
-from synthorg.persistence.sql.execution.failures import redacted
+from synthorg.persistence.sql.execution.failures import connection_failure, redacted
 from synthorg.persistence.sql.migrations.runner import find_schema_problem
 
 Result = TypeVar("Result")
@@ -85,5 +85,7 @@ async def _seen(
         diagnosis, cause = dialect.diagnose(error), redacted(error)
     finally:
         await engine.dispose()
-    kind = PersistenceConnectionError if diagnosis.fault is Fault.CONNECTION else QueryError
-    raise kind(f"cannot {action} {dialect.description}: {diagnosis.reason}") from cause
+    failed = f"cannot {action} {dialect.description}"
+    if diagnosis.fault is Fault.CONNECTION:
+        raise connection_failure(diagnosis, failed) from cause
+    raise QueryError(f"{failed}: {diagnosis.reason}") from cause

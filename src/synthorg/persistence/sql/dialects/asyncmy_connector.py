@@ -12,6 +12,7 @@ from synthorg.persistence.sql.dialects.passwords import current_password
 from synthorg.persistence.sql.dialects.tls import client_context
 from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
 from synthorg.persistence.sql.drivers.faults import Diagnosis, UnusableError, refusal_of
+from synthorg.persistence.sql.drivers.openings import Openings
 
 SOCKETS: Final = ("mysqld.sock", "mysql.sock", "mariadb.sock", "mariadbd.sock")
 """What the socket is called in the folders of the usual distributions."""
@@ -38,6 +39,7 @@ class AsyncmyConnector:
         config: Where to.
         read_only_sessions: The variable that says whether transactions are read-only by default.
         diagnose: Tells what an error means.
+        openings: Has it wait for its turn.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class AsyncmyConnector:
         config: MySQLConfig,
         read_only_sessions: str,
         diagnose: Callable[[BaseException], Diagnosis],
+        openings: Openings,
     ) -> None:
         self._driver = driver
         self._config = config
@@ -53,6 +56,7 @@ class AsyncmyConnector:
         self._must_write = config.target != "any"
         self._question = f"SELECT @@read_only, @@innodb_read_only, @@{read_only_sessions}"
         self._diagnose = diagnose
+        self._openings = openings
         self._seconds = config.connect_timeout_seconds
         self._tls = client_context(config.tls)
         self._arguments: dict[str, Any] = {"connect_timeout": self._seconds}
@@ -76,7 +80,7 @@ class AsyncmyConnector:
                 refusal = refusal_of(self._diagnose(error))
             raise refusal
 
-        return await self._hosts.open(connect)
+        return await self._openings.open(lambda: self._hosts.open(connect))
 
     async def ping(self, connection: Any) -> None:
         """Ask a connection for a sign of life, and whether its server may be written to.

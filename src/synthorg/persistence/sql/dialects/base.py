@@ -71,7 +71,13 @@ SOMEBODY: Final = "another process"
 
 
 _OF_ANY_DIALECT: Final = {
-    PoolTimeoutError: unusable("no connection of the pool became free in time"),
+    PoolTimeoutError: replace(
+        unusable(
+            "no connection of the pool became free in time; end units of work sooner, or have a "
+            "larger pool_size or pool_timeout_seconds"
+        ),
+        is_crowd=True,
+    ),
     ResourceClosedError: unusable("the connection is closed"),
 }
 """By SQLAlchemy's own class."""
@@ -676,7 +682,7 @@ class Dialect(ABC):
 def _of_the_system(error: OSError) -> Diagnosis:
     if isinstance(error, UnusableError):
         diagnosis = unusable(error.reason, may_pass=error.may_pass)
-        return replace(diagnosis, is_silence=error.is_silence)
+        return replace(diagnosis, is_silence=error.is_silence, is_crowd=error.is_crowd)
     return SILENT if isinstance(error, TimeoutError) else lost("the database could not be reached")
 
 

@@ -67,4 +67,5 @@ def _refusal_of_all(refusals: dict[Host, UnusableError]) -> UnusableError:
         f"none of its hosts will do ({'; '.join(reasons)})",
         is_silence=all(refusal.is_silence for refusal in refusals.values()),
         may_pass=any(refusal.may_pass for refusal in refusals.values()),
+        is_crowd=any(refusal.is_crowd for refusal in refusals.values()),
     )

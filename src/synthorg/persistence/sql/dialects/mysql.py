@@ -83,12 +83,15 @@ from synthorg.persistence.sql.drivers.faults import (
     SCHEMA_MISFIT,
     Diagnosis,
     Fault,
+    crowded,
     demoted,
     lost,
     unusable,
 )
 from synthorg.persistence.sql.drivers.forks import protect_connections
 from synthorg.persistence.sql.drivers.idle_connections import replace_unfit
+from synthorg.persistence.sql.drivers.openings import Openings, watch_losses
+from synthorg.persistence.sql.drivers.pool_state import wait_where_crowded
 from synthorg.persistence.sql.drivers.server import (
     ServerConnection,
     ServerPool,
@@ -120,7 +123,12 @@ _UNREACHABLE: Final = unusable("the server could not be reached", may_pass=True)
 _DENIED: Final = unusable("the server does not accept this user or password, or only with TLS")
 _EXPIRED: Final = unusable("the user's password has expired")
 _BLOCKED: Final = unusable("the user's account is locked")
-_CROWDED: Final = unusable("the server has too many connections", may_pass=True)
+_CROWDED: Final = crowded(
+    "the server has as many connections as it allows", "raise its max_connections"
+)
+_CROWDED_USER: Final = crowded(
+    "the user has as many connections as it may have", "raise its max_user_connections"
+)
 _READ_ONLY: Final = demoted("the server is read-only, as a replica is")
 _DISK_FULL: Final = unusable("the server's disk is full")
 
@@ -165,7 +173,7 @@ _DIAGNOSES: Final = {
     3159: unusable("the server accepts encrypted connections alone, so set tls"),
     1049: unusable("the database does not exist"),
     1040: _CROWDED,
-    1203: _CROWDED,
+    1203: _CROWDED_USER,
     1226: unusable("the user has reached a limit that the server sets for it"),
     1047: demoted("the node is not part of its cluster"),
     # The driver's own, of a connection that was closed before anything was sent.
@@ -194,6 +202,8 @@ _DIAGNOSES: Final = {
 _FORBIDDEN_BY_OPTION: Final = 1290
 _OPTION: Final = re.compile(r"--[\w-]+|[A-Z_]{8,}")
 _NOT_COMMITTED: Final = 1180
+_AT_LIMIT_OF_USER: Final = 1226
+_LIMIT_ON_CONNECTIONS: Final = "max_user_connections"  # of several by the same number
 _WITHOUT_CLUSTER: Final = "Not connected to Primary Component"
 """What a node says then in words alone; its cluster may have taken the transaction all the same."""
 _CUT_OFF: Final = lost("the node was cut off from its cluster while it committed")
@@ -236,6 +246,7 @@ class MySQLDialect(Dialect):
         self._is_replica = is_replica
         self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
         self.failover_timeout_seconds = config.failover_timeout_seconds
+        self.openings = Openings(self.diagnose)
         if self.answer_timeout_seconds is not None:
             self.answer_timeout_seconds += self.unlimited_wait_seconds
 
@@ -268,7 +279,9 @@ class MySQLDialect(Dialect):
         return None if self.is_node else gtid_position(answer)
 
     def create_engine(self) -> AsyncEngine:
-        return self._engine_with(self._config.pool_size - self._kept_connections)
+        engine = self._engine_with(self._config.pool_size - self._kept_connections)
+        wait_where_crowded(engine, self.openings)
+        return engine
 
     def driver_pool(self, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (the server sorts writers out)
         if not self._kept_connections:
@@ -320,7 +333,9 @@ class MySQLDialect(Dialect):
         config = self._config
         driver = import_driver("asyncmy", self.backend_name)
         self.driver_errors = (driver.errors.MySQLError,)
-        connector = AsyncmyConnector(driver, config, self.read_only_sessions, self.diagnose)
+        connector = AsyncmyConnector(
+            driver, config, self.read_only_sessions, self.diagnose, self.openings
+        )
         engine = create_async_engine(
             URL.create(
                 f"{self.backend_name}+asyncmy",
@@ -341,6 +356,7 @@ class MySQLDialect(Dialect):
         protect_connections(engine, self.connections, sever)
         event.listen(engine.sync_engine, "begin", _begin)
         replace_unfit(engine, self, connector.ping, config.connect_timeout_seconds)
+        watch_losses(engine, self.openings)
         return engine
 
     def unit_options(self) -> Mapping[str, Any]:
@@ -459,6 +475,8 @@ class MySQLDialect(Dialect):
             return _WITHOUT_NUMBER.get(type(error).__name__)
         if number == _FORBIDDEN_BY_OPTION:
             return _forbidden_by_option(str(error))
+        if number == _AT_LIMIT_OF_USER and _LIMIT_ON_CONNECTIONS in str(error):
+            return _CROWDED_USER
         if number == _NOT_COMMITTED and _WITHOUT_CLUSTER in str(error):
             return _CUT_OFF
         unknown = Diagnosis(Fault.REFUSED, f"the database refused it (error {number})")

@@ -72,6 +72,8 @@ from synthorg.persistence.sql.drivers.cancellation import Result, run_to_complet
 from synthorg.persistence.sql.drivers.faults import LOCKED, Diagnosis, Fault
 from synthorg.persistence.sql.drivers.forks import protect_connections
 from synthorg.persistence.sql.drivers.idle_connections import replace_unfit
+from synthorg.persistence.sql.drivers.openings import Openings, watch_losses
+from synthorg.persistence.sql.drivers.pool_state import wait_where_crowded
 from synthorg.persistence.sql.drivers.psycopg_interruption import Interruption
 from synthorg.persistence.sql.drivers.server import (
     LOCK_TIMEOUT_MILLISECONDS,
@@ -104,6 +106,7 @@ class PostgreSQLDialect(Dialect):
         self.inspection: PostgreSQLInspection = PostgreSQLInspection(config.table_prefix)
         self.answer_timeout_seconds = answer_timeout_for(config.statement_timeout_seconds)
         self.failover_timeout_seconds = config.failover_timeout_seconds
+        self.openings = Openings(self.diagnose)
 
     @property
     def observed(self) -> ObservedDatabase:
@@ -140,7 +143,9 @@ class PostgreSQLDialect(Dialect):
         return self._connector is None or not self._connector.is_stateless
 
     def create_engine(self) -> AsyncEngine:
-        return self._engine_with(self._config.pool_size - self._kept_connections)
+        engine = self._engine_with(self._config.pool_size - self._kept_connections)
+        wait_where_crowded(engine, self.openings)
+        return engine
 
     def driver_pool(self, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (the server sorts writers out)
         if not self._kept_connections:
@@ -188,7 +193,9 @@ class PostgreSQLDialect(Dialect):
     ) -> AsyncEngine:
         config = self._config
         module = import_driver(config.driver, "postgresql")
-        connector = _CONNECTORS[config.driver](module, config, settings, self.diagnose)
+        connector = _CONNECTORS[config.driver](
+            module, config, settings, self.diagnose, self.openings
+        )
         self.driver_errors = connector.errors
         self._connector = connector
         if config.driver != "asyncpg":
@@ -221,6 +228,7 @@ class PostgreSQLDialect(Dialect):
         protect_connections(engine, self.connections, sever)
         event.listen(engine.sync_engine, "handle_error", self._drop_what_is_of_no_use)
         replace_unfit(engine, self, connector.ping, config.connect_timeout_seconds)
+        watch_losses(engine, self.openings)
         return engine
 
     def joining_options(self) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from synthorg.persistence.sql.dialects.postgresql_session import (
     pinned,
 )
 from synthorg.persistence.sql.drivers.faults import Diagnosis, UnusableError, refusal_of
+from synthorg.persistence.sql.drivers.openings import Openings
 
 Diagnose = Callable[[BaseException], Diagnosis]
 
@@ -67,6 +68,7 @@ class Connector(ABC):
         config: Where to.
         settings: What sessions are set to beside what all of them are.
         diagnose: Tells what an error means.
+        openings: Has it wait for its turn.
     """
 
     def __init__(
@@ -75,12 +77,14 @@ class Connector(ABC):
         config: PostgreSQLConfig,
         settings: Mapping[str, str],
         diagnose: Diagnose,
+        openings: Openings,
     ) -> None:
         self.config = config
         self._module = module
         self._arguments = self.arguments_for(config)
         self._hosts = Hosts(config.hosts)
         self._diagnose = diagnose
+        self._openings = openings
         milliseconds = ceil(config.statement_timeout_seconds * 1000)
         self._settings = {"statement_timeout": str(milliseconds), **settings}
         if config.schema_name is not None:
@@ -167,7 +171,7 @@ class Connector(ABC):
         Raises:
             UnusableError: If none can be had.
         """
-        return await self._hosts.open(self._open_in_time)
+        return await self._openings.open(lambda: self._hosts.open(self._open_in_time))
 
     async def _open_in_time(self, host: Host) -> Any:
         seconds = self.config.connect_timeout_seconds
@@ -221,10 +225,12 @@ class Connector(ABC):
         try:
             await self.run(connection, BEGIN)
         except self.errors as error:
-            reason = self._diagnose(error).reason
+            diagnosis = self._diagnose(error)
         else:
             return
-        raise UnusableError(f"it lets no transaction begin ({reason}), {STATEMENTS}")
+        if diagnosis.is_crowd:
+            raise refusal_of(diagnosis)
+        raise UnusableError(f"it lets no transaction begin ({diagnosis.reason}), {STATEMENTS}")
 
     async def _look_at_pooler(self, connection: Any, host: Host) -> None:
         """Find out what a pooler does that has announced a process of its own, unless it is known.

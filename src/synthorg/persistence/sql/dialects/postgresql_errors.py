@@ -13,6 +13,7 @@ from synthorg.persistence.sql.drivers.faults import (
     SCHEMA_MISFIT,
     Diagnosis,
     Fault,
+    crowded,
     demoted,
     lost,
     unusable,
@@ -27,6 +28,16 @@ _READ_ONLY: Final = demoted(
     "the server is read-only, as a standby is, or default_transaction_read_only is set"
 )
 _STALE: Final = Diagnosis(Fault.TRANSIENT, "the schema changed under a prepared statement")
+
+_CROWDED_SERVER: Final = crowded(
+    "the server has as many connections as it allows", "raise its max_connections"
+)
+_CROWDED_ROLE: Final = crowded(
+    "the user has as many connections as it may have", "raise the CONNECTION LIMIT of the role"
+)
+_CROWDED_DATABASE: Final = crowded(
+    "the database has as many connections as it may have", "raise its CONNECTION LIMIT"
+)
 
 # A session may be ended between the commit of a statement and the answer to it.
 _FAREWELLS: Final = {
@@ -58,7 +69,7 @@ _DIAGNOSES: Final = {
     "28P01": unusable("the server does not accept this password"),
     "3D000": unusable("the database does not exist"),
     "42501": Diagnosis(Fault.REFUSED, "the user lacks a privilege for it"),
-    "53300": unusable("the server has too many connections", may_pass=True),
+    "53300": _CROWDED_SERVER,
     "53100": unusable("the server's disk is full"),
     "25006": _READ_ONLY,
     "26000": _FOREIGN_SESSION,
@@ -89,6 +100,24 @@ _BY_FUNCTION: Final = {
     "call_bool_check_hook": _READ_ONLY,
 }
 """What is not supported, by the function of the server that says so."""
+_CROWDED_BY_FUNCTION: Final = {
+    "InitializeSessionUserId": _CROWDED_ROLE,
+    "CheckMyDatabase": _CROWDED_DATABASE,
+}
+_CROWDED: Final = "53300"
+_CROWDED_BY_WORDS: Final = {
+    "too many connections for role": _CROWDED_ROLE,
+    "too many connections for database": _CROWDED_DATABASE,
+    "too many clients already": _CROWDED_SERVER,
+    "connection slots are reserved": _CROWDED_SERVER,
+    "max_client_conn": crowded(
+        "the pooler has as many clients as it allows", "raise its max_client_conn"
+    ),
+    "query_wait_timeout": crowded(
+        "no connection of the server became free for the pooler within its query_wait_timeout",
+        "raise its default_pool_size",
+    ),
+}
 _STALE_NAME: Final = "InvalidCachedStatementError"  # as the driver says it that keeps plans itself
 
 
@@ -103,11 +132,24 @@ def diagnosis_of(error: BaseException) -> Diagnosis | None:
         return _STALE
     if code is None:
         return _WITHOUT_CODE.get(name)
+    if code == _CROWDED:
+        return _CROWDED_BY_FUNCTION.get(_function(error), _CROWDED_SERVER)
     if code == _NOT_SUPPORTED:
         return _BY_FUNCTION.get(_function(error), _of_code(code))
     if code == _PROTOCOL_VIOLATION:  # by which a pooler says anything
-        return lost(with_advice(_words(error)))
+        words = _words(error)
+        return crowd_of(words) or lost(with_advice(words))
     return _of_code(code)
+
+
+def crowd_of(words: str) -> Diagnosis | None:
+    """Tell whose limit on connections the words of a server or of a pooler are about.
+
+    Args:
+        words: The words, where there is no code.
+    """
+    found = (crowd for part, crowd in _CROWDED_BY_WORDS.items() if part in words)
+    return next(found, None)
 
 
 def _of_code(code: str) -> Diagnosis:

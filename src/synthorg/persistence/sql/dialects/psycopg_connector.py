@@ -16,8 +16,9 @@ from synthorg.persistence.sql.dialects.postgresql_connector import (
     Connector,
     with_advice,
 )
+from synthorg.persistence.sql.dialects.postgresql_errors import crowd_of
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
-from synthorg.persistence.sql.drivers.faults import UnusableError
+from synthorg.persistence.sql.drivers.faults import UnusableError, refusal_of
 
 GRACE_SECONDS: Final = 1.0
 """How long a cancelled caller waits for a connection that is about to be there."""
@@ -54,6 +55,9 @@ class PsycopgConnector(Connector):
             return connecting.result()
         except self._module.OperationalError as error:
             reason = self._reason(error, password)
+        crowd = crowd_of(reason)
+        if crowd is not None:
+            raise refusal_of(crowd)
         # Without a code, a refusal for good cannot be told from one for the moment.
         raise UnusableError(reason, may_pass=True)
 

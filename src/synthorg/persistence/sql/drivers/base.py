@@ -145,6 +145,14 @@ class DriverPool(ABC):
                 that was lost.
         """
 
+    async def make_room(self) -> bool:
+        """Close a connection, so that another one may be opened in its place.
+
+        Returns:
+            Whether there was one that is not needed.
+        """
+        return False
+
     @property
     @abstractmethod
     def state(self) -> PoolState:

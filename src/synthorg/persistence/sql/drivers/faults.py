@@ -48,6 +48,8 @@ class Diagnosis:
     """Whether other connections lead to the same server, which takes no writes any more."""
     may_pass: bool = False
     """Whether a connection may be had in a moment, as after a failover."""
+    is_crowd: bool = False
+    """Whether there are as many connections as somebody allows."""
     is_damage: bool = False
     """Whether the storage itself is damaged."""
 
@@ -66,13 +68,22 @@ class UnusableError(OSError):
         reason: What to tell people, free of any value.
         is_silence: Whether there was no answer for as long as one may take.
         may_pass: Whether one may be had in a moment, as after a failover.
+        is_crowd: Whether there are as many as somebody allows.
     """
 
-    def __init__(self, reason: str, *, is_silence: bool = False, may_pass: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        is_silence: bool = False,
+        may_pass: bool = False,
+        is_crowd: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.is_silence = is_silence
         self.may_pass = may_pass
+        self.is_crowd = is_crowd
 
 
 DUPLICATE: Final = Diagnosis(Fault.DUPLICATE, "another record has the same unique value")
@@ -90,6 +101,17 @@ LOCKED: Final = Diagnosis(Fault.TRANSIENT, "others kept the data locked for too 
 def unusable(reason: str, *, may_pass: bool = False) -> Diagnosis:
     """Make the diagnosis of a database that cannot be reached or used."""
     return Diagnosis(Fault.CONNECTION, reason, may_pass=may_pass)
+
+
+def crowded(reason: str, remedy: str) -> Diagnosis:
+    """Make the diagnosis of a connection for which there is no room.
+
+    Args:
+        reason: Who has as many as are allowed.
+        remedy: What to change there, so that there may be more.
+    """
+    told = f"{reason}; {remedy}, or have fewer processes or a smaller pool_size"
+    return Diagnosis(Fault.CONNECTION, told, may_pass=True, is_crowd=True)
 
 
 def damaged(reason: str) -> Diagnosis:
@@ -110,7 +132,10 @@ def demoted(reason: str) -> Diagnosis:
 def refusal_of(diagnosis: Diagnosis) -> UnusableError:
     """Make the error for a connection that could not be opened, of what a driver's error means."""
     return UnusableError(
-        diagnosis.reason, is_silence=diagnosis.is_silence, may_pass=diagnosis.may_pass
+        diagnosis.reason,
+        is_silence=diagnosis.is_silence,
+        may_pass=diagnosis.may_pass,
+        is_crowd=diagnosis.is_crowd,
     )
 
 

@@ -13,7 +13,7 @@ from synthorg.persistence.sql.drivers.answer_timeout import AnswerTimeout
 from synthorg.persistence.sql.drivers.base import Call, DriverPool, DriverStatement, NotWritten
 from synthorg.persistence.sql.drivers.batching import Batcher, Outcome
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
-from synthorg.persistence.sql.drivers.faults import Fault
+from synthorg.persistence.sql.drivers.faults import Fault, refusal_of
 from synthorg.persistence.sql.drivers.idle_connections import IDLE_SECONDS
 from synthorg.persistence.sql.drivers.pool_state import PoolState
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
@@ -76,6 +76,14 @@ class ServerPool(DriverPool):
         row_count: int = await self._writes.run(call)
         return row_count
 
+    async def make_room(self) -> bool:
+        """Close a connection, as `DriverPool` says: a call that has none goes another way."""
+        for connection in reversed(self._all):
+            if connection.is_open:
+                await connection.give_up()
+                return True
+        return False
+
     @property
     def state(self) -> PoolState:
         """How busy the connections are."""
@@ -117,17 +125,29 @@ class ServerConnection:
         self._held: AsyncConnection | None = None
         self._driver: ServerDriver | None = None
         self._born = self._used = 0.0
+        self._is_busy = self._is_given_up = False
 
     async def run_one(self, call: Call) -> Outcome:
         """Run a call, as `BatchingConnection` says."""
-        driver = await self._connected(may_be_lost=call.statement.repeatable)
-        outcome = await self._outcome(driver, call)
+        self._is_busy = True
+        try:
+            driver = await self._connected(may_be_lost=call.statement.repeatable)
+            outcome = await self._outcome(driver, call)
+        finally:
+            await self._rest()
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """Run calls, as `BatchingConnection` says."""
+        self._is_busy = True
+        try:
+            return await self._run(calls)
+        finally:
+            await self._rest()
+
+    async def _run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         may_be_lost = all(call.statement.repeatable for call in calls)
         driver = await self._connected(may_be_lost=may_be_lost)
         outcomes: list[Outcome] = [None] * len(calls)
@@ -145,6 +165,19 @@ class ServerConnection:
     async def close(self) -> None:
         """Close the connection."""
         await self._let_go()
+
+    async def give_up(self) -> None:
+        """Close the connection as soon as nothing runs on it."""
+        if self._is_busy:
+            self._is_given_up = True
+        else:
+            await self._let_go()
+
+    async def _rest(self) -> None:
+        self._is_busy = False
+        if self._is_given_up:
+            self._is_given_up = False
+            await self._let_go()
 
     async def _together(
         self, driver: ServerDriver, statement: DriverStatement, calls: Sequence[Call]
@@ -187,6 +220,7 @@ class ServerConnection:
         is_lost = self._policy.diagnose(error).fault is Fault.CONNECTION
         if is_lost:
             self._driver = None
+            self._policy.openings.note_loss()
         return is_lost
 
     async def _connected(self, *, may_be_lost: bool) -> ServerDriver:
@@ -227,6 +261,9 @@ class ServerConnection:
 
     async def _reconnect(self) -> ServerDriver:
         await self._let_go()
+        crowd = self._policy.openings.crowd
+        if crowd is not None:
+            raise refusal_of(crowd)  # those of the engine are for all calls, so they come first
         held = await self._engine.connect()
         driver = self._driver_of((await held.get_raw_connection()).driver_connection)
         self._held, self._driver = held, driver

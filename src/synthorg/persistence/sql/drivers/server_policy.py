@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from synthorg.persistence.sql.drivers.faults import Diagnosis
+from synthorg.persistence.sql.drivers.openings import Openings
 
 
 class ServerPolicy(Protocol):
@@ -21,6 +22,11 @@ class ServerPolicy(Protocol):
     @property
     def answer_timeout_seconds(self) -> float | None:
         """How long to wait for the answer to one statement; None for any time."""
+        ...
+
+    @property
+    def openings(self) -> Openings:
+        """Opens its connections."""
         ...
 
     @property

@@ -1,7 +1,7 @@
 """The connections of one database: checked out, in a transaction, committed, given back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -17,18 +17,22 @@ from synthorg.persistence.errors import OutcomeUnknownError, PersistenceConnecti
 from synthorg.persistence.sql.dialects.base import Dialect, Sharing
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.observation import waiting_for_connection
+from synthorg.persistence.sql.drivers.pool_state import has_open
 from synthorg.persistence.sql.drivers.single_connection import holding_lock
 from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED, WriteLock
 from synthorg.persistence.sql.execution.affinity import Affinity
 from synthorg.persistence.sql.execution.error_translator import ErrorTranslator
 from synthorg.persistence.sql.execution.failures import redacted
 from synthorg.persistence.sql.execution.own_sql import LIBRARY
-from synthorg.persistence.sql.execution.retrying import pauses_for
+from synthorg.persistence.sql.execution.retrying import pauses, pauses_for
 
 Options = Mapping[str, Any]
 """SQLAlchemy's execution options of a connection."""
 
 CONNECTION_LOST: Final = "the connection was lost while committing"
+EXCHANGE_ATTEMPTS: Final = 8
+"""How often a connection is asked for where one has just been closed, within some two seconds."""
+
 COMMIT_UNKNOWN: Final = (
     f"{CONNECTION_LOST}, so that the changes may or may not be stored; read before writing again"
 )
@@ -55,6 +59,10 @@ class Connections:
         self._write_lock = write_lock
         self._users: set[object] = set()
         self._left = asyncio.Event()
+        self._room = asyncio.Lock()
+        self.make_room: Callable[[], Awaitable[bool]] | None = None
+        """Closes a connection of this process that is no part of the engine's, or tells that there
+        is none."""
 
     def check_usable(self) -> None:
         """Refuse whoever cannot use them.
@@ -145,18 +153,53 @@ class Connections:
     async def _opened(self) -> AsyncConnection:
         """Check a connection out; while none can be had for the moment, try again for a time."""
         for pause in pauses_for(self._dialect.failover_timeout_seconds):
-            connection = self.engine.connect()
             try:
-                with holding_lock(), waiting_for_connection():
-                    await connection.start()
+                return await self._opened_or_exchanged()
             except self._errors.foreign_errors as error:
                 if pause is None or not self._errors.diagnose(error).may_pass:
                     raise
-            else:
-                return connection
             await asyncio.sleep(pause)
             self.check_usable()
         raise AssertionError("the last pause is None")
+
+    async def _opened_or_exchanged(self) -> AsyncConnection:
+        """Check a connection out, if need be in the place of one that is no part of the engine's.
+
+        The engine's own serve everything, so there has to be one as long as there is any.
+        """
+        try:
+            return await self._opened_at_once()
+        except self._errors.foreign_errors as error:
+            if self.make_room is None or not self._is_without_room(error):
+                raise
+            async with self._room:
+                has_others = has_open(self.engine.sync_engine.pool)
+                if not has_others and not await self.make_room():
+                    raise
+                if not has_others:
+                    return await self._opened_soon()
+        return await self._opened_at_once()
+
+    async def _opened_soon(self) -> AsyncConnection:
+        """Check a connection out once the server has noticed that there is room."""
+        for pause in pauses(EXCHANGE_ATTEMPTS):
+            try:
+                return await self._opened_at_once()
+            except self._errors.foreign_errors as error:
+                if pause is None or not self._is_without_room(error):
+                    raise
+            await asyncio.sleep(pause)
+        raise AssertionError("the last pause is None")
+
+    def _is_without_room(self, error: Exception) -> bool:
+        diagnosis = self._errors.diagnose(error)
+        return diagnosis.is_crowd and diagnosis.may_pass
+
+    async def _opened_at_once(self) -> AsyncConnection:
+        connection = self.engine.connect()
+        with holding_lock(), waiting_for_connection():
+            await connection.start()
+        return connection
 
     @asynccontextmanager
     async def begun(

@@ -31,6 +31,7 @@ from synthorg.persistence.sql.execution.connections import CONNECTION_LOST, Conn
 from synthorg.persistence.sql.execution.error_translator import ErrorTranslator, FindSchemaProblem
 from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
 from synthorg.persistence.sql.execution.failures import (
+    connection_failure,
     failure_of,
     redacted,
     transaction_failure,
@@ -94,6 +95,8 @@ class Database:
         self._write_lock = WriteLock(dialect.lock_timeout_seconds)
         self._driver_pool = dialect.driver_pool(self._write_lock)
         self._connections = Connections(self.engine, dialect, self._errors, self._write_lock)
+        if self._driver_pool is not None:
+            self._connections.make_room = self._driver_pool.make_room
         self._open: set[Transaction] = set()
         self.seen = Seen()
         """What callers count on seeing again."""
@@ -122,7 +125,7 @@ class Database:
             if self._driver_pool is not None:
                 await self._driver_pool.open()
         except self._errors.foreign_errors as error:
-            reason = self._errors.diagnose(error).reason
+            diagnosis = self._errors.diagnose(error)
             cause = redacted(error)
         except BaseException:  # also a cancellation: nobody else would close what is open
             await self.close()
@@ -130,9 +133,8 @@ class Database:
         else:
             return
         await self.close()
-        raise PersistenceConnectionError(
-            f"cannot connect to {self.dialect.description}: {reason}"
-        ) from cause
+        failed = f"cannot connect to {self.dialect.description}"
+        raise connection_failure(diagnosis, failed) from cause
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:
@@ -614,7 +616,8 @@ class Database:
                 break
             logger.info("running a statement again", extra={"table": statement.table.name})
             note_another_attempt()
-            await asyncio.sleep(pause)
+            if not failures[-1].diagnosis.is_crowd:  # others are there, and are waited for
+                await asyncio.sleep(pause)
             try:
                 outcome = await attempt(statement, parameters)
             except self._failures as error:
@@ -648,9 +651,12 @@ class Database:
 
     async def _explained(self, error: PersistenceError) -> PersistenceError:
         """Find out whether an error is due to a schema that is not this version's."""
-        async with self._connections.checked_out() as connection:
-            await connection.execution_options(**self._reading)
-            return await self._errors.schema_error(connection, error)
+        try:
+            async with self._connections.checked_out() as connection:
+                await connection.execution_options(**self._reading)
+                return await self._errors.schema_error(connection, error)
+        except self._errors.foreign_errors:  # no connection is to be had for that question
+            return error
 
 
 @asynccontextmanager

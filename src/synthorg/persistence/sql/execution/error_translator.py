@@ -7,12 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import (
     MigrationError,
-    PersistenceConnectionError,
     PersistenceError,
 )
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.base import NotWritten
 from synthorg.persistence.sql.drivers.faults import Diagnosis, Fault
+from synthorg.persistence.sql.execution.failures import connection_failure
 
 FindSchemaProblem = Callable[[AsyncConnection, Dialect], Awaitable[str | None]]
 
@@ -73,6 +73,6 @@ class ErrorTranslator:
         except self.foreign_errors as error:
             diagnosis = self.diagnose(error)
             if diagnosis.fault is Fault.CONNECTION:
-                return PersistenceConnectionError(f"{failed}: {diagnosis.reason}")
+                return connection_failure(diagnosis, failed)
             return otherwise
         return otherwise if problem is None else MigrationError(f"{failed}: {problem}")

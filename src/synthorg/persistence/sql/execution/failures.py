@@ -10,6 +10,7 @@ from synthorg.persistence.errors import (
     PersistenceConnectionError,
     PersistenceError,
     QueryError,
+    TooManyConnectionsError,
     TransactionConflictError,
 )
 from synthorg.persistence.sql.drivers.base import NotWritten
@@ -45,7 +46,7 @@ def failure_of(
         # No value is missing, so it was the upsert's guard of a row with another key.
         fault, reason = Fault.DUPLICATE, DUPLICATE.reason
     subject = statement.subject(parameters, table_prefix)
-    return _ERRORS[fault](f"cannot {statement.action} {subject}: {reason}")
+    return _class_of(diagnosis, fault)(f"cannot {statement.action} {subject}: {reason}")
 
 
 def unknown_outcome(
@@ -73,7 +74,21 @@ def transaction_failure(diagnosis: Diagnosis) -> PersistenceError:
         diagnosis: What the dialect found when it, or a savepoint of it, should begin or end.
     """
     end = "failed" if diagnosis.fault is Fault.CONNECTION else "was rolled back"
-    return _ERRORS[diagnosis.fault](f"the transaction {end}: {diagnosis.reason}")
+    return _class_of(diagnosis, diagnosis.fault)(f"the transaction {end}: {diagnosis.reason}")
+
+
+def connection_failure(diagnosis: Diagnosis, failed: str) -> PersistenceError:
+    """Make the error for what failed for want of a connection.
+
+    Args:
+        diagnosis: What the dialect found.
+        failed: What could not be done.
+    """
+    return _class_of(diagnosis, Fault.CONNECTION)(f"{failed}: {diagnosis.reason}")
+
+
+def _class_of(diagnosis: Diagnosis, fault: Fault) -> type[PersistenceError]:
+    return TooManyConnectionsError if diagnosis.is_crowd else _ERRORS[fault]
 
 
 def redacted(error: BaseException) -> BaseException:

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import (
     MigrationError,
-    PersistenceConnectionError,
     PersistenceError,
     TransactionConflictError,
 )
@@ -24,7 +23,7 @@ from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import Fault
 from synthorg.persistence.sql.execution.database import Database
-from synthorg.persistence.sql.execution.failures import redacted
+from synthorg.persistence.sql.execution.failures import connection_failure, redacted
 from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
 from synthorg.persistence.sql.migrations.operations import DIALECT
 from synthorg.persistence.sql.migrations.revisions import (
@@ -233,7 +232,7 @@ def explain(error: Exception, config: Config, dialect: Dialect) -> PersistenceEr
     if revision is not None:
         return MigrationError(f"the migration failed in revision {revision}: {reason}")
     if diagnosis.fault is Fault.CONNECTION:
-        return PersistenceConnectionError(f"cannot migrate {dialect.description}: {reason}")
+        return connection_failure(diagnosis, f"cannot migrate {dialect.description}")
     if diagnosis.is_conflict:
         return TransactionConflictError(f"cannot migrate {dialect.description}: {reason}")
     return MigrationError(f"cannot migrate {dialect.description}: {reason}")

@@ -6,7 +6,6 @@ from typing import Final
 
 from synthorg.persistence.errors import (
     DuplicateRecordError,
-    PersistenceConnectionError,
     PersistenceError,
     QueryError,
     TransactionConflictError,
@@ -14,11 +13,10 @@ from synthorg.persistence.errors import (
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.faults import Fault
 from synthorg.persistence.sql.execution.error_translator import ErrorTranslator
-from synthorg.persistence.sql.execution.failures import redacted
+from synthorg.persistence.sql.execution.failures import connection_failure, redacted
 from synthorg.persistence.sql.migrations.runner import find_schema_problem
 
 _ERRORS: Final[dict[Fault, type[PersistenceError]]] = {
-    Fault.CONNECTION: PersistenceConnectionError,
     Fault.TRANSIENT: TransactionConflictError,
     Fault.DUPLICATE: DuplicateRecordError,
 }
@@ -39,5 +37,7 @@ def explained(dialect: Dialect, action: str) -> Iterator[None]:
         diagnosis, cause = errors.diagnose(error), redacted(error)
     else:
         return
+    if diagnosis.fault is Fault.CONNECTION:
+        raise connection_failure(diagnosis, f"cannot {action}") from cause
     kind = _ERRORS.get(diagnosis.fault, QueryError)
     raise kind(f"cannot {action}: {diagnosis.reason}") from cause
