@@ -77,7 +77,8 @@ _DIAGNOSES: Final = {
 }
 """By SQLSTATE. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
-_CONNECTION_CLASSES: Final = ("08", "58")
+_LOST_CLASS: Final = "08"
+_CONNECTION_CLASSES: Final = (_LOST_CLASS, "58")
 _RESOURCES_CLASS: Final = "53"
 _BEYOND_PYTHON: Final = Diagnosis(Fault.REFUSED, "a stored time lies beyond the years 1 to 9999")
 _WITHOUT_CODE: Final = {
@@ -136,10 +137,18 @@ def diagnosis_of(error: BaseException) -> Diagnosis | None:
         return _CROWDED_BY_FUNCTION.get(_function(error), _CROWDED_SERVER)
     if code == _NOT_SUPPORTED:
         return _BY_FUNCTION.get(_function(error), _of_code(code))
-    if code == _PROTOCOL_VIOLATION:  # by which a pooler says anything
-        words = _words(error)
-        return crowd_of(words) or lost(with_advice(words))
+    if code.startswith(_LOST_CLASS):
+        return _of_lost(error, code)
     return _of_code(code)
+
+
+def _of_lost(error: BaseException, code: str) -> Diagnosis:
+    words = _words(error)
+    crowd = crowd_of(words)  # of whose connection a driver says first that it was closed
+    if crowd is not None:
+        return crowd
+    # By which a pooler says anything:
+    return lost(with_advice(words)) if code == _PROTOCOL_VIOLATION else _of_code(code)
 
 
 def crowd_of(words: str) -> Diagnosis | None:
