@@ -1,14 +1,37 @@
 """An observer that remembers what it was told."""
 
-from collections.abc import AsyncIterator
+import inspect
+import logging
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
+from synthorg.entities import HumanRole, WorkflowExecutionStatus
 from synthorg.persistence import ObservedCall, PersistenceConfig, create_backend
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
+from synthorg.persistence.testing.kind import Kind
+from synthorg.persistence.testing.kinds import MOMENT
 from tests.conformance.conftest import ROUTES
 from tests.conftest import checked_out_connections, on_route, with_parameter
 from tests.servers.base import Server
+
+OTHER_ARGUMENTS: Final[Mapping[str, object]] = {
+    "by": ("day",),
+    "channel": "general",
+    "approval_id": "approval",
+    "key_hash": "0" * 64,
+    "limit": None,
+    "role": HumanRole.CEO,
+    "status": WorkflowExecutionStatus.RUNNING,
+    "threshold": MOMENT,
+    "updated_at": MOMENT.isoformat(),
+    "created_at": MOMENT.isoformat(),
+    "config_json": "{}",
+    "description": "none",
+    "value": "value",
+    "namespace": "namespace",
+}
+"""By the name of the parameter, where that is no record and no key."""
 
 
 class Recorder:
@@ -60,3 +83,40 @@ async def observed(
             await server.migrate(backend)
             yield backend
             assert not backend.is_connected or checked_out_connections(backend) == 0
+
+
+def methods_of(repository: Any) -> list[str]:
+    """Name the public methods of a repository, but for those of its base that it does not offer."""
+    members = inspect.getmembers(type(repository), inspect.isfunction)
+    return [
+        name
+        for name, _ in members
+        if not name.startswith("_") and name not in ("find", "insert", "swap")
+    ]
+
+
+def arguments(kind: Kind, repository: Any, method: str) -> tuple[Any, ...]:
+    """Give values for the parameters that a method needs."""
+    if method == "save_many":
+        return ([kind.keyed("many")],)
+    if method in ("get_many", "delete_many"):
+        return ([kind.key_for("1")],)
+    if method == "save" and not isinstance(kind.example, tuple):
+        return (kind.keyed("saved"),)
+    shown = inspect.signature(getattr(repository, method)).parameters.values()
+    needed = [each.name for each in shown if each.default is each.empty and each.kind < 2]
+    return tuple(OTHER_ARGUMENTS.get(name, kind.key_for("key")) for name in needed)
+
+
+async def called(repository: Any, method: str, *values: Any) -> None:
+    """Call a method, whatever comes of it."""
+    filters = {"execution_id": "key"} if method == "get_latest" else {}
+    try:
+        answer = getattr(repository, method)(*values, **filters)
+        if inspect.isasyncgen(answer):
+            async for _ in answer:
+                pass
+        else:
+            await answer
+    except Exception as error:  # noqa: BLE001 (which is told, too)
+        logging.getLogger(__name__).info("a call failed: %s", error)

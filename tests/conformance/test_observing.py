@@ -1,18 +1,15 @@
 """Everything that is done is told to observers, once, with the right names and facts."""
 
 import asyncio
-import inspect
-import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from time import perf_counter
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from synthorg.entities import HumanRole, WorkflowExecutionStatus
 from synthorg.persistence import (
     DuplicateRecordError,
     ObservedCall,
@@ -26,30 +23,12 @@ from synthorg.persistence.retention import Keep, RetentionPolicy, prune
 from synthorg.persistence.rollups import roll_up_costs
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.testing.kind import Kind
-from synthorg.persistence.testing.kinds import AUDIT_ENTRIES, COST_RECORDS, MOMENT, TASKS, kinds
+from synthorg.persistence.testing.kinds import AUDIT_ENTRIES, COST_RECORDS, TASKS, kinds
 from tests.conformance.beside import beside, until
 from tests.conformance.conftest import ROUTES
-from tests.conformance.observer import Recorder, observed
+from tests.conformance.observer import Recorder, arguments, called, methods_of, observed
 from tests.conftest import with_parameter
 from tests.servers.base import Server
-
-OTHER_ARGUMENTS: Final[Mapping[str, object]] = {
-    "by": ("day",),
-    "channel": "general",
-    "approval_id": "approval",
-    "key_hash": "0" * 64,
-    "limit": None,
-    "role": HumanRole.CEO,
-    "status": WorkflowExecutionStatus.RUNNING,
-    "threshold": MOMENT,
-    "updated_at": MOMENT.isoformat(),
-    "created_at": MOMENT.isoformat(),
-    "config_json": "{}",
-    "description": "none",
-    "value": "value",
-    "namespace": "namespace",
-}
-"""By the name of the parameter, where that is no record and no key."""
 
 
 @pytest.fixture
@@ -65,43 +44,6 @@ async def observed_backend(
     async with observed(server, request.param, recorder) as backend:
         recorder.forget()
         yield backend
-
-
-def methods_of(repository: Any) -> list[str]:
-    """Name the public methods of a repository, but for those of its base that it does not offer."""
-    members = inspect.getmembers(type(repository), inspect.isfunction)
-    return [
-        name
-        for name, _ in members
-        if not name.startswith("_") and name not in ("find", "insert", "swap")
-    ]
-
-
-def arguments(kind: Kind, repository: Any, method: str) -> tuple[Any, ...]:
-    """Give values for the parameters that a method needs."""
-    if method == "save_many":
-        return ([kind.keyed("many")],)
-    if method in ("get_many", "delete_many"):
-        return ([kind.key_for("1")],)
-    if method == "save" and not isinstance(kind.example, tuple):
-        return (kind.keyed("saved"),)
-    shown = inspect.signature(getattr(repository, method)).parameters.values()
-    needed = [each.name for each in shown if each.default is each.empty and each.kind < 2]
-    return tuple(OTHER_ARGUMENTS.get(name, kind.key_for("key")) for name in needed)
-
-
-async def called(repository: Any, method: str, *values: Any) -> None:
-    """Call a method, whatever comes of it."""
-    filters = {"execution_id": "key"} if method == "get_latest" else {}
-    try:
-        answer = getattr(repository, method)(*values, **filters)
-        if inspect.isasyncgen(answer):
-            async for _ in answer:
-                pass
-        else:
-            await answer
-    except Exception as error:  # noqa: BLE001 (which is told, too)
-        logging.getLogger(__name__).info("a call failed: %s", error)
 
 
 def check(call: ObservedCall, backend: SQLPersistenceBackend, kind: Kind, method: str) -> None:

@@ -119,6 +119,10 @@ class SQLiteConfig(_Model):
         table_prefix: What the names of this library's tables, indexes, constraints and triggers
             begin with, and those of every version table, so that an application may have tables
             of the same names. An extension names its tables itself, and its own SQL as well.
+        slow_call_seconds: From how long on a call is logged as slow; None for never.
+        explain_slow_calls: Whether, at most once a minute, the plan of the statement that took
+            longest in such a call is logged, too. It is asked for on another connection, without
+            the values of the call.
     """
 
     path: NotBlankStr = "synthorg.db"
@@ -129,6 +133,8 @@ class SQLiteConfig(_Model):
     prepared_statements: bool = True
     unreadable_records: UnreadableRecords = "raise"
     table_prefix: TablePrefix = ""
+    slow_call_seconds: SecondsOrZero | None = None
+    explain_slow_calls: bool = False
 
     @field_validator("path")
     @classmethod
@@ -246,6 +252,10 @@ class ServerConfig(_Model):
         table_prefix: What the names of this library's tables, indexes, constraints and triggers
             begin with, and those of every version table, so that an application may have tables
             of the same names. An extension names its tables itself, and its own SQL as well.
+        slow_call_seconds: From how long on a call is logged as slow; None for never.
+        explain_slow_calls: Whether, at most once a minute, the plan of the statement that took
+            longest in such a call is logged, too. It is asked for on another connection, without
+            the values of the call.
         tls: Whether and how the connections are encrypted.
     """
 
@@ -273,6 +283,8 @@ class ServerConfig(_Model):
     prepared_statements: bool = True
     unreadable_records: UnreadableRecords = "raise"
     table_prefix: TablePrefix = ""
+    slow_call_seconds: SecondsOrZero | None = None
+    explain_slow_calls: bool = False
     tls: TLSConfig = TLSConfig()
 
     @field_validator("password")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,6 +25,7 @@ from synthorg.persistence.sql.execution.database import Database
 from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
 from synthorg.persistence.sql.execution.replicas import Replicas
 from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
+from synthorg.persistence.sql.execution.slow_calls import SlowCalls
 from synthorg.persistence.sql.execution.transaction import Transaction
 from synthorg.persistence.sql.health import Answers, Checkup, health_of, in_time, not_connected
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables, refuse_clashes
@@ -78,8 +79,9 @@ class SQLPersistenceBackend(Repositories):
         self._database: Database | None = None
         self._replicas: Replicas | None = None
         self._lifecycle = LocalLock()
-        if observers:
-            self.observing = Observing(observers, dialect.observed, dialect.table_prefix)
+        told = (*observers, *self._own_observers())
+        if told:
+            self.observing = Observing(told, dialect.observed, dialect.table_prefix)
         self._views: dict[Reads, CurrentDatabase] = {
             "primary": CurrentDatabase(self, dialect),
             "replica": ReadingReplicas(self, dialect),
@@ -90,6 +92,14 @@ class SQLPersistenceBackend(Repositories):
     def __repr__(self) -> str:
         state = "connected" if self.is_connected else "not connected"
         return f"<{type(self).__name__} {self._dialect.description}, {state}>"
+
+    def _own_observers(self) -> Iterator[Observer]:
+        seconds = self._dialect.slow_call_seconds
+        if seconds is not None:
+            yield SlowCalls(seconds, self._plan if self._dialect.explains_slow_calls else None)
+
+    async def _plan(self, statement: Statement) -> Sequence[str]:
+        return await self.database_for("a plan").plan(statement)
 
     async def __aenter__(self) -> Self:
         await self.connect()

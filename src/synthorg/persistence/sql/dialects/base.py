@@ -172,6 +172,28 @@ class Dialect(ABC):
         """Whether lists leave out stored records that cannot be read."""
         return self._config.unreadable_records == "skip"
 
+    @property
+    def slow_call_seconds(self) -> float | None:
+        """From how long on a call is slow; None for never."""
+        return self._config.slow_call_seconds
+
+    @property
+    def explains_slow_calls(self) -> bool:
+        """Whether to ask for the plans of slow calls."""
+        return self._config.explain_slow_calls
+
+    @abstractmethod
+    async def plan(self, connection: AsyncConnection, expression: Executable) -> Sequence[str]:
+        """Ask how a statement would be carried out, without carrying it out.
+
+        Args:
+            connection: A connection, in a transaction that is rolled back.
+            expression: The statement; the values of its parameters are not known.
+
+        Returns:
+            The plan in the words of the database, line by line.
+        """
+
     @abstractmethod
     def create_engine(self) -> AsyncEngine:
         """Make the engine, without connecting.

@@ -23,6 +23,8 @@ from sqlalchemy import (
     Connection,
     Double,
     Executable,
+    Integer,
+    Numeric,
     Select,
     String,
     Table,
@@ -277,6 +279,17 @@ class MySQLDialect(Dialect):
     def position(self, answer: Sequence[Any]) -> Position | None:
         # Nodes of a cluster have no common count of what they apply.
         return None if self.is_node else gtid_position(answer)
+
+    async def plan(self, connection: AsyncConnection, expression: Executable) -> Sequence[str]:
+        compiled = expression.compile(dialect=connection.dialect)  # type: ignore[attr-defined]
+        # NULL, or a limit of 0, would be found to give nothing before there is a plan.
+        types = [compiled.binds[name].type for name in compiled.positiontup or ()]
+        values = tuple(1 if isinstance(each, Numeric | Integer) else "" for each in types)
+        rows = await connection.exec_driver_sql(f"EXPLAIN {compiled}", values)
+        return [
+            ", ".join(f"{name}={value}" for name, value in row.items() if value is not None)
+            for row in rows.mappings()
+        ]
 
     def create_engine(self) -> AsyncEngine:
         engine = self._engine_with(self._config.pool_size - self._kept_connections)

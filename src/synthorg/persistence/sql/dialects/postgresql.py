@@ -87,6 +87,9 @@ from synthorg.persistence.sql.drivers.sockets import sever
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 from synthorg.persistence.sql.tables import LibraryName
 
+EXPLAINED: Final = "synthorg_explained"
+"""The name of a prepared statement whose plan is asked for."""
+
 
 class PostgreSQLDialect(Dialect):
     """A PostgreSQL server."""
@@ -141,6 +144,22 @@ class PostgreSQLDialect(Dialect):
     @property
     def keeps_sessions(self) -> bool:
         return self._connector is None or not self._connector.is_stateless
+
+    async def plan(self, connection: AsyncConnection, expression: Executable) -> Sequence[str]:
+        compiled = expression.compile(dialect=connection.dialect)  # type: ignore[attr-defined]
+        names = [*(compiled.positiontup or compiled.bind_names.values())]
+        statement = str(compiled)
+        if not compiled.positional:
+            statement %= {name: f"${place}" for place, name in enumerate(names, 1)}
+        unknown = f"({', '.join(['NULL'] * len(names))})" if names else ""
+        # EXPLAIN (GENERIC_PLAN) is of PostgreSQL 16.
+        await connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.exec_driver_sql(f"PREPARE {EXPLAINED} AS {statement}")
+        try:
+            rows = await connection.exec_driver_sql(f"EXPLAIN EXECUTE {EXPLAINED}{unknown}")
+            return [*rows.scalars()]
+        finally:
+            await connection.exec_driver_sql(f"DEALLOCATE {EXPLAINED}")
 
     def create_engine(self) -> AsyncEngine:
         engine = self._engine_with(self._config.pool_size - self._kept_connections)

@@ -234,6 +234,12 @@ class SQLiteDialect(Dialect):
     def lock_timeout_seconds(self) -> float:
         return self._config.busy_timeout_seconds
 
+    async def plan(self, connection: AsyncConnection, expression: Executable) -> Sequence[str]:
+        compiled = expression.compile(dialect=connection.dialect)  # type: ignore[attr-defined]
+        unknown = (None,) * len(compiled.positiontup or ())
+        rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", unknown)
+        return [row.detail for row in rows]
+
     def create_engine(self) -> AsyncEngine:
         self._identity = FileIdentity(str(_path_of(self._config.path)))
         if self._in_memory:

@@ -27,10 +27,14 @@ class Observed(ObservedCall):
     Attributes:
         observing: They.
         queued: Since when it has been waiting for a connection of the fast route.
+        statement: The one of its statements that took longest.
+        statement_seconds: How long that took.
     """
 
     observing: "Observing" = field(repr=False)
     queued: float = field(default=0.0, repr=False)
+    statement: object = field(default=None, repr=False)
+    statement_seconds: float = field(default=0.0, repr=False)
 
     async def alone(self, trip: Awaitable[Result]) -> Result:
         """Make a trip that no other call shares.

@@ -402,6 +402,25 @@ class Database:
                 route = PublicRoute(connection, self.dialect, self._statements)
                 return await route.fetch(statement, parameters)
 
+    async def plan(self, statement: Statement) -> Sequence[str]:
+        """Ask how a statement would be carried out, whatever its values, without doing so.
+
+        Args:
+            statement: The statement.
+
+        Returns:
+            The plan in the words of the database, line by line.
+
+        Raises:
+            Exception: If there is no answer.
+        """
+        expression = self._statements.expression(statement)
+        connections = self._connections
+        connections.check_usable()
+        async with connections.locked(write=False), connections.checked_out() as connection:
+            await connection.execution_options(**self._reading)
+            return await self.dialect.plan(connection, expression)
+
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
         began = asyncio.get_running_loop().time()

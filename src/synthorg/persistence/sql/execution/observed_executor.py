@@ -1,9 +1,11 @@
 """An executor that notes what it does on the call for which it does it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
 
 from synthorg.persistence.observing import RouteName
-from synthorg.persistence.sql.drivers.observation import current
+from synthorg.persistence.sql.drivers.observation import Observed, current
 from synthorg.persistence.sql.execution.executor import Executor, Result, Rows
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
 
@@ -41,29 +43,35 @@ class ObservedExecutor:
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""
-        self._note_route()
-        rows = await self._executor.fetch(statement, parameters)
         call = current.get()
-        if call is not None:
-            call.rows_read += len(rows)
+        if call is None:
+            return await self._executor.fetch(statement, parameters)
+        with self._noted(call, statement):
+            rows = await self._executor.fetch(statement, parameters)
+        call.rows_read += len(rows)
         return rows
 
     async def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Run a statement that writes, as `Executor` says."""
-        self._note_route()
-        row_count = await self._executor.execute(statement, parameters)
         call = current.get()
-        if call is not None:
-            call.rows_written += 1 if statement.inserts else row_count
+        if call is None:
+            return await self._executor.execute(statement, parameters)
+        with self._noted(call, statement):
+            row_count = await self._executor.execute(statement, parameters)
+        # Of what inserts or replaces, drivers count nothing, one row or two.
+        is_one_row = statement.inserts or statement.replaces
+        call.rows_written += 1 if is_one_row else max(row_count, 0)
         return row_count
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Executor` says."""
-        self._note_route()
-        await self._executor.execute_many(statement, parameters)
         call = current.get()
-        if call is not None:
-            call.rows_written += len(parameters)
+        if call is None:
+            await self._executor.execute_many(statement, parameters)
+            return
+        with self._noted(call, statement):
+            await self._executor.execute_many(statement, parameters)
+        call.rows_written += len(parameters)
 
     async def atomically(
         self,
@@ -84,8 +92,16 @@ class ObservedExecutor:
             observed_work, repeatable=repeatable, idempotent=idempotent
         )
 
-    def _note_route(self) -> None:
+    @contextmanager
+    def _noted(self, call: Observed, statement: Statement) -> Iterator[None]:
+        """Note the route, and the statement if none before it took longer."""
         route = self._executor.route
-        call = current.get()
-        if call is not None and route is not None:
+        if route is not None:
             call.route = route
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            seconds = perf_counter() - began
+            if seconds > call.statement_seconds:
+                call.statement, call.statement_seconds = statement, seconds

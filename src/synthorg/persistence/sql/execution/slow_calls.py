@@ -1,0 +1,99 @@
+"""An observer that logs calls which took long, and how the database carries them out."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from typing import Any, Final
+
+from synthorg.persistence.observing import ObservedCall
+from synthorg.persistence.sql.drivers.observation import Observed
+from synthorg.persistence.sql.statements.statement import Statement
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_PLANS: Final = 60.0
+"""A database that is slow already is not asked for more than one plan in this time."""
+
+Plan = Callable[[Statement], Awaitable[Sequence[str]]]
+"""Asks how a statement is carried out."""
+
+
+class SlowCalls:
+    """`Observer` that logs each call of a repository that took long.
+
+    Args:
+        seconds: From how long on.
+        plan: Asks for a plan; None where none is wanted.
+    """
+
+    def __init__(self, seconds: float, plan: Plan | None) -> None:
+        self._seconds = seconds
+        self._plan = plan
+        self._next_plan = 0.0
+        self._questions: set[asyncio.Task[None]] = set()
+
+    def call_started(self, call: ObservedCall, /) -> None:
+        """Do nothing, as nothing is known yet."""
+
+    def call_ended(self, call: ObservedCall, /) -> None:
+        """Log a call, if it was slow."""
+        if call.what != "call" or call.seconds < self._seconds:
+            return
+        facts = _facts(call)
+        logger.warning(
+            "a call was slow: %s.%s took %d ms",
+            call.repository,
+            call.operation,
+            facts["milliseconds"],
+            extra=facts,
+        )
+        assert isinstance(call, Observed)
+        if self._plan is not None and isinstance(call.statement, Statement):
+            self._ask(self._plan, call.statement, call)
+
+    def _ask(self, plan: Plan, statement: Statement, call: ObservedCall) -> None:
+        if time.monotonic() < self._next_plan:
+            return
+        self._next_plan = time.monotonic() + SECONDS_BETWEEN_PLANS
+        # It knows of no transaction that this task has open, and waits for its end.
+        question = asyncio.get_running_loop().create_task(
+            _tell_plan(plan, statement, call), context=Context()
+        )
+        self._questions.add(question)
+        question.add_done_callback(self._questions.discard)
+
+
+async def _tell_plan(plan: Plan, statement: Statement, call: ObservedCall) -> None:
+    names = {name: _facts(call)[name] for name in ("repository", "operation", "table", "database")}
+    try:
+        lines = await plan(statement)
+    except Exception as error:  # noqa: BLE001 (a plan is worth no failure)
+        context = {**names, "error": type(error).__name__}
+        logger.info("no plan of a slow call could be had", extra=context)
+        return
+    if not lines:
+        return  # such as SQLite has none of an INSERT
+    logger.warning(
+        "the plan of a slow call: %s.%s\n%s",
+        call.repository,
+        call.operation,
+        "\n".join(lines),
+        extra={**names, "plan": "\n".join(lines)},
+    )
+
+
+def _facts(call: ObservedCall) -> dict[str, Any]:
+    return {
+        "repository": call.repository,
+        "operation": call.operation,
+        "table": call.collection,
+        "milliseconds": round(call.seconds * 1000),
+        "waited_milliseconds": round((call.waited_seconds + call.lock_waited_seconds) * 1000),
+        "rows": call.rows_read + call.rows_written,
+        "route": call.route,
+        "database": call.database.system,
+        "attempts": call.attempts,
+        "error": call.error_type,
+    }
