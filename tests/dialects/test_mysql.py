@@ -9,6 +9,7 @@ from sqlalchemy.schema import CreateTable
 from synthorg.persistence import MySQLConfig
 from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.dialects.mysql import MySQLDialect
+from synthorg.persistence.sql.dialects.triggered import AppendOnly
 from synthorg.persistence.sql.statements.statement import (
     Statement,
     deletion,
@@ -73,7 +74,7 @@ def test_a_page_goes_on_by_comparisons_that_the_optimizer_reads_a_range_from() -
 
 
 def test_the_audit_trail_is_protected_by_triggers() -> None:
-    update, delete = DIALECT.append_only_triggers("audit_entries")
+    update, delete = DIALECT.create_triggers(AppendOnly("audit_entries"))
     assert "BEFORE UPDATE ON audit_entries" in update
     assert "BEFORE DELETE ON audit_entries" in delete
 

@@ -52,9 +52,14 @@ class Counts:
         self.trips = 0
         self.statements: Counter[str] = Counter()
         self.steps = 0
+        self._last: tuple[int, str] | None = None
 
     def note(self, statement: str) -> None:
-        """Count a statement by its first word."""
+        """Count a statement by its first word, but not for each trigger that it fires."""
+        noted = (self.trips, statement)
+        if noted == self._last:  # sqlite3 tells of the program of a trigger by the same text
+            return
+        self._last = noted
         self.statements[statement.split(maxsplit=1)[0]] += 1
 
     def step(self) -> None:

@@ -95,6 +95,7 @@ SERVED_BY_SUMS: Final[dict[str, tuple[str, ...]]] = {
     "ix_cost_rollups_day": ("since", "until"),
     "ix_cost_rollups_agent_id_day": ("agent_id",),
     "ix_cost_rollups_task_id_day": ("task_id",),
+    "ix_cost_rollups_task_project_day": (),
 }
 """The same for the indexes of roll-ups: the filters of the sum that needs it."""
 
@@ -172,7 +173,8 @@ def test_the_index_of_removals_serves_their_list(sqlite_file: Path) -> None:
 @pytest.mark.parametrize("index", SERVED_BY_SUMS)
 def test_an_index_of_roll_ups_serves_its_sum(sqlite_file: Path, index: str) -> None:
     sums = SQLCostRecordRepository._sums  # noqa: SLF001 (nobody else asks)
-    wanted = sums.wanted({name: TIMES.get(name, "x") for name in SERVED_BY_SUMS[index]}, ["model"])
+    filters = {name: TIMES.get(name, "x") for name in SERVED_BY_SUMS[index]}
+    wanted = sums.wanted(filters, ["model"] if filters else ["project"])
     state = NOTHING_ROLLED_UP._replace(revision=1)
     steps = plan(sqlite_file, sums._statement(wanted, state))  # noqa: SLF001 (as above)
     assert [step for step in steps if f"INDEX {index} " in step], steps
@@ -190,7 +192,7 @@ def test_a_sum_over_days_rolled_up_reads_no_costs_but_those_that_are_not(
     expression = statement.build(DIALECT)
     assert isinstance(expression, ClauseElement)
     sql = str(expression.compile(dialect=DIALECT_OF_SQL))
-    *of_costs, _ = sql.split(" UNION ALL ")
+    *of_costs, _, _ = sql.split(" UNION ALL ")
     assert len(of_costs) == 2 + len(filters)
     for part in of_costs:
         compared = re.findall(r"(?<!\+ )cost_records\.timestamp ([<>])", part)

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from synthorg.entities import EvaluationConfidence
+from synthorg.persistence.sql.dialects.triggered import AppendOnly
 from synthorg.persistence.sql.migrations.adoption import adopt, explain_mismatch, is_predecessor
 from synthorg.persistence.sql.tables import metadata
 from synthorg.persistence.testing.kind import Kind
@@ -406,7 +407,7 @@ def _adopt(
 ) -> None:
     def create_schema(connection: Connection) -> None:
         metadata.create_all(connection)
-        for statement in site.dialect.append_only_triggers("audit_entries"):
+        for statement in site.dialect.create_triggers(AppendOnly("audit_entries")):
             connection.exec_driver_sql(statement)
         disturb(connection)
 

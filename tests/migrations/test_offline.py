@@ -12,6 +12,8 @@ from synthorg.persistence import PersistenceConfig
 from synthorg.persistence.config import DATABASE_URL_VARIABLE
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.dialects.rollup_tables import RollupTables
+from synthorg.persistence.sql.dialects.triggered import AppendOnly
 from synthorg.persistence.sql.migrations.revisions import alembic_config
 from synthorg.persistence.sql.tables import VERSION_TABLE, metadata
 from tests.migrations.support import Site, alembic
@@ -38,8 +40,8 @@ def test_a_script_is_written_without_a_database(url: str, tmp_path: Path) -> Non
         *metadata.tables,
         *(str(index.name) for table in metadata.tables.values() for index in table.indexes),
     }
-    assert all(trigger in script for trigger in dialect.append_only_triggers("audit_entries"))
-    assert all(trigger in script for trigger in dialect.audit_triggers(AuditTables()))
+    for what in (AppendOnly("audit_entries"), AuditTables(), RollupTables()):
+        assert all(trigger in script for trigger in dialect.create_triggers(what))
     assert re.search(rf"INSERT INTO {VERSION_TABLE} .*VALUES \('\w+'\)", script)
     assert list(tmp_path.iterdir()) == []
 

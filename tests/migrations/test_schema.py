@@ -19,6 +19,8 @@ EVERYWHERE = {
     "program audit_entries_refuse_unrecorded",
     "program audit_removals_carry_out",
     "program audit_gates_refuse_forging",
+    "program tasks_move_rollups",
+    "program tasks_leave_rollups",
 }
 WITHOUT_FUNCTIONS = EVERYWHERE | {
     "program audit_removals_refuse_update",

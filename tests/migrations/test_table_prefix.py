@@ -20,6 +20,7 @@ from synthorg.persistence import MigrationError, PersistenceConfig
 from synthorg.persistence.config import LONGEST_PREFIX
 from synthorg.persistence.extension import include_name_beside
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.dialects.triggered import AppendOnly
 from synthorg.persistence.sql.migrations.drift import find_drift
 from synthorg.persistence.sql.migrations.runner import find_schema_state, write_script
 from synthorg.persistence.sql.migrations.state import Condition
@@ -108,7 +109,7 @@ def test_the_longest_prefix_leaves_no_name_too_long_for_any_database() -> None:
     for url in URLS:
         dialect = create_dialect(PersistenceConfig.from_url(url))
         for protected in LIBRARY.append_only:
-            names += dialect.append_only_trigger_names(protected)
+            names += dialect.trigger_names(AppendOnly(protected))
 
     assert max(map(len, names)) + LONGEST_PREFIX == LONGEST_NAME
 
@@ -129,7 +130,7 @@ async def test_a_difference_is_told_by_the_name_in_the_database(url: str) -> Non
         await site.backend.migrate()
 
         await site.run(lambda each: each.execute(text("ALTER TABLE app_tasks DROP COLUMN title")))
-        for statement in site.dialect.drop_append_only_triggers("app_audit_entries"):
+        for statement in site.dialect.drop_triggers(AppendOnly("app_audit_entries")):
             await site.run(lambda each, sql=statement: each.execute(text(sql)))  # type: ignore[misc]
 
         told = "\n".join(await drift(site))

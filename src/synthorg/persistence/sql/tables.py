@@ -61,7 +61,7 @@ APPEND_ONLY: Final = "append_only"
 """What a table has in its `info` when the database itself protects its rows from change."""
 
 DERIVED: Final = "derived"
-"""What a table has in its `info` whose rows triggers write, so that no copy does."""
+"""What a table or a column has in its `info` that triggers write, so that no copy does."""
 
 OWN_TIME: Final = "own_time"
 """What a column has in its `info` that tells how old a record is, of a kind that grows for ever."""
@@ -191,9 +191,12 @@ cost_rollups = _table(
     *_count("output_tokens"),
     *_count("output_tokens_upper"),
     *_count("records"),
+    # That of the task as long as it is there, and this is known; `project` is that of before.
+    Column("task_project", ShortText(), nullable=True, info={DERIVED: True}),
     Index(None, "day"),
     Index(None, "agent_id", "day"),
     Index(None, "task_id", "day"),
+    Index(None, "task_project", "day"),
 )
 """Sums of costs by day: of those that were pruned, and of those that are counted here already."""
 

@@ -33,10 +33,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from synthorg.persistence.config import Reads, ServerConfig, SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.observing import ObservedDatabase
-from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.findings import Finding
 from synthorg.persistence.sql.dialects.inspection import Inspection
 from synthorg.persistence.sql.dialects.positions import Position
+from synthorg.persistence.sql.dialects.triggered import Triggered
 from synthorg.persistence.sql.drivers.answer_timeout import (
     AnswerTimeout,
     driver_connection,
@@ -554,28 +554,28 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
-        """Name the triggers that `append_only_triggers` creates."""
+    def trigger_names(self, what: Triggered) -> tuple[str, ...]:
+        """Name the triggers that `create_triggers` creates.
+
+        Args:
+            what: What they see to.
+        """
 
     @abstractmethod
-    def append_only_triggers(self, table: str) -> tuple[str, ...]:
-        """Write the DDL after which the database refuses UPDATE and DELETE on the table."""
+    def create_triggers(self, what: Triggered) -> tuple[str, ...]:
+        """Write the DDL after which the database sees to something by triggers.
+
+        Args:
+            what: What they see to.
+        """
 
     @abstractmethod
-    def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
-        """Write the DDL that takes the protection away again, before the table is dropped."""
+    def drop_triggers(self, what: Triggered) -> tuple[str, ...]:
+        """Write the DDL that takes these triggers away again.
 
-    @abstractmethod
-    def audit_trigger_names(self, names: AuditTables) -> tuple[str, ...]:
-        """Name the triggers that `audit_triggers` creates."""
-
-    @abstractmethod
-    def audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
-        """Write the DDL after which entries of the audit trail go when that is recorded alone."""
-
-    @abstractmethod
-    def drop_audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
-        """Write the DDL that takes these triggers away again."""
+        Args:
+            what: What they have seen to.
+        """
 
     def scripted(self, statement: str) -> str:
         """Write a statement as it stands in a script, with what ends it.

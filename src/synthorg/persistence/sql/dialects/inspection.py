@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from synthorg.persistence.sql.dialects.audit_tables import AuditTables
+from synthorg.persistence.sql.dialects.triggered import Triggered
 from synthorg.persistence.sql.owned_tables import OwnedTables
 
 
@@ -48,21 +48,12 @@ class Inspection(ABC):
         """Give the bytes that each table takes with its indexes; None where it cannot be told."""
 
     @abstractmethod
-    def active_triggers(self, connection: Connection, table: str) -> Collection[str]:
-        """Find out which triggers that make a table append-only are there and not switched off.
+    def active_triggers(self, connection: Connection, what: Triggered) -> Collection[str]:
+        """Find out which triggers are there, do what they should, and are not switched off.
 
         Args:
             connection: A connection to the database.
-            table: The table.
-        """
-
-    @abstractmethod
-    def active_audit_triggers(self, connection: Connection, names: AuditTables) -> Collection[str]:
-        """Do the same with the triggers by which the audit trail ages.
-
-        Args:
-            connection: A connection to the database.
-            names: Its tables.
+            what: What they see to.
         """
 
     @abstractmethod

@@ -46,7 +46,6 @@ from synthorg.persistence.errors import MigrationError, QueryError
 from synthorg.persistence.observing import ObservedDatabase
 from synthorg.persistence.sql.dialects import galera
 from synthorg.persistence.sql.dialects.asyncmy_connector import AsyncmyConnector
-from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import (
     ISOLATION_LEVEL,
     READ_ONLY_OPTION,
@@ -68,9 +67,10 @@ from synthorg.persistence.sql.dialects.mysql_fitness import (
 )
 from synthorg.persistence.sql.dialects.mysql_inspection import MySQLInspection
 from synthorg.persistence.sql.dialects.mysql_session import SETTINGS, assignments
-from synthorg.persistence.sql.dialects.mysql_triggers import audit_triggers, guards_of
+from synthorg.persistence.sql.dialects.mysql_triggers import triggers_of
 from synthorg.persistence.sql.dialects.positions import GTID_QUESTION, Position, gtid_position
 from synthorg.persistence.sql.dialects.prefixing import write_prefix
+from synthorg.persistence.sql.dialects.triggered import Triggered
 from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
 from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
@@ -545,25 +545,15 @@ class MySQLDialect(Dialect):
         using = "" if roles == "NONE" else f" FOR CURRENT_USER() USING {roles}"
         return connection.scalars(text(f"SHOW GRANTS{using}")).all()
 
-    def append_only_triggers(self, table: str) -> tuple[str, ...]:
-        return _created(guards_of(table))
+    def create_triggers(self, what: Triggered) -> tuple[str, ...]:
+        created = triggers_of(what).items()
+        return tuple(f"CREATE TRIGGER IF NOT EXISTS {name} {sql}" for name, sql in created)
 
-    def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
-        return tuple(
-            f"DROP TRIGGER IF EXISTS {name}" for name in self.append_only_trigger_names(table)
-        )
+    def drop_triggers(self, what: Triggered) -> tuple[str, ...]:
+        return tuple(f"DROP TRIGGER IF EXISTS {name}" for name in self.trigger_names(what))
 
-    def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
-        return tuple(guards_of(table))
-
-    def audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
-        return _created(audit_triggers(names))
-
-    def drop_audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
-        return tuple(f"DROP TRIGGER IF EXISTS {name}" for name in self.audit_trigger_names(names))
-
-    def audit_trigger_names(self, names: AuditTables) -> tuple[str, ...]:
-        return tuple(audit_triggers(names))
+    def trigger_names(self, what: Triggered) -> tuple[str, ...]:
+        return tuple(triggers_of(what))
 
     def scripted(self, statement: str) -> str:
         if ";" not in statement:
@@ -652,7 +642,3 @@ def _serves(columns: Iterable[ColumnElement[Any]], order_by: Sequence[str]) -> b
     names = [column.key for column in columns]
     width = len(order_by)
     return any(names[at : at + width] == [*order_by] for at in range(len(names)))
-
-
-def _created(triggers: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(f"CREATE TRIGGER IF NOT EXISTS {name} {sql}" for name, sql in triggers.items())

@@ -7,9 +7,9 @@ from sqlalchemy import Connection, literal, select, text
 from sqlalchemy import table as sql_table
 from sqlalchemy.exc import DBAPIError
 
-from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.inspection import Inspection, Names
-from synthorg.persistence.sql.dialects.mysql_triggers import audit_triggers, guards_of, is_trigger
+from synthorg.persistence.sql.dialects.mysql_triggers import is_trigger, triggers_of
+from synthorg.persistence.sql.dialects.triggered import Triggered
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.tables import TABLE_OPTIONS
 
@@ -91,13 +91,8 @@ class MySQLInspection(Inspection):
         )
         return {name: None if size is None else int(size) for name, size in sizes}
 
-    def active_triggers(self, connection: Connection, table: str) -> Collection[str]:
-        return self._active(connection, guards_of(table))
-
-    def active_audit_triggers(self, connection: Connection, names: AuditTables) -> Collection[str]:
-        return self._active(connection, audit_triggers(names))
-
-    def _active(self, connection: Connection, wanted: Mapping[str, str]) -> Collection[str]:
+    def active_triggers(self, connection: Connection, what: Triggered) -> Collection[str]:
+        wanted = triggers_of(what)
         return [name for name, sql in wanted.items() if self._is_active(connection, name, sql)]
 
     def storage_problems(self, connection: Connection, tables: Collection[str]) -> tuple[str, ...]:

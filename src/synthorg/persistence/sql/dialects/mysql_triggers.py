@@ -1,16 +1,29 @@
-"""The triggers of MySQL and MariaDB that protect rows, and let the audit trail age."""
+"""The triggers of MySQL and MariaDB: rows protected, the audit trail that ages, roll-ups."""
 
 from collections.abc import Mapping
 
+from synthorg.entities.base import EARLIEST_TIME
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
+from synthorg.persistence.sql.dialects.rollup_tables import RollupTables
+from synthorg.persistence.sql.dialects.triggered import AppendOnly, Triggered
 
 
-def guards_of(table: str) -> Mapping[str, str]:
-    """Write what each trigger of a table is, by its name.
+def triggers_of(what: Triggered) -> Mapping[str, str]:
+    """Write what each trigger is, by its name.
 
     Args:
-        table: The table.
+        what: What they see to.
     """
+    match what:
+        case AppendOnly(table):
+            return _guards(table)
+        case AuditTables():
+            return _of_audit(what)
+        case RollupTables():
+            return _of_rollups(what)
+
+
+def _guards(table: str) -> Mapping[str, str]:
     return {
         f"{table}_refuse_{event.lower()}": (
             f"BEFORE {event} ON {table} FOR EACH ROW {_refusal(f'{table} is append-only')}"
@@ -19,14 +32,9 @@ def guards_of(table: str) -> Mapping[str, str]:
     }
 
 
-def audit_triggers(names: AuditTables) -> Mapping[str, str]:
-    """Write what each trigger of the audit trail is, by its name.
-
-    Args:
-        names: Its tables.
-    """
+def _of_audit(names: AuditTables) -> Mapping[str, str]:
     entries, removals, gates = names.entries, names.removals, names.gates
-    kept = {name: sql for name, sql in guards_of(entries).items() if not name.endswith("_delete")}
+    kept = {name: sql for name, sql in _guards(entries).items() if not name.endswith("_delete")}
     # InnoDB locks what a trigger of a change reads, so that a gate which is open in another
     # transaction is waited for, also at READ UNCOMMITTED; stated, so as to rest on no setting.
     no_gate = f"NOT EXISTS (SELECT 1 FROM {gates} WHERE is_open = 1 LOCK IN SHARE MODE)"
@@ -46,7 +54,7 @@ def audit_triggers(names: AuditTables) -> Mapping[str, str]:
     )
     return {
         **kept,
-        **guards_of(removals),
+        **_guards(removals),
         **{
             name: f"BEFORE {event} FOR EACH ROW IF {condition} THEN {_refusal(message)}; END IF"
             for name, (event, condition, message) in refused.items()
@@ -55,6 +63,26 @@ def audit_triggers(names: AuditTables) -> Mapping[str, str]:
             f"BEFORE DELETE ON {gates} FOR EACH ROW {_refusal(names.is_forged)}"
         ),
         f"{removals}_carry_out": f"AFTER INSERT ON {removals} FOR EACH ROW {carry_out}",
+    }
+
+
+def _of_rollups(names: RollupTables) -> Mapping[str, str]:
+    earliest = f"'{EARLIEST_TIME.replace(tzinfo=None)}'"
+    follow = (
+        "DECLARE locked BIGINT; "
+        f"IF NOT EXISTS (SELECT 1 FROM {names.state}) THEN "
+        f"INSERT IGNORE {names.no_state(earliest)}; END IF; "
+        f"SELECT MAX(revision) INTO locked FROM {names.state} LOCK IN SHARE MODE; "
+        f"UPDATE {names.rollups} SET"
+    )
+    moved = f"{follow} task_project = NEW.project WHERE task_id = NEW.id;"
+    gone = f"{follow} project = OLD.project, task_project = NULL WHERE task_id = OLD.id;"
+    return {
+        names.move: (
+            f"AFTER UPDATE ON {names.tasks} FOR EACH ROW "
+            f"IF NEW.project <> OLD.project THEN BEGIN {moved} END; END IF"
+        ),
+        names.leave: f"AFTER DELETE ON {names.tasks} FOR EACH ROW BEGIN {gone} END",
     }
 
 

@@ -30,7 +30,6 @@ from synthorg.persistence.config import PostgreSQLConfig, Reads
 from synthorg.persistence.errors import MigrationError
 from synthorg.persistence.observing import ObservedDatabase
 from synthorg.persistence.sql.dialects.asyncpg_connector import AsyncpgConnector
-from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import (
     ISOLATION_LEVEL,
     READ_ONLY_OPTION,
@@ -57,13 +56,10 @@ from synthorg.persistence.sql.dialects.postgresql_errors import diagnosis_of
 from synthorg.persistence.sql.dialects.postgresql_examination import examine
 from synthorg.persistence.sql.dialects.postgresql_inspection import PostgreSQLInspection
 from synthorg.persistence.sql.dialects.postgresql_lock import limit_waiting, migration_lock
-from synthorg.persistence.sql.dialects.postgresql_triggers import (
-    Trigger,
-    audit_triggers,
-    guards_of,
-)
+from synthorg.persistence.sql.dialects.postgresql_triggers import Trigger, triggers_of
 from synthorg.persistence.sql.dialects.prefixing import write_prefix
 from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
+from synthorg.persistence.sql.dialects.triggered import AppendOnly, Triggered
 from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncpg import AsyncpgDriver
 from synthorg.persistence.sql.drivers.asyncpg_pooled import driver_of
@@ -327,31 +323,27 @@ class PostgreSQLDialect(Dialect):
         )
         connection.execute(search_path, {"schema": schema})
 
-    def append_only_triggers(self, table: str) -> tuple[str, ...]:
-        return _created(guards_of(table))
+    def create_triggers(self, what: Triggered) -> tuple[str, ...]:
+        triggers = triggers_of(what)
+        # Those of an append-only table become so by a revision of their own.
+        always = () if isinstance(what, AppendOnly) else _always(triggers)
+        return (*_created(triggers), *always)
 
-    def guard_every_session(self, table: str) -> tuple[str, ...]:
-        return _always(guards_of(table))
-
-    def guard_usual_sessions(self, table: str) -> tuple[str, ...]:
-        return tuple(f"ALTER TABLE {table} ENABLE TRIGGER {name}" for name in guards_of(table))
-
-    def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
-        return (f"DROP FUNCTION IF EXISTS {table}_refuse() CASCADE",)
-
-    def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
-        return tuple(guards_of(table))
-
-    def audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
-        triggers = audit_triggers(names)
-        return (*_created(triggers), *_always(triggers))
-
-    def drop_audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
-        functions = dict.fromkeys(each.function for each in audit_triggers(names).values())
+    def drop_triggers(self, what: Triggered) -> tuple[str, ...]:
+        functions = dict.fromkeys(each.function for each in triggers_of(what).values())
         return tuple(f"DROP FUNCTION IF EXISTS {each}() CASCADE" for each in functions)
 
-    def audit_trigger_names(self, names: AuditTables) -> tuple[str, ...]:
-        return tuple(audit_triggers(names))
+    def trigger_names(self, what: Triggered) -> tuple[str, ...]:
+        return tuple(triggers_of(what))
+
+    def guard_every_session(self, table: str) -> tuple[str, ...]:
+        return _always(triggers_of(AppendOnly(table)))
+
+    def guard_usual_sessions(self, table: str) -> tuple[str, ...]:
+        return tuple(
+            f"ALTER TABLE {table} ENABLE TRIGGER {name}"
+            for name in self.trigger_names(AppendOnly(table))
+        )
 
     def count_by_identity(self, table: str, column: str) -> tuple[str, ...]:
         return (counting(table, column, TO_IDENTITY),)

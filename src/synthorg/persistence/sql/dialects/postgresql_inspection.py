@@ -5,13 +5,9 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.inspection import Inspection, Names
-from synthorg.persistence.sql.dialects.postgresql_triggers import (
-    Trigger,
-    audit_triggers,
-    guards_of,
-)
+from synthorg.persistence.sql.dialects.postgresql_triggers import triggers_of
+from synthorg.persistence.sql.dialects.triggered import Triggered
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.tables import VERSION_TABLE
 
@@ -176,13 +172,8 @@ class PostgreSQLInspection(Inspection):
         sizes = connection.execute(_SIZES, {"schema": self.find_schema(connection)})
         return {name: int(size) for name, size in sizes}
 
-    def active_triggers(self, connection: Connection, table: str) -> Collection[str]:
-        return self._active(connection, guards_of(table))
-
-    def active_audit_triggers(self, connection: Connection, names: AuditTables) -> Collection[str]:
-        return self._active(connection, audit_triggers(names))
-
-    def _active(self, connection: Connection, wanted: Mapping[str, Trigger]) -> Collection[str]:
+    def active_triggers(self, connection: Connection, what: Triggered) -> Collection[str]:
+        wanted = triggers_of(what)
         triggers = connection.execute(_TRIGGERS, {"schema": self.find_schema(connection)})
         return [
             name

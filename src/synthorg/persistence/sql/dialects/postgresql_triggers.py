@@ -1,10 +1,13 @@
-"""The triggers of PostgreSQL that protect rows, and let the audit trail age."""
+"""The triggers of PostgreSQL: rows protected, the audit trail that ages, roll-ups."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from synthorg.entities.base import EARLIEST_TIME
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
+from synthorg.persistence.sql.dialects.rollup_tables import RollupTables
+from synthorg.persistence.sql.dialects.triggered import AppendOnly, Triggered
 
 ROW: Final = 1
 BEFORE: Final = 2
@@ -27,6 +30,8 @@ _EVENTS: Final = {
     "forging": ("BEFORE INSERT OR UPDATE OR DELETE", BEFORE | ROW | INSERT | UPDATE | DELETE),
     "truncate": ("BEFORE TRUNCATE", BEFORE | TRUNCATE),
     "carry_out": ("AFTER INSERT", ROW | INSERT),
+    "move": ("AFTER UPDATE", ROW | UPDATE),
+    "leave": ("AFTER DELETE", ROW | DELETE),
 }
 
 
@@ -40,6 +45,7 @@ class Trigger:
         event: When it fires.
         function: The name of the function.
         body: The body of the function.
+        when: The condition for rows for which it fires, if not for all.
         is_secluded: Whether the function has a search path of its own.
     """
 
@@ -48,12 +54,14 @@ class Trigger:
     event: str
     function: str
     body: str
+    when: str = ""
     is_secluded: bool = False
 
     @property
     def statements(self) -> Iterable[str]:
         """The statements that create both."""
         clause, bits = _EVENTS[self.event]
+        condition = f"WHEN ({self.when}) " if self.when else ""
         secluded = f" SET {SEARCH_PATH.replace('=', ' = ')}" if self.is_secluded else ""
         yield (
             f"CREATE OR REPLACE FUNCTION {self.function}() RETURNS trigger LANGUAGE plpgsql"
@@ -61,7 +69,8 @@ class Trigger:
         )
         yield (
             f"CREATE TRIGGER {self.name} {clause} ON {self.table} "
-            f"FOR EACH {'ROW' if bits & ROW else 'STATEMENT'} EXECUTE FUNCTION {self.function}()"
+            f"FOR EACH {'ROW' if bits & ROW else 'STATEMENT'} {condition}"
+            f"EXECUTE FUNCTION {self.function}()"
         )
 
     def is_it(self, events: int, state: str, body: str, settings: str, *, is_limited: bool) -> bool:
@@ -77,27 +86,32 @@ class Trigger:
         return (
             events == _EVENTS[self.event][1]
             and state == ALWAYS
-            and not is_limited
+            and is_limited == bool(self.when)
             and body.split() == self.body.split()
             and settings == (SEARCH_PATH if self.is_secluded else "")
         )
 
 
-def guards_of(table: str) -> Mapping[str, Trigger]:
-    """Give the triggers that make a table append-only, by their names.
+def triggers_of(what: Triggered) -> Mapping[str, Trigger]:
+    """Give each trigger, by its name.
 
     Args:
-        table: The table.
+        what: What they see to.
     """
+    match what:
+        case AppendOnly(table):
+            return _guards(table)
+        case AuditTables():
+            return _of_audit(what)
+        case RollupTables():
+            return _of_rollups(what)
+
+
+def _guards(table: str) -> Mapping[str, Trigger]:
     return _refusing(table, "change", "truncate")
 
 
-def audit_triggers(names: AuditTables) -> Mapping[str, Trigger]:
-    """Give the triggers of the audit trail, by their names.
-
-    Args:
-        names: Its tables.
-    """
+def _of_audit(names: AuditTables) -> Mapping[str, Trigger]:
     entries, removals, gates = names.entries, names.removals, names.gates
     is_open = _asked(f"SELECT EXISTS (SELECT FROM %I.{gates} WHERE is_open)")
     unrecorded = (
@@ -133,6 +147,28 @@ def audit_triggers(names: AuditTables) -> Mapping[str, Trigger]:
     }
 
 
+def _of_rollups(names: RollupTables) -> Mapping[str, Trigger]:
+    tasks, is_moved = names.tasks, "OLD.project IS DISTINCT FROM NEW.project"
+    moved = _following(names, "task_project = $1", "NEW.project")
+    gone = _following(names, "project = $1, task_project = NULL", "OLD.project")
+    return {
+        **_secluded(tasks, "move_rollups", "move", moved, when=is_moved),
+        **_secluded(tasks, "leave_rollups", "leave", gone),
+    }
+
+
+def _following(names: RollupTables, change: str, project: str) -> str:
+    """Write the function by which the roll-ups of a task follow it, when nobody rolls costs up."""
+    no_state = names.no_state("$1").replace("INTO ", "INSERT INTO %I.", 1)
+    update = f"UPDATE %I.{names.rollups} SET {change} WHERE task_id = $2"
+    return (
+        f" BEGIN {_asked(f'{no_state} ON CONFLICT DO NOTHING')} "
+        f"USING timestamptz '{EARLIEST_TIME}'; "
+        f"{_asked(f'SELECT revision FROM %I.{names.state} FOR SHARE')}; "
+        f"{_asked(update)} USING {project}, OLD.id; RETURN NULL; END "
+    )
+
+
 def _refusing(table: str, *events: str) -> Mapping[str, Trigger]:
     body = f" BEGIN {_refusal(f'{table} is append-only')} END "
     return {
@@ -142,9 +178,11 @@ def _refusing(table: str, *events: str) -> Mapping[str, Trigger]:
     }
 
 
-def _secluded(table: str, name: str, event: str, body: str) -> Mapping[str, Trigger]:
+def _secluded(
+    table: str, name: str, event: str, body: str, *, when: str = ""
+) -> Mapping[str, Trigger]:
     name = f"{table}_{name}"
-    return {name: Trigger(table, name, event, name, body, is_secluded=True)}
+    return {name: Trigger(table, name, event, name, body, when, is_secluded=True)}
 
 
 def _asked(statement: str) -> str:

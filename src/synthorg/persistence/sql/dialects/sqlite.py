@@ -41,7 +41,6 @@ from sqlalchemy.sql.operators import custom_op
 from synthorg.persistence.config import SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
 from synthorg.persistence.observing import ObservedDatabase
-from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import (
     Dialect,
     ReadOnlyView,
@@ -56,8 +55,9 @@ from synthorg.persistence.sql.dialects.prefixing import write_prefix
 from synthorg.persistence.sql.dialects.sqlite_compaction import compact_file
 from synthorg.persistence.sql.dialects.sqlite_examination import examine
 from synthorg.persistence.sql.dialects.sqlite_inspection import SQLiteInspection
-from synthorg.persistence.sql.dialects.sqlite_triggers import audit_triggers, guards_of
+from synthorg.persistence.sql.dialects.sqlite_triggers import triggers_of
 from synthorg.persistence.sql.dialects.sqlite_view import view_of
+from synthorg.persistence.sql.dialects.triggered import Triggered
 from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
 from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
 from synthorg.persistence.sql.drivers.faults import (
@@ -427,25 +427,14 @@ class SQLiteDialect(Dialect):
             _wait_for_others(connection, self.lock_timeout_seconds)
             _outside_transaction(connection, "PRAGMA foreign_keys=ON")
 
-    def append_only_triggers(self, table: str) -> tuple[str, ...]:
-        return tuple(guards_of(table).values())
+    def create_triggers(self, what: Triggered) -> tuple[str, ...]:
+        return tuple(triggers_of(what).values())
 
-    def drop_append_only_triggers(self, table: str) -> tuple[str, ...]:
-        return tuple(
-            f"DROP TRIGGER IF EXISTS {name}" for name in self.append_only_trigger_names(table)
-        )
+    def drop_triggers(self, what: Triggered) -> tuple[str, ...]:
+        return tuple(f"DROP TRIGGER IF EXISTS {name}" for name in self.trigger_names(what))
 
-    def append_only_trigger_names(self, table: str) -> tuple[str, ...]:
-        return tuple(guards_of(table))
-
-    def audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
-        return tuple(audit_triggers(names).values())
-
-    def drop_audit_triggers(self, names: AuditTables) -> tuple[str, ...]:
-        return tuple(f"DROP TRIGGER IF EXISTS {name}" for name in self.audit_trigger_names(names))
-
-    def audit_trigger_names(self, names: AuditTables) -> tuple[str, ...]:
-        return tuple(audit_triggers(names))
+    def trigger_names(self, what: Triggered) -> tuple[str, ...]:
+        return tuple(triggers_of(what))
 
     @property
     def is_there(self) -> bool:

@@ -8,9 +8,9 @@ from typing import Final
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.inspection import Inspection, Names
-from synthorg.persistence.sql.dialects.sqlite_triggers import audit_triggers, guards_of, is_trigger
+from synthorg.persistence.sql.dialects.sqlite_triggers import is_trigger, triggers_of
+from synthorg.persistence.sql.dialects.triggered import Triggered
 from synthorg.persistence.sql.owned_tables import OwnedTables
 
 _QUOTED: Final = re.compile(r"'[^']*'")
@@ -52,13 +52,8 @@ class SQLiteInspection(Inspection):
                 sizes[tables[name]] += size
         return sizes
 
-    def active_triggers(self, connection: Connection, table: str) -> Collection[str]:
-        return self._active(connection, guards_of(table))
-
-    def active_audit_triggers(self, connection: Connection, names: AuditTables) -> Collection[str]:
-        return self._active(connection, audit_triggers(names))
-
-    def _active(self, connection: Connection, wanted: Mapping[str, str]) -> Collection[str]:
+    def active_triggers(self, connection: Connection, what: Triggered) -> Collection[str]:
+        wanted = triggers_of(what)
         found = connection.execute(
             text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         )

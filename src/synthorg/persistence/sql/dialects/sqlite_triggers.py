@@ -1,21 +1,32 @@
-"""The triggers of SQLite that refuse UPDATE and DELETE on a table, and let the audit trail age."""
+"""The triggers of SQLite: tables that refuse changes, the audit trail that ages, roll-ups."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
+from synthorg.persistence.sql.dialects.rollup_tables import RollupTables
+from synthorg.persistence.sql.dialects.triggered import AppendOnly, Triggered
 
 SAME_NUMBER: Final = "rowid = NEW.rowid AND NEW.rowid <> -1"
 """Finds what INSERT OR REPLACE puts out of its place by number; it is -1 where none is given."""
 
 
-def guards_of(table: str, *, replaced: str = "id = NEW.id") -> Mapping[str, str]:
-    """Write the statement that creates each trigger of a table, by its name.
+def triggers_of(what: Triggered) -> Mapping[str, str]:
+    """Write the statement that creates each trigger, by its name.
 
     Args:
-        table: The table.
-        replaced: The condition for a row whose place a new one would take.
+        what: What they see to.
     """
+    match what:
+        case AppendOnly(table):
+            return _guards(table)
+        case AuditTables():
+            return _of_audit(what)
+        case RollupTables():
+            return _of_rollups(what)
+
+
+def _guards(table: str, *, replaced: str = "id = NEW.id") -> Mapping[str, str]:
     # INSERT OR REPLACE deletes without firing the trigger on DELETE, hence the one on INSERT.
     existing = f"SELECT 1 FROM {table} WHERE {replaced}"
     events = {
@@ -32,15 +43,10 @@ def guards_of(table: str, *, replaced: str = "id = NEW.id") -> Mapping[str, str]
     }
 
 
-def audit_triggers(names: AuditTables) -> Mapping[str, str]:
-    """Write the statement that creates each trigger of the audit trail, by its name.
-
-    Args:
-        names: Its tables.
-    """
+def _of_audit(names: AuditTables) -> Mapping[str, str]:
     entries, removals, gates = names.entries, names.removals, names.gates
     replaced = f"id = NEW.id OR ({SAME_NUMBER})"
-    guards = guards_of(entries, replaced=replaced)
+    guards = _guards(entries, replaced=replaced)
     kept = {name: sql for name, sql in guards.items() if not name.endswith("_delete")}
     has_record = f"SELECT 1 FROM {removals} WHERE id = NEW.removal_id"
     has_gate = f"SELECT 1 FROM {gates} WHERE removal_id = NEW.removal_id"
@@ -69,7 +75,7 @@ def audit_triggers(names: AuditTables) -> Mapping[str, str]:
     )
     return {
         **kept,
-        **guards_of(removals, replaced=replaced),
+        **_guards(removals, replaced=replaced),
         **{
             name: f"CREATE TRIGGER {name} {event} BEGIN SELECT RAISE(ABORT, '{message}'); END"
             for name, (event, message) in refused.items()
@@ -77,6 +83,24 @@ def audit_triggers(names: AuditTables) -> Mapping[str, str]:
         f"{removals}_carry_out": (
             f"CREATE TRIGGER {removals}_carry_out AFTER INSERT ON {removals} BEGIN {carry_out} END"
         ),
+    }
+
+
+def _of_rollups(names: RollupTables) -> Mapping[str, str]:
+    # SQLite has one writer at a time, so that nobody rolls costs up meanwhile.
+    changes = {
+        names.move: (
+            f"UPDATE OF project ON {names.tasks} WHEN OLD.project <> NEW.project",
+            "task_project = NEW.project",
+        ),
+        names.leave: (f"DELETE ON {names.tasks}", "project = OLD.project, task_project = NULL"),
+    }
+    return {
+        name: (
+            f"CREATE TRIGGER {name} AFTER {event} "
+            f"BEGIN UPDATE {names.rollups} SET {change} WHERE task_id = OLD.id; END"
+        )
+        for name, (event, change) in changes.items()
     }
 
 

@@ -25,6 +25,8 @@ from sqlalchemy.schema import CreateTable
 
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.dialects.rollup_tables import RollupTables
+from synthorg.persistence.sql.dialects.triggered import AppendOnly
 from synthorg.persistence.sql.migrations.comparison import COMPARISON
 from synthorg.persistence.sql.migrations.conditions import Meaning, meaning
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
@@ -156,19 +158,15 @@ def _conditions(table: Table, dialect: SQLAlchemyDialect) -> dict[str, str]:
 def _triggers(connection: Connection, dialect: Dialect, owned: OwnedTables) -> Iterator[str]:
     expected: list[str] = []
     active: list[str] = []
-    if owned.is_library:
-        names = AuditTables(owned.prefix)
-        expected += dialect.audit_trigger_names(names)
-        active += dialect.inspection.active_audit_triggers(connection, names)
-    else:
-        for table in owned.append_only:
-            expected += dialect.append_only_trigger_names(table)
-            active += dialect.inspection.active_triggers(connection, table)
+    of_library = (AuditTables(owned.prefix), RollupTables(owned.prefix))
+    for what in of_library if owned.is_library else map(AppendOnly, owned.append_only):
+        expected += dialect.trigger_names(what)
+        active += dialect.inspection.active_triggers(connection, what)
     for name in expected:
         if name not in active:
             table = next(table for table in owned.tables if name.startswith(f"{table}_"))
             yield (
-                f"the table {table} has lost the trigger {name}, which protects its rows "
+                f"the table {table} has lost the trigger {name}, on which its rows rely "
                 "(it is missing, switched off, or does something else)"
             )
 

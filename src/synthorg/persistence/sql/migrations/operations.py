@@ -18,12 +18,18 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     MetaData,
     Table,
+    column,
     inspect,
+    select,
+    table,
+    update,
 )
 from sqlalchemy.schema import SchemaItem
 
 from synthorg.persistence.sql.dialects.audit_tables import AuditTables
 from synthorg.persistence.sql.dialects.base import Dialect
+from synthorg.persistence.sql.dialects.rollup_tables import RollupTables
+from synthorg.persistence.sql.dialects.triggered import AppendOnly
 from synthorg.persistence.sql.owned_tables import OwnedTables
 
 DIALECT: Final = "dialect"
@@ -61,6 +67,42 @@ def create_index(name: str, table: str, columns: Sequence[str], *, unique: bool 
     real, real_table = _owned().real_name(name), _owned().real_name(table)
     if real_table in _new_tables() or real not in _existing("index", real_table):
         op.create_index(real, real_table, columns, unique=unique)
+
+
+def add_column(table: str, column: Column[Any]) -> None:
+    """Add a column unless it is there, so that a revision can be run again.
+
+    Args:
+        table: The table.
+        column: The column, which may be null.
+    """
+    real = _owned().real_name(table)
+    if column.name not in _existing("column", real):
+        op.add_column(real, column)
+
+
+def drop_column(table: str, name: str) -> None:
+    """Drop a column unless it is gone, so that a downgrade can be run again.
+
+    Args:
+        table: The table.
+        name: The column.
+    """
+    real = _owned().real_name(table)
+    if context.is_offline_mode() or name in _existing("column", real):
+        op.drop_column(real, name)
+
+
+def drop_index(name: str, table: str) -> None:
+    """Drop an index unless it is gone, so that a downgrade can be run again.
+
+    Args:
+        name: The index.
+        table: Its table.
+    """
+    real, real_table = _owned().real_name(name), _owned().real_name(table)
+    if context.is_offline_mode() or real in _existing("index", real_table):
+        op.drop_index(real, real_table)
 
 
 def drop_table(name: str) -> None:
@@ -121,7 +163,7 @@ def make_append_only(table: str, *, every_session: bool = True) -> None:
         table: The table, with `id` as its primary key.
         every_session: Whether that holds for sessions that apply others' changes too.
     """
-    for statement in _dialect().append_only_triggers(_owned().real_name(table)):
+    for statement in _dialect().create_triggers(AppendOnly(_owned().real_name(table))):
         op.execute(statement)
     if every_session:
         guard_every_session(table)
@@ -133,7 +175,7 @@ def lift_append_only(table: str) -> None:
     Args:
         table: The table.
     """
-    for statement in _dialect().drop_append_only_triggers(_owned().real_name(table)):
+    for statement in _dialect().drop_triggers(AppendOnly(_owned().real_name(table))):
         op.execute(statement)
 
 
@@ -161,21 +203,34 @@ def let_audit_age() -> None:
     """Have the audit trail let go of what a record of a removal names, and of nothing else."""
     names = AuditTables(_owned().prefix)
     dialect = _dialect()
-    for statement in (
-        *dialect.drop_append_only_triggers(names.entries),
-        *dialect.audit_triggers(names),
-    ):
-        if context.is_offline_mode():
-            op.get_context().impl.static_output(dialect.scripted(statement))
-        else:
-            op.execute(statement)
+    for statement in dialect.drop_triggers(AppendOnly(names.entries)):
+        op.execute(statement)
+    for statement in dialect.create_triggers(names):
+        _execute_compound(statement)
 
 
 def keep_audit() -> None:
     """Take `let_audit_age` back: the audit trail lets go of nothing."""
-    for statement in _dialect().drop_audit_triggers(AuditTables(_owned().prefix)):
+    for statement in _dialect().drop_triggers(AuditTables(_owned().prefix)):
         op.execute(statement)
     make_append_only("audit_entries")
+
+
+def have_rollups_follow_tasks() -> None:
+    """Have roll-ups of costs know the project of each task, by triggers on the tasks."""
+    names = RollupTables(_owned().prefix)
+    for statement in _dialect().create_triggers(names):
+        _execute_compound(statement)
+    task = table(names.tasks, column("id"), column("project"))
+    rollup = table(names.rollups, column("task_id"), column("task_project"))
+    project = select(task.c.project).where(task.c.id == rollup.c.task_id).scalar_subquery()
+    op.execute(update(rollup).values(task_project=project))
+
+
+def leave_rollups_behind_tasks() -> None:
+    """Take `have_rollups_follow_tasks` back."""
+    for statement in _dialect().drop_triggers(RollupTables(_owned().prefix)):
+        op.execute(statement)
 
 
 def count_by_identity(table: str, column: str) -> None:
@@ -211,6 +266,14 @@ def real_target(table: str) -> str:
     return _owned().real_target(table)
 
 
+def _execute_compound(statement: str) -> None:
+    """Execute a statement that has others in it."""
+    if context.is_offline_mode():
+        op.get_context().impl.static_output(_dialect().scripted(statement))
+    else:
+        op.execute(statement)
+
+
 def _under_real_names(item: SchemaItem) -> SchemaItem:
     """Name a constraint, and the table that it refers to, as they are in the database."""
     if not _owned().prefix:
@@ -237,12 +300,14 @@ def _refer_to_real(key: ForeignKeyConstraint) -> ForeignKeyConstraint:
     )
 
 
-def _existing(kind: Literal["table", "index"], table: str) -> Collection[str]:
+def _existing(kind: Literal["table", "index", "column"], table: str) -> Collection[str]:
     if context.is_offline_mode():
         return ()  # a script is written for an empty database
     inspector = inspect(op.get_bind())
     if kind == "table":
         return inspector.get_table_names()
+    if kind == "column":
+        return [str(column["name"]) for column in inspector.get_columns(table)]
     return [str(index["name"]) for index in inspector.get_indexes(table)]
 
 

@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any, Final
 
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select, union_all
 
 from synthorg.entities.base import LARGEST_INTEGER, LATEST_TIME
 from synthorg.persistence.errors import QueryError
@@ -58,7 +58,7 @@ SUMS: Final = (
 TOKENS: Final = ("input_tokens", "output_tokens")
 LOWER_HALF: Final = 2**32 - 1
 
-ADDING: Final = accumulation(_rollups, kept=GROUPS, added=SUMS)
+ADDING: Final = accumulation(_rollups, kept=(*GROUPS, "task_project"), added=SUMS)
 SAVING_STATE: Final = replacement(_state, kept=())
 LOCKING: Final = accumulation(_state, kept=[*RollupState._fields[1:]], added=["revision"])
 """Adds nothing to the one row, which nobody else can change until the transaction ends."""
@@ -159,7 +159,13 @@ async def _first_left(executor: Executor, state: RollupState) -> datetime | None
 async def _locked(executor: Executor) -> RollupState:
     """Keep others from rolling up until the transaction ends."""
     await executor.execute(LOCKING, {**NOTHING_ROLLED_UP._asdict(), "id": THE_ROW})
-    return await read_state(executor)
+    state = await read_state(executor)
+    if state == NOTHING_ROLLED_UP and (await executor.fetch(_ANY, {}))[0][0]:
+        raise QueryError(
+            f"cannot roll up {_costs.name}: {_rollups.name} has rows of an import that was "
+            "interrupted; run that import again first"
+        )
+    return state
 
 
 async def _change(executor: Executor, state: RollupState, after: RollupState) -> None:
@@ -185,13 +191,18 @@ def _rollup(row: Sequence[Any]) -> Mapping[str, Any]:
     for name in TOKENS:
         total = int(sums[name])
         sums |= {name: total & LOWER_HALF, f"{name}_upper": total >> 32}
-    key = sha256(to_json(list(groups.values()))).hexdigest()
-    return {**groups, **sums, "id": key, "day": datetime.fromisoformat(f"{groups['day']}T00Z")}
+    return {
+        **groups,
+        **sums,
+        "id": sha256(to_json(list(groups.values()))).hexdigest(),
+        "day": datetime.fromisoformat(f"{groups['day']}T00Z"),
+        "task_project": groups["project"],
+    }
 
 
 def _grouped(condition: ColumnElement[bool], dialect: Dialect) -> Select[Any]:
     sums = sums_of(_costs, dialect)
-    return grouped(_costs, GROUPS, sums, dialect, of_few=True).where(condition)
+    return grouped(_costs, GROUPS, sums, dialect, unindexed=True).where(condition)
 
 
 @lru_cache
@@ -241,6 +252,9 @@ def _more() -> Statement:
 
 _MORE: Final = _more()
 """Sums what is rolled up next: costs of later days, and of earlier ones that were recorded late."""
+
+_ANY: Final = from_expression("count", _rollups, select(exists(select(_rollups.c.id))))
+"""Tells whether there are roll-ups."""
 
 _FIRST_LEFT: Final = from_expression(
     "get", _costs, select(func.min(_costs.c.timestamp)).where(~old())

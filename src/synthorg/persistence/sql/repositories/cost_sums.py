@@ -49,6 +49,9 @@ _rollups: Final = tables.cost_rollups
 DAY: Final = timedelta(days=1)
 MICROSECOND: Final = timedelta(microseconds=1)
 
+OF_TASK: Final = tables.tasks.c.project
+"""The project of a cost, for which its task has to be looked up."""
+
 ATTEMPTS: Final = 10
 """How often a sum is asked for while others go on rolling costs up, which is rare."""
 
@@ -149,7 +152,7 @@ class CostSums:
         has_rollups = state != NOTHING_ROLLED_UP
         key = (frozenset(wanted.filters), wanted.groups, wanted.costs_alone, has_rollups)
         if key not in self._statements:
-            parts = [*self._parts(wanted.filters)] if has_rollups else [self._all(wanted.filters)]
+            parts = [*self._parts(wanted)] if has_rollups else [self._all(wanted)]
             parameters = {
                 each.key: each
                 for part in parts
@@ -161,14 +164,15 @@ class CostSums:
             )
         return self._statements[key]
 
-    def _all(self, names: Collection[str]) -> "Part":
-        return Part(_costs, self._filters.compared(names))
+    def _all(self, wanted: Wanted) -> "Part":
+        return Part(_costs, self._filters.compared(wanted.filters))
 
-    def _parts(self, names: Collection[str]) -> Iterator["Part"]:
+    def _parts(self, wanted: Wanted) -> Iterator["Part"]:
         """Divide what matches so that each part can be read by an index.
 
         Each has at most one limit at either end: of several, SQLite takes any for its index.
         """
+        names = wanted.filters.keys()
         filters = self._filters.compared({*names} - {SINCE, UNTIL})
         limits = self._filters.compared({*names} & {SINCE, UNTIL})
         until = self._filters.compared({*names} & {UNTIL})
@@ -189,7 +193,14 @@ class CostSums:
             whole.append(_rollups.c.day >= begins)
         if UNTIL in names:
             whole.append(_rollups.c.day < ends)
-        yield Part(_rollups, whole)
+        if "project" not in wanted.groups:
+            yield Part(_rollups, whole)
+            return
+        # To look up the project of each would take most of the time.
+        known = _rollups.c.task_project.is_not(None)
+        unknown = func.coalesce(OF_TASK, _rollups.c.project)
+        yield Part(_rollups, [*whole, ~known], project=unknown)
+        yield Part(_rollups, [*whole, known], project=_rollups.c.task_project)
 
     async def _refuse_parts_of_days(
         self, executor: Executor, wanted: Wanted, state: RollupState
@@ -222,11 +233,13 @@ class Part:
         table: The table.
         conditions: By which its rows are found.
         unindexed: What they have to meet besides, though an index would find more by it.
+        project: The project of each.
     """
 
     table: Table
     conditions: Sequence[ColumnElement[bool]]
     unindexed: Sequence[ColumnElement[bool]] = ()
+    project: ColumnElement[Any] = OF_TASK
 
     def all_conditions(self) -> Iterator[ColumnElement[bool]]:
         """Give all that its rows have to meet."""
@@ -330,7 +343,8 @@ def grouped(
     sums: Iterable[ColumnElement[Any]],
     dialect: Dialect,
     *,
-    of_few: bool,
+    unindexed: bool,
+    project: ColumnElement[Any] = OF_TASK,
 ) -> Select[Any]:
     """Build the sums of costs, or of their roll-ups, by group.
 
@@ -339,13 +353,14 @@ def grouped(
         groups: What to group by, each a `CostGroup`.
         sums: What to add up.
         dialect: The kind of database.
-        of_few: Whether there are few that meet its conditions.
+        unindexed: Whether no index on the groups would help.
+        project: The project of each.
     """
-    columns = [_group(table, name, dialect) for name in groups]
-    if of_few:  # which an index on their group would find among all
+    columns = [project if name == "project" else _group(table, name, dialect) for name in groups]
+    if unindexed:  # since it would find few among all, or all one by one
         columns = [*map(dialect.unindexed, columns)]
     statement = select(*columns, *sums).select_from(table).group_by(*columns)
-    if "project" in groups:
+    if "project" in groups and project is not _rollups.c.task_project:
         task = tables.tasks
         statement = statement.join(task, table.c.task_id == task.c.id, isouter=True)
     return statement
@@ -363,10 +378,6 @@ def sums_in(row: Sequence[Any]) -> Sums:
 
 
 def _group(table: Table, name: str, dialect: Dialect) -> ColumnElement[Any]:
-    if name == "project":
-        of_task = tables.tasks.c.project
-        # A roll-up outlives tasks, and knows to which project they have belonged.
-        return func.coalesce(of_task, table.c.project) if table is _rollups else of_task
     if name == "day":
         return dialect.utc_day(table.c.day if table is _rollups else table.c.timestamp)
     return table.columns[name]
@@ -381,8 +392,14 @@ def _expression(
         sums = [*sums_of(part.table, dialect)]
         asked_for = sums[:1] if wanted.costs_alone else sums
         each = grouped(
-            part.table, wanted.groups, asked_for, dialect, of_few=part is not parts[-1]
-        ).where(*part.met(dialect))
+            part.table,
+            wanted.groups,
+            asked_for,
+            dialect,
+            unindexed=part is not parts[-1] or part.project is _rollups.c.task_project,
+            project=part.project,
+        )
+        each = each.where(*part.met(dialect))
         found.append(each.add_columns(func.coalesce(revision, literal_column("0"))))
     return found[0] if len(found) == 1 else union_all(*found)
 

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from sqlalchemy import Column, ColumnElement, Double, LargeBinary, Table, type_coerce
 from sqlalchemy.types import TypeEngine
 
+from synthorg.persistence.sql.tables import DERIVED
 from synthorg.persistence.sql.types import JsonDocument, LongText, UtcDateTime
 
 DOCUMENT: Final = LongText()
@@ -31,7 +32,9 @@ def moved_columns(table: Table) -> list[Column[Any]]:
     Args:
         table: The table.
     """
-    return [column for column in table.columns if column.computed is None]
+    return [
+        column for column in table.columns if column.computed is None and DERIVED not in column.info
+    ]
 
 
 class CanonicalRows:

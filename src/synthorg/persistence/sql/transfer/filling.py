@@ -106,7 +106,7 @@ class Filling:
             await self._write_missing(table, chunk, is_new=beginning.is_whole)
             digesting.add(chunk.lines)
             counter.add(COPYING, table, len(chunk.rows))
-        await self._target.continue_counting(table)
+        await self._target.complete(table)
         return digesting.so_far if beginning.after is None else None
 
     async def _write_missing(self, table: Table, chunk: Chunk, *, is_new: bool) -> None:

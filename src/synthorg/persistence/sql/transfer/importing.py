@@ -261,7 +261,7 @@ class _Import:
             result.skipped = checked.skipped
             counter.add(IMPORTING, table, len(chunk.rows))
         if result.added:
-            await self._target.continue_counting(table)
+            await self._target.complete(table)
         return result
 
     async def _chunks(

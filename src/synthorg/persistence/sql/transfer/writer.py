@@ -24,9 +24,11 @@ from synthorg.persistence.errors import (
 )
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
+from synthorg.persistence.sql.tables import cost_rollups
 from synthorg.persistence.sql.transfer.canonical import moved_columns, moved_type
 from synthorg.persistence.sql.transfer.faults import explained
 from synthorg.persistence.sql.transfer.keys import Key, has_key, key_columns, name_record
+from synthorg.persistence.sql.transfer.rollup_projects import DECIDE_PROJECTS, find_projects
 
 Values = dict[str, Any]
 
@@ -174,12 +176,18 @@ class Target:
                     await self._remove(child, each.parent.in_(referred))
         await self._run(delete(table).where(condition), f"remove rows of {table.name}")
 
-    async def continue_counting(self, table: Table) -> None:
-        """Have the database count its own key on from the largest that was written.
+    async def complete(self, table: Table) -> None:
+        """Have the database work out what it does by itself, once the rows are there.
 
         Args:
             table: The table.
         """
+        await self._continue_counting(table)
+        if table in DECIDE_PROJECTS:
+            async with self._transaction(f"write {cost_rollups.name}") as connection:
+                await find_projects(connection, self._dialect)
+
+    async def _continue_counting(self, table: Table) -> None:
         counted = table.autoincrement_column
         statement = None if counted is None else self._dialect.continue_counting(counted)
         if statement is not None:
