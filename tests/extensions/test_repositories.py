@@ -1,8 +1,10 @@
 """What the bases of repositories offer to those of an application."""
 
 import asyncio
+from functools import partial
 
 import pytest
+from sqlalchemy import Executable, text
 from sqlalchemy.exc import DBAPIError
 
 from synthorg.persistence import (
@@ -93,11 +95,18 @@ async def test_what_the_database_protects_is_changed_by_no_sql_either(
     decisions = extended.repository(DecisionRepository)
     await decisions.save(Decision(id="d", text="yes"))
 
-    async def tamper(work: UnitOfWork) -> None:
-        connection = await work.connection()
-        await connection.execute(DecisionRepository.table.update().values(text="no"))
+    table = DecisionRepository.table
+    tamperings: list[Executable] = [table.update().values(text="no"), table.delete()]
+    if extended.get_db().dialect.name == "sqlite":
+        # https://www.sqlite.org/lang_conflict.html: REPLACE fires no trigger on DELETE.
+        forged = "SELECT rowid, 'forged', 'no' FROM decisions"
+        tamperings.append(text(f"REPLACE INTO decisions (rowid, id, text) {forged}"))
 
-    with pytest.raises(DBAPIError, match="append-only"):
-        await extended.run_in_transaction(tamper)
+    async def tamper(work: UnitOfWork, statement: Executable) -> None:
+        await (await work.connection()).execute(statement)
+
+    for each in tamperings:
+        with pytest.raises(DBAPIError, match="append-only"):
+            await extended.run_in_transaction(partial(tamper, statement=each))
 
     assert await decisions.find() == (Decision(id="d", text="yes"),)

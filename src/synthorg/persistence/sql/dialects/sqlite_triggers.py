@@ -26,9 +26,9 @@ def triggers_of(what: Triggered) -> Mapping[str, str]:
             return _of_rollups(what)
 
 
-def _guards(table: str, *, replaced: str = "id = NEW.id") -> Mapping[str, str]:
+def _guards(table: str) -> Mapping[str, str]:
     # INSERT OR REPLACE deletes without firing the trigger on DELETE, hence the one on INSERT.
-    existing = f"SELECT 1 FROM {table} WHERE {replaced}"
+    existing = f"SELECT 1 FROM {table} WHERE id = NEW.id OR ({SAME_NUMBER})"
     events = {
         "update": f"BEFORE UPDATE ON {table}",
         "delete": f"BEFORE DELETE ON {table}",
@@ -45,9 +45,7 @@ def _guards(table: str, *, replaced: str = "id = NEW.id") -> Mapping[str, str]:
 
 def _of_audit(names: AuditTables) -> Mapping[str, str]:
     entries, removals, gates = names.entries, names.removals, names.gates
-    replaced = f"id = NEW.id OR ({SAME_NUMBER})"
-    guards = _guards(entries, replaced=replaced)
-    kept = {name: sql for name, sql in guards.items() if not name.endswith("_delete")}
+    kept = {name: sql for name, sql in _guards(entries).items() if not name.endswith("_delete")}
     has_record = f"SELECT 1 FROM {removals} WHERE id = NEW.removal_id"
     has_gate = f"SELECT 1 FROM {gates} WHERE removal_id = NEW.removal_id"
     closes = "OLD.is_open AND NOT NEW.is_open AND NEW.removal_id = OLD.removal_id"
@@ -75,7 +73,7 @@ def _of_audit(names: AuditTables) -> Mapping[str, str]:
     )
     return {
         **kept,
-        **_guards(removals, replaced=replaced),
+        **_guards(removals),
         **{
             name: f"CREATE TRIGGER {name} {event} BEGIN SELECT RAISE(ABORT, '{message}'); END"
             for name, (event, message) in refused.items()
