@@ -20,7 +20,7 @@ from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.repositories.cost_rollups import roll_up_pruned
 from synthorg.persistence.sql.statements.statement import KeysStatement
-from synthorg.persistence.testing.awkward import TIMES
+from synthorg.persistence.testing.awkward import FIRST_TIME_ROUND, SECOND_TIME_ROUND, TIMES
 from synthorg.persistence.testing.kinds import COST_RECORDS, MOMENT, TASKS
 from synthorg.persistence.totals import CostGroup
 from synthorg.persistence.transactions import TransactionalBackend
@@ -192,6 +192,18 @@ async def test_costs_that_are_recorded_late_are_in_sums_over_days_rolled_up_befo
         await work.cost_records.save(cost)
         assert await work.cost_records.aggregate() == 3.0
         assert [each.records for each in await work.cost_records.totals(["project"])] == [3]
+
+
+async def test_a_limit_in_the_hour_that_clocks_show_twice_is_the_moment_that_it_names(
+    backend: TransactionalBackend,
+) -> None:
+    await empty(backend)
+    await backend.cost_records.save(COST_RECORDS.make(timestamp=FIRST_TIME_ROUND, cost_usd=1.0))
+    await roll_up_costs(backend, before=FIRST_TIME_ROUND + DAY)
+    until = SECOND_TIME_ROUND
+    assert await backend.cost_records.aggregate(until=until) == 1.0
+    assert await backend.cost_records.aggregate(since=until) == 0.0
+    assert await backend.cost_records.aggregate(since=FIRST_TIME_ROUND, until=until) == 1.0
 
 
 async def test_tokens_beyond_64_bits_are_rolled_up_exactly(backend: TransactionalBackend) -> None:

@@ -28,6 +28,7 @@ from synthorg.persistence import (
 )
 from synthorg.persistence.retention import RetentionPolicy, prune
 from synthorg.persistence.rollups import roll_up_costs
+from synthorg.persistence.testing.awkward import FIRST_TIME_ROUND, SECOND_TIME_ROUND
 from synthorg.persistence.testing.kinds import (
     AUDIT_ENTRIES,
     COST_RECORDS,
@@ -194,6 +195,10 @@ def test_kinds_and_times_narrow_an_export(source: str, tmp_path: Path) -> None:
         exported(source, tmp_path / "other", since=until, until=since)
     with pytest.raises(UsageError, match="time zone"):
         exported(source, tmp_path / "other", since=LONG_AGO.replace(tzinfo=None))
+    report = exported(
+        source, tmp_path / "night", since=FIRST_TIME_ROUND, until=SECOND_TIME_ROUND, kinds=kinds
+    )
+    assert report.manifest.kinds["messages"].rows == 0
 
 
 def test_sums_of_pruned_costs_come_with_all_costs(target: str, tmp_path: Path) -> None:

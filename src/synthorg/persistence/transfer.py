@@ -1,7 +1,7 @@
 """Moving records: to another database of any kind, into files of several formats, and back."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -366,12 +366,19 @@ async def import_records(
 
 
 def _window(since: datetime | None, until: datetime | None) -> Window:
-    for name, moment in (("since", since), ("until", until)):
-        if moment is not None and moment.utcoffset() is None:
-            raise UsageError(f"{name} must have a time zone")
+    since, until = _in_utc("since", since), _in_utc("until", until)
     if since is not None and until is not None and since > until:
         raise UsageError("since must not be after until")
     return Window(since, until)
+
+
+def _in_utc(name: str, moment: datetime | None) -> datetime | None:
+    """Give a moment that can be compared with others, whose clocks may have been set back."""
+    if moment is None:
+        return None
+    if moment.utcoffset() is None:
+        raise UsageError(f"{name} must have a time zone")
+    return moment.astimezone(UTC)
 
 
 def _owned(extensions: Sequence["Extension"]) -> list[OwnedTables]:

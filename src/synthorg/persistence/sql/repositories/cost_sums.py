@@ -207,8 +207,8 @@ class CostSums:
     ) -> None:
         """Refuse limits within days of which costs are gone that the other filters match."""
         for limit in (SINCE, UNTIL):
-            moment = wanted.filters.get(limit)
-            if not isinstance(moment, datetime):
+            moment = _moment(wanted.filters, limit)
+            if moment is None:
                 continue
             day = midnight_before(moment)
             whole = day if limit == SINCE else day + (DAY - MICROSECOND)
@@ -419,11 +419,14 @@ def _of_rollups(names: Collection[str]) -> Iterator[ColumnElement[bool]]:
 
 
 def _moment(filters: Parameters, limit: str) -> datetime | None:
-    """Give a limit, unless it is one that the statement refuses."""
+    """Give a limit in UTC, unless it is one that the statement refuses.
+
+    Where clocks are put back, a sum of a local time and a span may be the wrong one of two moments.
+    """
     moment = filters.get(limit)
     if not isinstance(moment, datetime) or reason_time_is_unstorable(moment) is not None:
         return None
-    return moment
+    return moment.astimezone(UTC)
 
 
 def _merged(rows: Rows, groups: int) -> Mapping[Group, Sums]:
