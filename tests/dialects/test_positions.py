@@ -6,9 +6,9 @@ from synthorg.persistence.sql.dialects.positions import gtid_position, log_posit
 
 
 def test_a_standby_has_what_it_has_replayed() -> None:
-    primary = log_position((False, "1/A0", "00000002", None))
-    before = log_position((True, "0/FFFFFFFF", None, 2))
-    there = log_position((True, "1/A0", None, 2))
+    primary = log_position((False, "1/A0", "00000002", None, 7))
+    before = log_position((True, "0/FFFFFFFF", None, 2, 7))
+    there = log_position((True, "1/A0", None, 2, 7))
     assert primary is not None
     assert before is not None
     assert there is not None
@@ -20,12 +20,15 @@ def test_a_standby_has_what_it_has_replayed() -> None:
 
 
 def test_a_standby_of_another_history_does_not_follow() -> None:
-    primary = log_position((False, "0/A0", "0000001A", None))
-    other = log_position((True, "1/A0", None, 25))
+    primary = log_position((False, "0/A0", "0000001A", None, 7))
+    other = log_position((True, "1/A0", None, 25, 7))
     assert primary is not None
     assert other is not None
     assert not other.follows(primary)
-    assert log_position((True, None, None, 1)) is None
+    copied_from_another = log_position((True, "1/A0", None, 26, 8))
+    assert copied_from_another is not None
+    assert not copied_from_another.follows(primary)
+    assert log_position((True, None, None, 1, 7)) is None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy.exc import DBAPIError
 
 from tests.servers import mariadb_replication, replication
+from tests.servers.administrator import Administrator
 from tests.servers.network import LOOPBACK
 
 WAIT_SECONDS: Final = 30
@@ -60,6 +61,15 @@ class Following(ABC):
     @abstractmethod
     def delay(self, milliseconds: int) -> None:
         """Have the replica apply each commit so much later; whole seconds on MariaDB."""
+
+    @abstractmethod
+    def block_reads(self, database: str, table: str) -> AbstractContextManager[None]:
+        """Have reads of a table wait on the replica.
+
+        Args:
+            database: Its database.
+            table: The table.
+        """
 
     @abstractmethod
     def end_sessions(self) -> None:
@@ -138,6 +148,19 @@ class PostgreSQLFollowing(Following):
         """Apply later, as `Following` says."""
         self.on_replica(f"ALTER SYSTEM SET recovery_min_apply_delay = {milliseconds}")
         self.on_replica("SELECT pg_reload_conf()")
+
+    @contextmanager
+    def block_reads(self, database: str, table: str) -> Iterator[None]:
+        """Have reads wait, as `Following` says."""
+        locked = "SELECT true FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted"
+        # What locks a table on the primary does so where that is replayed.
+        with Administrator(self.pair.primary.administrator.url.set(database=database)) as session:
+            session.execute("BEGIN", f"LOCK TABLE {table}")
+            wait_until(lambda: self.on_replica(locked) != [])
+            try:
+                yield
+            finally:
+                session.execute("ROLLBACK")
 
     def end_sessions(self) -> None:
         """End all other sessions, as `Following` says."""
@@ -225,6 +248,15 @@ class MariaDBFollowing(Following):
                 f"CHANGE MASTER TO master_delay = {milliseconds // 1000}",
                 "START SLAVE",
             )
+
+    @contextmanager
+    def block_reads(self, database: str, table: str) -> Iterator[None]:
+        """Have reads wait, as `Following` says."""
+        self.on_replica(f"LOCK TABLES {database}.{table} WRITE")
+        try:
+            yield
+        finally:
+            self.on_replica("UNLOCK TABLES")
 
     def end_sessions(self) -> None:
         """End all other sessions, as `Following` says."""

@@ -20,6 +20,7 @@ from synthorg.persistence import (
     UnitOfWork,
     create_backend,
 )
+from synthorg.persistence.config import ServerConfig
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.sql.execution.replicas import Replica
 from synthorg.persistence.testing.kinds import COST_RECORDS, TASKS
@@ -407,6 +408,29 @@ async def test_calls_that_are_cancelled_while_they_wait_for_a_replica_leave_noth
         assert await titles(stores) == ["new"]
 
 
+async def test_calls_that_are_cancelled_while_a_replica_answers_leave_its_connections_in_order(
+    following: Following, url: str
+) -> None:
+    database = PersistenceConfig.from_url(url).section
+    assert isinstance(database, ServerConfig)
+    async with connected(url, **PATIENCE) as backend:
+        stores, replica = backend.reading("replica"), the_replica_of(backend)
+        await backend.tasks.save_many([TASKS.make(id=f"{number}") for number in range(10)])
+        assert len(await stores.tasks.list_tasks()) == 10
+        before = replica.answers
+        with following.block_reads(database.database, "tasks"):
+            calls = [asyncio.create_task(titles(stores)) for _ in range(20)]
+            done, _ = await asyncio.wait(calls, timeout=0.5)
+            assert not done
+            for each in calls:
+                each.cancel()
+            for outcome in await asyncio.gather(*calls, return_exceptions=True):
+                assert isinstance(outcome, asyncio.CancelledError)
+        counted = await asyncio.gather(*[stores.tasks.count_by_status() for _ in range(20)])
+        assert [sum(each.values()) for each in counted] == [10] * 20
+        assert replica.answers == before + 20
+
+
 @pytest.mark.parametrize("line", ["postgresql"])
 async def test_a_unit_that_a_replica_ends_for_what_it_applies_is_a_conflict(
     following: Following, url: str
@@ -495,6 +519,8 @@ async def test_a_replica_that_has_become_the_primary_is_read(own: Following, lin
                 own.pair.primary.kill()
             elif isinstance(own, MariaDBFollowing):
                 own.pair.kill()
+            # What was seen before is there, also while nobody takes writes.
+            assert await titles(stores) == ["old"]
             own.promote()
             await backend.tasks.save(TASKS.make(id="one", title="new"))
             before = replica.answers

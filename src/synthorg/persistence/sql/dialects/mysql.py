@@ -83,6 +83,7 @@ from synthorg.persistence.sql.drivers.faults import (
     MISSING_VALUE,
     OUT_OF_RANGE,
     SCHEMA_MISFIT,
+    TIMED_OUT,
     Diagnosis,
     Fault,
     crowded,
@@ -113,7 +114,6 @@ CACHED_STATEMENTS: Final = 256  # all that the repositories have
 SHORT_LOCK_WAIT: Final = "innodb_lock_wait_timeout = 1"  # the least that the server takes
 LONGEST_LOCK_NAME: Final = 64  # https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
 
-_TIMED_OUT: Final = Diagnosis(Fault.REFUSED, "it took longer than the statement timeout")
 _FORBIDDEN: Final = Diagnosis(Fault.REFUSED, "the user lacks a privilege for it")
 _NOT_IN_PLACE: Final = Diagnosis(
     Fault.REFUSED, "the server's alter_algorithm does not allow it, so have it set to DEFAULT"
@@ -149,8 +149,8 @@ _DIAGNOSES: Final = {
     1213: Diagnosis(Fault.TRANSIENT, "it was in a deadlock with another transaction"),
     1020: Diagnosis(Fault.TRANSIENT, "it conflicted with a concurrent transaction"),
     1205: LOCKED,
-    1969: _TIMED_OUT,
-    3024: _TIMED_OUT,
+    1969: TIMED_OUT,
+    3024: TIMED_OUT,
     1146: SCHEMA_MISFIT,
     1054: SCHEMA_MISFIT,
     1845: _NOT_IN_PLACE,

@@ -36,7 +36,8 @@ LOG_POSITION_QUESTION: Final = (
     " CASE WHEN pg_is_in_recovery() THEN greatest("
     "(SELECT timeline_id FROM pg_control_checkpoint()),"
     " (SELECT min_recovery_end_timeline FROM pg_control_recovery()),"
-    " (SELECT max(received_tli) FROM pg_stat_wal_receiver)) END"
+    " (SELECT max(received_tli) FROM pg_stat_wal_receiver)) END,"
+    " (SELECT system_identifier FROM pg_control_system())"
 )
 """Asks PostgreSQL for its position, outside of a snapshot that is looked at later.
 
@@ -53,11 +54,13 @@ class LogPosition:
         takes_writes: Whether the server is no standby.
         timeline: Its history, which is another one after each promotion.
         location: The bytes of the log that were written, or replayed.
+        cluster: The number that all servers have that were copied from one.
     """
 
     takes_writes: bool
     timeline: int
     location: int
+    cluster: int
 
     def has_reached(self, other: Self) -> bool:
         """Tell whether all is there, as `Position` says."""
@@ -65,7 +68,7 @@ class LogPosition:
 
     def follows(self, other: Self) -> bool:
         """Tell whether both are of the same history, as `Position` says."""
-        return self.timeline == other.timeline
+        return (self.cluster, self.timeline) == (other.cluster, other.timeline)
 
 
 def log_position(answer: Sequence[Any]) -> LogPosition | None:
@@ -74,7 +77,7 @@ def log_position(answer: Sequence[Any]) -> LogPosition | None:
     Args:
         answer: The one row of it.
     """
-    is_standby, location, timeline, timeline_of_standby = answer
+    is_standby, location, timeline, timeline_of_standby, cluster = answer
     if location is None:
         return None
     high, _, low = str(location).partition("/")
@@ -82,6 +85,7 @@ def log_position(answer: Sequence[Any]) -> LogPosition | None:
         takes_writes=not is_standby,
         timeline=int(timeline_of_standby) if is_standby else int(timeline, 16),
         location=(int(high, 16) << 32) + int(low, 16),
+        cluster=int(cluster),
     )
 
 

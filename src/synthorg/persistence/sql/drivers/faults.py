@@ -95,6 +95,7 @@ BROKEN_CHECK: Final = Diagnosis(Fault.REFUSED, "it would break a CHECK constrain
 MISSING_VALUE: Final = Diagnosis(Fault.MISSING, "a value that every row needs is missing")
 SCHEMA_MISFIT: Final = Diagnosis(Fault.SCHEMA, "the schema does not fit the statement")
 OUT_OF_RANGE: Final = Diagnosis(Fault.REFUSED, "a number or a sum is out of range")
+TIMED_OUT: Final = Diagnosis(Fault.REFUSED, "it took longer than the statement timeout")
 LOCKED: Final = Diagnosis(Fault.TRANSIENT, "others kept the data locked for too long")
 
 

@@ -25,6 +25,7 @@ from synthorg.persistence.sql.drivers.faults import Diagnosis, Fault, lost
 from synthorg.persistence.sql.drivers.forks import never_collect
 from synthorg.persistence.sql.drivers.observation import note_another_attempt
 from synthorg.persistence.sql.drivers.pool_state import Load, PoolState, state_of
+from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.single_connection import SingleConnectionPool
 from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED, WriteLock
 from synthorg.persistence.sql.execution.connections import CONNECTION_LOST, Connections, Options
@@ -395,9 +396,9 @@ class Database:
             await ready(connection)
             driver = await self.dialect.driver(connection)
             if driver is not None:
-                call = self._statements.call(statement, parameters)
-                with self.dialect.answer_timeout(connection):
-                    return call.statement.decode(await driver.send(call))
+                return await self._send(
+                    connection, driver, self._statements.call(statement, parameters)
+                )
             async with self._connections.begun(connection, self._reading, write=False):
                 route = PublicRoute(connection, self.dialect, self._statements)
                 return await route.fetch(statement, parameters)
@@ -420,6 +421,16 @@ class Database:
         async with connections.locked(write=False), connections.checked_out() as connection:
             await connection.execution_options(**self._reading)
             return await self.dialect.plan(connection, expression)
+
+    async def _send(self, connection: AsyncConnection, driver: ServerDriver, call: Call) -> Rows:
+        try:
+            with self.dialect.answer_timeout(connection):
+                return call.statement.decode(await driver.send(call))
+        except self._errors.foreign_errors:
+            raise
+        except BaseException:  # left half done, so that the next answer might be this one's
+            await run_to_completion(connection.invalidate())
+            raise
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""

@@ -21,7 +21,7 @@ from synthorg.persistence.errors import (
     TransactionConflictError,
 )
 from synthorg.persistence.sql.dialects.positions import Position
-from synthorg.persistence.sql.drivers.faults import FATAL, Fault
+from synthorg.persistence.sql.drivers.faults import FATAL, TIMED_OUT, Fault
 from synthorg.persistence.sql.execution.database import Database, Ready
 from synthorg.persistence.sql.execution.executor import Rows
 from synthorg.persistence.sql.execution.failures import failure_of, redacted
@@ -57,6 +57,18 @@ class NotReadyError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.is_fault = is_fault
+
+
+class RefusedError(Exception):
+    """A replica has refused a statement.
+
+    Args:
+        reason: Why.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class PositionUnknownError(Exception):
@@ -240,21 +252,27 @@ class Replicas:
         """Run a statement that reads, as `Executor` says."""
         self._primary.check_usable()
         deadline = time.monotonic() + self._wait_seconds
+        refusals: list[tuple[Replica, str]] = []
         for replica in self._in_order():
             ready = self._ready_on(replica, deadline)
             try:
                 rows = await self._fetch(replica, ready, statement, parameters)
             except NotReadyError as refusal:
                 self._failed(replica, refusal)
+            except RefusedError as refusal:
+                refusals.append((replica, refusal.reason))
             except PositionUnknownError:
                 break
             else:
                 self._succeeded(replica)
                 return rows
         try:
-            return await self._primary.fetch(statement, parameters)
+            rows = await self._primary.fetch(statement, parameters)
         finally:
             self._primary.seen.note()
+        for replica, reason in refusals:  # so it was not for the statement
+            replica.failed(reason)
+        return rows
 
     async def _fetch(
         self, replica: Replica, ready: Ready, statement: Statement, parameters: Parameters
@@ -265,12 +283,14 @@ class Replicas:
         except database.failures as error:
             diagnosis = database.diagnose(error)
             cause = redacted(error)
-        if diagnosis.fault in FATAL:
-            # What the server has to cancel for what it replays, the primary need not.
-            is_fault = diagnosis.fault is not Fault.TRANSIENT
-            raise NotReadyError(diagnosis.reason, is_fault=is_fault) from cause
-        prefix = database.dialect.table_prefix
-        raise failure_of(diagnosis, statement, parameters, prefix) from cause
+        if diagnosis == TIMED_OUT:  # nor would the primary be faster
+            prefix = database.dialect.table_prefix
+            raise failure_of(diagnosis, statement, parameters, prefix) from cause
+        if diagnosis.fault not in FATAL:
+            raise RefusedError(diagnosis.reason) from cause
+        # What the server has to cancel for what it replays, the primary need not.
+        is_fault = diagnosis.fault is not Fault.TRANSIENT
+        raise NotReadyError(diagnosis.reason, is_fault=is_fault) from cause
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[Transaction]:
