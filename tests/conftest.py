@@ -9,6 +9,7 @@ from contextlib import ExitStack, asynccontextmanager
 from typing import Final
 
 import pytest
+from sqlalchemy import make_url
 
 from synthorg.persistence import PersistenceConfig
 from synthorg.persistence.factory import create_backend
@@ -23,6 +24,9 @@ PREPARED_STATEMENTS: Final = os.environ.get("TEST_PREPARED_STATEMENTS", "")
 
 POSTGRESQL_DRIVER: Final = os.environ.get("TEST_POSTGRESQL_DRIVER", "")
 """The driver through which backends reach PostgreSQL, or empty for the default."""
+READS: Final = os.environ.get("TEST_READS", "")
+"""`replica` has PostgreSQL read on its server as if that were a replica of it; or empty."""
+
 
 SERVERS: tuple[type[Server], ...] = (SQLiteFiles, SQLiteMemory, PostgreSQL, MariaDB)
 
@@ -168,6 +172,9 @@ def on_route(url: str) -> str:
         url = with_parameter(url, f"prepared_statements={PREPARED_STATEMENTS}")
     if POSTGRESQL_DRIVER != "" and url.startswith("postgresql:"):
         url = with_parameter(url, f"driver={POSTGRESQL_DRIVER}")
+    if READS != "" and url.startswith("postgresql:"):
+        place = make_url(url)
+        url = with_parameter(url, f"replicas={place.host}:{place.port}&reads={READS}")
     return url
 
 

@@ -415,7 +415,7 @@ async def test_a_connection_that_becomes_free_while_its_backend_disconnects_is_c
     begun, over = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
-        async with small.transaction(read_only=True) as unit:
+        async with small.transaction(read_only=True, reads="primary") as unit:
             await unit.tasks.list_tasks()
             begun.set()
             await over.wait()

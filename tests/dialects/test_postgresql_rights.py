@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.testing.kind import Kind
 from synthorg.persistence.testing.kinds import KINDS
 from tests.cli.conftest import command_on
 from tests.conftest import ServerPool
-from tests.dialects.places import connected
+from tests.dialects.places import connected, task
 from tests.servers.administrator import Administrator
 from tests.servers.network import migrate
 from tests.servers.postgresql import PostgreSQL
@@ -106,3 +107,18 @@ def test_check_asks_no_rights_to_write_of_a_user_who_only_looks(
     change_rights(server_pool, modest_url, revoked)
 
     assert command_on(modest_url)("check").exit_code == 0
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_rights_on_the_tables_are_enough_to_compare_positions(
+    modest_url: str, driver: str
+) -> None:
+    place = make_url(modest_url)
+    itself = f"{place.host}:{place.port}"
+    async with connected(modest_url, driver=driver, replicas=itself, reads="replica") as backend:
+        assert isinstance(backend, SQLPersistenceBackend)
+        await backend.tasks.save(task("one"))
+        assert await backend.tasks.list_tasks() == (task("one"),)
+        assert backend.replicas is not None
+        (replica,) = backend.replicas.all
+        assert (replica.answers, replica.is_primary, replica.reason) == (1, True, None)

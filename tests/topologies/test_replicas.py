@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import text
 
 from synthorg.persistence import (
+    Host,
     ManagedBackend,
     PersistenceConfig,
+    PostgreSQLConfig,
     QueryError,
     RoutedStores,
     TransactionConflictError,
@@ -28,6 +30,7 @@ from tests.dialects.places import with_parameters
 from tests.extensions.ledger import ApprovalRepository, ledger
 from tests.servers import mariadb_replication, replication
 from tests.servers.base import Unavailable, go_without
+from tests.servers.network import LOOPBACK
 from tests.topologies.following import Following, MariaDBFollowing, PostgreSQLFollowing
 
 PAIRS: Final = int(os.environ.get("TEST_REPLICA_PAIRS", "600"))
@@ -485,6 +488,34 @@ async def test_no_caller_is_told_when_the_replica_is_killed(own: Following, line
 
 
 @pytest.mark.parametrize("line", ["postgresql", "postgresql-psycopg"])
+async def test_a_standby_of_another_primary_is_not_read(
+    following: Following, own: Following, url: str, line: str
+) -> None:
+    database = PersistenceConfig.from_url(url).section
+    assert isinstance(database, PostgreSQLConfig)
+    assert database.password is not None
+    own.on_primary(
+        f"ALTER USER {database.username} PASSWORD '{database.password.get_secret_value()}'",
+        f"CREATE DATABASE {database.database}",
+    )
+    _, first, second = own.accounts
+    other = database.model_copy(update={"port": first, "replicas": ()})
+    async with create_backend(
+        PersistenceConfig(backend="postgresql", postgresql=other), migrate=True
+    ) as backend:
+        await backend.tasks.save(TASKS.make(id="one", title="other"))
+    mistaken = database.model_copy(update={"replicas": (Host(name=LOOPBACK, port=second),)})
+    async with create_backend(
+        PersistenceConfig(backend="postgresql", postgresql=mistaken), migrate=True
+    ) as backend:
+        assert isinstance(backend, SQLPersistenceBackend)
+        assert await titles(backend.reading("replica")) == []
+        reason = the_replica_of(backend).reason
+        assert reason is not None
+        assert reason.startswith("it does not follow")
+
+
+@pytest.mark.parametrize("line", ["postgresql", "postgresql-psycopg"])
 async def test_a_server_that_was_promoted_beside_the_primary_is_not_read(
     own: Following, line: str
 ) -> None:
@@ -505,9 +536,9 @@ async def test_a_server_that_was_promoted_beside_the_primary_is_not_read(
 async def test_a_replica_that_has_become_the_primary_is_read(own: Following, line: str) -> None:
     with own.database() as plain:
         _, first, second = own.accounts
-        hosts = f"127.0.0.1:{first},127.0.0.1:{second}"
+        hosts = f"{LOOPBACK}:{first},{LOOPBACK}:{second}"
         address, _, parameters = plain.partition("?")
-        both = address.replace(f"127.0.0.1:{first}", hosts)
+        both = address.replace(f"{LOOPBACK}:{first}", hosts)
         url = with_parameters(
             f"{both}?{parameters}", failover_timeout_seconds=20, **PATIENCE, **LINES[line]
         )

@@ -165,11 +165,10 @@ class SQLPersistenceBackend(Repositories):
         assert self._database is not None
         database, self._database = self._database, None
         replicas, self._replicas = self._replicas, None
-        try:
-            if replicas is not None:
-                await replicas.close()
-        finally:
+        if replicas is None:
             await database.close()
+        else:  # together, or whoever is refused there would go on here
+            await asyncio.gather(database.close(), replicas.close())
 
     async def health_check(self) -> bool:
         database = self._database

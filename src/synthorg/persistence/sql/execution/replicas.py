@@ -343,6 +343,7 @@ class Replicas:
             self._primary.seen.note()
 
     def _failed(self, replica: Replica, refusal: NotReadyError) -> None:
+        self._primary.check_usable()  # all are closed together
         if refusal.is_fault:
             replica.failed(refusal.reason)
 
