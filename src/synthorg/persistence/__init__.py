@@ -57,6 +57,8 @@ if TYPE_CHECKING:
         Observer,
     )
     from synthorg.persistence.paging import (
+        Arrival,
+        Arrivals,
         Page,
     )
     from synthorg.persistence.protocol import (
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
         HeartbeatRepository,
         Keyed,
         LifecycleEventRepository,
+        MessageFilters,
         MessageRepository,
         MetricFilters,
         ParkedContextRepository,
@@ -111,6 +114,7 @@ if TYPE_CHECKING:
         CheckpointStore,
         CollaborationMetricStore,
         CostRecordStore,
+        Followable,
         HeartbeatStore,
         KeyedStore,
         LifecycleEventStore,
@@ -147,6 +151,8 @@ __all__ = [
     "ApiKeyRepository",
     "ApiKeyStore",
     "AppendOnly",
+    "Arrival",
+    "Arrivals",
     "ArtifactFilters",
     "ArtifactRepository",
     "ArtifactStorageBackend",
@@ -175,6 +181,7 @@ __all__ = [
     "EventFilters",
     "ExecutionFilters",
     "FileSystemArtifactStorage",
+    "Followable",
     "Health",
     "HealthReason",
     "HeartbeatRepository",
@@ -187,6 +194,7 @@ __all__ = [
     "LifecycleEventStore",
     "ManagedBackend",
     "MariaDBConfig",
+    "MessageFilters",
     "MessageRepository",
     "MessageStore",
     "MetricFilters",

@@ -42,6 +42,7 @@ from synthorg.persistence.sql.repositories.base import (
     AccumulatingRepository,
     AppendOnlyRepository,
     KeyedRepository,
+    NumberedRepository,
     VersionedRepository,
 )
 from synthorg.persistence.sql.statements.queries import ListQuery
@@ -67,6 +68,7 @@ __all__ = [
     "Label",
     "ListQuery",
     "NotBlankStr",
+    "NumberedRepository",
     "Summary",
     "Text",
     "UtcDatetime",

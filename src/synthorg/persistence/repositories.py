@@ -172,6 +172,12 @@ class CostRecordRepository(AppendOnly[CostRecord], Protocol):
         ...
 
 
+class MessageFilters(TypedDict, total=False, closed=True):
+    """Only messages of this `channel`."""
+
+    channel: NotBlankStr | None
+
+
 @runtime_checkable
 class MessageRepository(AppendOnly[Message], Protocol):
     """Append-only messages, by channel."""

@@ -33,7 +33,7 @@ from synthorg.entities import (
     WorkflowExecution,
 )
 from synthorg.persistence import repositories as plain
-from synthorg.persistence.paging import Page
+from synthorg.persistence.paging import Arrival, Arrivals, Page
 from synthorg.persistence.repositories import (
     ArtifactFilters,
     AuditFilters,
@@ -41,6 +41,7 @@ from synthorg.persistence.repositories import (
     DefinitionFilters,
     EventFilters,
     ExecutionFilters,
+    MessageFilters,
     MetricFilters,
     ProjectFilters,
     SettingFilters,
@@ -50,6 +51,7 @@ from synthorg.persistence.signatures import spell_out_filters
 from synthorg.persistence.totals import CostGroups, CostTotal
 
 Record = TypeVar("Record")
+Record_co = TypeVar("Record_co", covariant=True)
 Record_contra = TypeVar("Record_contra", contravariant=True)
 Value_contra = TypeVar("Value_contra", contravariant=True)
 
@@ -130,6 +132,39 @@ class PageableBy(BulkSaving[Record], Protocol[Value_contra, Record]):
         ...
 
 
+class Followable(Protocol[Record_co]):
+    """Also going on from what was seen: records in the order in which they were saved.
+
+    Nothing is missed and nothing is given twice, also of what is committed later than what was
+    saved after it: that comes when it is committed. A cursor belongs to its list and its filters:
+    another one is an InvalidArgumentError. In a unit of work, which sees one state of the database,
+    all of this is a UsageError.
+    """
+
+    async def newer_than(
+        self, cursor: str | None = None, /, *, limit: int = 100
+    ) -> Arrivals[Record_co]:
+        """Return at most `limit` records that were not there before the cursor was made.
+
+        Without a cursor they begin with the oldest. It returns at once, also where nothing is new.
+        """
+        ...
+
+    async def latest_cursor(self) -> str:
+        """Return a cursor for what is saved from now on."""
+        ...
+
+    def follow(
+        self, cursor: str | None = None, /, *, poll_seconds: float = 0.5
+    ) -> AsyncIterator[Arrival[Record_co]]:
+        """Yield every record that is newer, and wait for others, without an end.
+
+        It asks again after `poll_seconds` in which nothing was new, holds no connection in between,
+        and can be left at any point.
+        """
+        ...
+
+
 class KeyedStore(BulkAccess[Record], Pageable[Record], Protocol):
     """What a store of keyed records adds, where its list needs no value."""
 
@@ -170,17 +205,41 @@ class CostRecordStore(plain.CostRecordRepository, Pageable[CostRecord], Protocol
 
 
 @runtime_checkable
-class MessageStore(plain.MessageRepository, PageableBy[NotBlankStr, Message], Protocol):
+class MessageStore(
+    plain.MessageRepository, PageableBy[NotBlankStr, Message], Followable[Message], Protocol
+):
     """`MessageRepository` with bulk access, walking as `get_history` lists."""
 
     async def page(
         self, channel: NotBlankStr, /, *, limit: int = 100, after: str | None = None
     ) -> Page[Message]: ...
     def stream(self, channel: NotBlankStr, /) -> AsyncIterator[Message]: ...
+    async def newer_than(
+        self,
+        cursor: str | None = None,
+        /,
+        *,
+        limit: int = 100,
+        **filters: Unpack[MessageFilters],
+    ) -> Arrivals[Message]: ...
+    async def latest_cursor(self, **filters: Unpack[MessageFilters]) -> str: ...
+    def follow(
+        self,
+        cursor: str | None = None,
+        /,
+        *,
+        poll_seconds: float = 0.5,
+        **filters: Unpack[MessageFilters],
+    ) -> AsyncIterator[Arrival[Message]]: ...
 
 
 @runtime_checkable
-class LifecycleEventStore(plain.LifecycleEventRepository, Pageable[AgentLifecycleEvent], Protocol):
+class LifecycleEventStore(
+    plain.LifecycleEventRepository,
+    Pageable[AgentLifecycleEvent],
+    Followable[AgentLifecycleEvent],
+    Protocol,
+):
     """`LifecycleEventRepository` with bulk access, walking as `list_events` lists."""
 
     async def list_events(
@@ -190,21 +249,60 @@ class LifecycleEventStore(plain.LifecycleEventRepository, Pageable[AgentLifecycl
         self, *, limit: int = 100, after: str | None = None, **filters: Unpack[EventFilters]
     ) -> Page[AgentLifecycleEvent]: ...
     def stream(self, **filters: Unpack[EventFilters]) -> AsyncIterator[AgentLifecycleEvent]: ...
+    async def newer_than(
+        self,
+        cursor: str | None = None,
+        /,
+        *,
+        limit: int = 100,
+        **filters: Unpack[EventFilters],
+    ) -> Arrivals[AgentLifecycleEvent]: ...
+    async def latest_cursor(self, **filters: Unpack[EventFilters]) -> str: ...
+    def follow(
+        self,
+        cursor: str | None = None,
+        /,
+        *,
+        poll_seconds: float = 0.5,
+        **filters: Unpack[EventFilters],
+    ) -> AsyncIterator[Arrival[AgentLifecycleEvent]]: ...
 
 
 @runtime_checkable
-class TaskMetricStore(plain.TaskMetricRepository, Pageable[TaskMetricRecord], Protocol):
+class TaskMetricStore(
+    plain.TaskMetricRepository, Pageable[TaskMetricRecord], Followable[TaskMetricRecord], Protocol
+):
     """`TaskMetricRepository` with bulk access, walking as `query` lists."""
 
     async def page(
         self, *, limit: int = 100, after: str | None = None, **filters: Unpack[MetricFilters]
     ) -> Page[TaskMetricRecord]: ...
     def stream(self, **filters: Unpack[MetricFilters]) -> AsyncIterator[TaskMetricRecord]: ...
+    async def newer_than(
+        self,
+        cursor: str | None = None,
+        /,
+        *,
+        limit: int = 100,
+        **filters: Unpack[MetricFilters],
+    ) -> Arrivals[TaskMetricRecord]: ...
+    async def latest_cursor(self, **filters: Unpack[MetricFilters]) -> str: ...
+    def follow(
+        self,
+        cursor: str | None = None,
+        /,
+        *,
+        poll_seconds: float = 0.5,
+        **filters: Unpack[MetricFilters],
+    ) -> AsyncIterator[Arrival[TaskMetricRecord]]: ...
 
 
 @runtime_checkable
 class CollaborationMetricStore(
-    plain.CollaborationMetricRepository, Pageable[CollaborationMetricRecord], Protocol
+    plain.CollaborationMetricRepository,
+    Pageable[CollaborationMetricRecord],
+    Followable[CollaborationMetricRecord],
+    Protocol,
 ):
     """`CollaborationMetricRepository` with bulk access, walking as `query` lists."""
 
@@ -217,6 +315,23 @@ class CollaborationMetricStore(
     def stream(
         self, **filters: Unpack[MetricFilters]
     ) -> AsyncIterator[CollaborationMetricRecord]: ...
+    async def newer_than(
+        self,
+        cursor: str | None = None,
+        /,
+        *,
+        limit: int = 100,
+        **filters: Unpack[MetricFilters],
+    ) -> Arrivals[CollaborationMetricRecord]: ...
+    async def latest_cursor(self, **filters: Unpack[MetricFilters]) -> str: ...
+    def follow(
+        self,
+        cursor: str | None = None,
+        /,
+        *,
+        poll_seconds: float = 0.5,
+        **filters: Unpack[MetricFilters],
+    ) -> AsyncIterator[Arrival[CollaborationMetricRecord]]: ...
 
 
 @runtime_checkable
@@ -235,13 +350,30 @@ class ParkedContextStore(
 
 
 @runtime_checkable
-class AuditStore(plain.AuditRepository, Pageable[AuditEntry], Protocol):
+class AuditStore(plain.AuditRepository, Pageable[AuditEntry], Followable[AuditEntry], Protocol):
     """`AuditRepository` with bulk access, walking as `query` lists."""
 
     async def page(
         self, *, limit: int = 100, after: str | None = None, **filters: Unpack[AuditFilters]
     ) -> Page[AuditEntry]: ...
     def stream(self, **filters: Unpack[AuditFilters]) -> AsyncIterator[AuditEntry]: ...
+    async def newer_than(
+        self,
+        cursor: str | None = None,
+        /,
+        *,
+        limit: int = 100,
+        **filters: Unpack[AuditFilters],
+    ) -> Arrivals[AuditEntry]: ...
+    async def latest_cursor(self, **filters: Unpack[AuditFilters]) -> str: ...
+    def follow(
+        self,
+        cursor: str | None = None,
+        /,
+        *,
+        poll_seconds: float = 0.5,
+        **filters: Unpack[AuditFilters],
+    ) -> AsyncIterator[Arrival[AuditEntry]]: ...
 
 
 @runtime_checkable

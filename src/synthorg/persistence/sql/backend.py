@@ -2,7 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterator,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,6 +19,7 @@ from math import inf
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, get_args
 
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.entities import NotBlankStr
@@ -399,6 +408,15 @@ class CurrentDatabase(Repositories):
     def executor_for(self, repository: str) -> Executor:  # noqa: ARG002 (all are on the same)
         """Give itself."""
         return self
+
+    def refuse_to_follow(self, table: Table) -> None:
+        """Refuse nothing, as `Executor` says."""
+
+    def find_writers(
+        self, table: Table, *, patiently: bool
+    ) -> Coroutine[Any, Any, Collection[str] | None]:
+        """Find the transactions under way that write a table, as `Executor` says."""
+        return self._backend.database_for(table.name).find_writers(table, patiently=patiently)
 
     def fetch(self, statement: Statement, parameters: Parameters) -> Coroutine[Any, Any, Rows]:
         """Run a statement that reads, as `Executor` says."""

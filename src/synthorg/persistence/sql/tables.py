@@ -63,6 +63,13 @@ APPEND_ONLY: Final = "append_only"
 DERIVED: Final = "derived"
 """What a table or a column has in its `info` that triggers write, so that no copy does."""
 
+RECORD_KEY: Final = "record_key"
+"""What a table has in its `info` whose records are known by another column than its primary key,
+which numbers them in the order in which they were saved."""
+
+NUMBER: Final = "number"
+"""The column of such a number; a longer name would leave no room for a `table_prefix`."""
+
 OWN_TIME: Final = "own_time"
 """What a column has in its `info` that tells how old a record is, of a kind that grows for ever."""
 
@@ -78,6 +85,22 @@ metadata: Final = MetaData(naming_convention=NAMING_CONVENTION)
 
 def _table(name: str, *items: SchemaItem, **options: Any) -> Table:
     return Table(LibraryName(name, None), metadata, *items, **TABLE_OPTIONS, **options)
+
+
+def _numbered_table(name: str, *items: SchemaItem, **options: Any) -> Table:
+    """Make a table of records known by their `id`, numbered in the order of saving."""
+    options["info"] = {**options.get("info", {}), RECORD_KEY: "id"}
+    columns = [item for item in items if isinstance(item, Column)]
+    others = [item for item in items if not isinstance(item, Column)]
+    by_id = Index(None, "id", unique=True)
+    # Without AUTOINCREMENT, SQLite would give the largest number again once its row is removed.
+    options["sqlite_autoincrement"] = True
+    return _table(name, *columns, _number(NUMBER), by_id, *others, **options)
+
+
+def _number(name: str) -> Column[int]:
+    # An identity, since whoever may insert needs no rights on its sequence.
+    return Column(name, serial_number(), Identity(), primary_key=True, autoincrement=True)
 
 
 def _key(name: str, *items: SchemaItem, primary_key: bool = False) -> Column[str]:
@@ -153,8 +176,7 @@ tasks = _table(
 
 cost_records = _table(
     "cost_records",
-    # An identity, since whoever may insert needs no rights on its sequence.
-    Column("sequence_number", serial_number(), Identity(), primary_key=True, autoincrement=True),
+    _number("sequence_number"),
     _key("agent_id"),
     _key("task_id"),  # no foreign key: the cost is evidence, whatever becomes of the task
     _key("provider"),
@@ -212,9 +234,9 @@ cost_rollup_state = _table(
 )
 """One row: which costs the roll-ups stand for. The revision tells whether it has changed."""
 
-messages = _table(
+messages = _numbered_table(
     "messages",
-    Column("id", ShortText(36), primary_key=True),
+    Column("id", ShortText(36), nullable=False),
     _time("timestamp", own=True),
     _key("sender"),
     _key("to"),
@@ -224,12 +246,13 @@ messages = _table(
     _text("content"),
     _json("attachments"),
     _json("metadata"),
-    Index(None, "channel", "timestamp", "id"),
+    Index(None, "channel", "timestamp", NUMBER),
+    Index(None, "channel", NUMBER),
 )
 
-lifecycle_events = _table(
+lifecycle_events = _numbered_table(
     "lifecycle_events",
-    _key("id", primary_key=True),
+    _key("id"),
     _key("agent_id"),
     _text("agent_name"),
     _choice("event_type"),
@@ -237,14 +260,14 @@ lifecycle_events = _table(
     _key("initiated_by"),
     _text("details"),
     _json("metadata"),
-    Index(None, "timestamp", "id"),
-    Index(None, "agent_id", "timestamp", "id"),
-    Index(None, "event_type", "timestamp", "id"),
+    Index(None, "timestamp", NUMBER),
+    Index(None, "agent_id", "timestamp", NUMBER),
+    Index(None, "event_type", "timestamp", NUMBER),
 )
 
-task_metrics = _table(
+task_metrics = _numbered_table(
     "task_metrics",
-    _key("id", primary_key=True),
+    _key("id"),
     _key("agent_id"),
     _key("task_id"),  # no foreign key: a metric outlives its task
     _choice("task_type"),
@@ -258,13 +281,13 @@ task_metrics = _table(
     *_amount("quality_score", nullable=True, at_most=10),
     _choice("complexity"),
     CheckConstraint("started_at < completed_at", name="started_before_completed"),
-    Index(None, "completed_at", "id"),
-    Index(None, "agent_id", "completed_at", "id"),
+    Index(None, "completed_at", NUMBER),
+    Index(None, "agent_id", "completed_at", NUMBER),
 )
 
-collaboration_metrics = _table(
+collaboration_metrics = _numbered_table(
     "collaboration_metrics",
-    _key("id", primary_key=True),
+    _key("id"),
     _key("agent_id"),
     _time("recorded_at", own=True),
     Column("delegation_success", flag("delegation_success"), nullable=True),
@@ -274,8 +297,8 @@ collaboration_metrics = _table(
     Column("loop_triggered", flag("loop_triggered"), nullable=False),
     *_amount("handoff_completeness", nullable=True, at_most=1),
     _text("interaction_summary", nullable=True),
-    Index(None, "recorded_at", "id"),
-    Index(None, "agent_id", "recorded_at", "id"),
+    Index(None, "recorded_at", NUMBER),
+    Index(None, "agent_id", "recorded_at", NUMBER),
 )
 
 parked_contexts = _table(
@@ -292,9 +315,9 @@ parked_contexts = _table(
     Index(None, "agent_id", "parked_at", "id"),
 )
 
-audit_entries = _table(
+audit_entries = _numbered_table(
     "audit_entries",
-    _key("id", primary_key=True),
+    _key("id"),
     _time("timestamp", own=True),
     _optional_key("agent_id"),
     _optional_key("task_id"),
@@ -309,11 +332,13 @@ audit_entries = _table(
     *_amount("evaluation_duration_ms"),
     _choice("confidence"),
     _optional_key("approval_id"),
+    Index(None, "timestamp", NUMBER),
+    # For the ranges by time and key that are removed.
     Index(None, "timestamp", "id"),
-    Index(None, "agent_id", "timestamp", "id"),
-    Index(None, "action_type", "timestamp", "id"),
-    Index(None, "verdict", "timestamp", "id"),
-    Index(None, "risk_level", "timestamp", "id"),
+    Index(None, "agent_id", "timestamp", NUMBER),
+    Index(None, "action_type", "timestamp", NUMBER),
+    Index(None, "verdict", "timestamp", NUMBER),
+    Index(None, "risk_level", "timestamp", NUMBER),
     info={APPEND_ONLY: True},
 )
 
@@ -517,6 +542,16 @@ workflow_executions = _table(
     Index(None, "definition_id", "updated_at", "id"),
     Index(None, "status", "updated_at", "id"),
 )
+
+
+def record_key(table: Table) -> list[Column[Any]]:
+    """Give the columns by which the records of a table are known: those of its primary key, mostly.
+
+    Args:
+        table: The table.
+    """
+    name = table.info.get(RECORD_KEY)
+    return [*table.primary_key.columns] if name is None else [table.columns[name]]
 
 
 def own_time(table: Table) -> Column[Any] | None:

@@ -199,6 +199,8 @@ class Listing:
         """Work out what the repository has to answer."""
         chosen = [record for record in records if self._matches(record, arguments)]
         if self.order:
+            if self.descending:
+                chosen.reverse()  # what was saved last is the first of its time
             chosen.sort(key=self._place, reverse=self.descending)
         return chosen[: arguments.get("limit")]
 
@@ -226,7 +228,7 @@ LISTINGS: Final = (
     Listing(
         MESSAGES,
         "get_history",
-        order=("timestamp", "id"),
+        order=("timestamp",),
         descending=True,
         filters="channel",
         required=("channel",),
@@ -235,7 +237,7 @@ LISTINGS: Final = (
     Listing(
         LIFECYCLE_EVENTS,
         "list_events",
-        order=("timestamp", "id"),
+        order=("timestamp",),
         descending=True,
         filters="agent_id event_type",
         bounds=("since", "until"),
@@ -244,7 +246,7 @@ LISTINGS: Final = (
     Listing(
         TASK_METRICS,
         "query",
-        order=("completed_at", "id"),
+        order=("completed_at",),
         descending=True,
         filters="agent_id",
         others={"started_at": (None,)},
@@ -253,7 +255,7 @@ LISTINGS: Final = (
     Listing(
         COLLABORATION_METRICS,
         "query",
-        order=("recorded_at", "id"),
+        order=("recorded_at",),
         descending=True,
         filters="agent_id",
         bounds=("since", "until"),
@@ -269,7 +271,7 @@ LISTINGS: Final = (
     Listing(
         AUDIT_ENTRIES,
         "query",
-        order=("timestamp", "id"),
+        order=("timestamp",),
         descending=True,
         filters="agent_id action_type verdict risk_level",
         bounds=("since", "until"),

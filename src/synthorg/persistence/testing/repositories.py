@@ -20,6 +20,7 @@ from synthorg.persistence.errors import (
     VersionConflictError,
 )
 from synthorg.persistence.extension import Extension
+from synthorg.persistence.sql.tables import record_key
 from synthorg.persistence.testing.concurrency import together
 from synthorg.persistence.testing.strategies import records
 from synthorg.persistence.testing.units import rolled_back
@@ -77,7 +78,7 @@ class ListedConformance:
 
     def key_of(self, record: Any) -> Any:
         """Give the key of a record."""
-        key = tuple(getattr(record, column.name) for column in self.repository.table.primary_key)
+        key = tuple(getattr(record, column.name) for column in record_key(self.repository.table))
         return key[0] if len(key) == 1 else key
 
     def in_order(self, chosen: Sequence[Any]) -> tuple[Any, ...]:
@@ -307,7 +308,7 @@ def _fields(record: Any) -> list[str]:
 
 def _under(tests: ListedConformance, record: Any, other: Any) -> Any:
     """Give a record the key of another."""
-    key = [column.name for column in tests.repository.table.primary_key]
+    key = [column.name for column in record_key(tests.repository.table)]
     return record.model_copy(update={name: getattr(other, name) for name in key})
 
 

@@ -56,6 +56,7 @@ from synthorg.persistence.sql.drivers.pool_state import CountingPool
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.sockets import close_without_loop
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
+from synthorg.persistence.sql.tables import record_key
 
 ISOLATION_LEVEL: Final = "READ COMMITTED"
 """That of transactions on servers that ask for no other."""
@@ -609,6 +610,32 @@ class Dialect(ABC):
         """Write the DDL after which a sequence counts the column up again."""
         return ()
 
+    def number_rows(
+        self, table: str, time: str, without: Sequence[str], by_id: str, *, is_ordered: bool
+    ) -> Iterator[str]:
+        """Write the DDL that numbers the rows of a table in the order of time and id.
+
+        No trigger is lifted for it: the rows are put in that order first, and a column that the
+        database fills is added then. Where tables are built anew, that is done elsewhere.
+
+        Args:
+            table: The table, with `id` as its primary key.
+            time: The column of the time.
+            without: The indexes that go.
+            by_id: The unique index of the id, which comes.
+            is_ordered: Whether the rows are in that order already.
+        """
+        raise NotImplementedError(f"{self.backend_name} builds tables anew")
+
+    def drop_numbers(self, table: str, without: Sequence[str]) -> Iterator[str]:
+        """Write the DDL that takes `number_rows` back.
+
+        Args:
+            table: The table.
+            without: The indexes that go.
+        """
+        raise NotImplementedError(f"{self.backend_name} builds tables anew")
+
     def continue_counting(self, column: Column[Any]) -> Executable | None:  # noqa: ARG002 (used where there is a difference)
         """Build the statement after which a counted column goes on after its largest number.
 
@@ -680,6 +707,21 @@ class Dialect(ABC):
                 await run_to_completion(connection.exec_driver_sql(statement))
             await connection.rollback()
         return int(found.scalar_one())
+
+    async def find_writers(
+        self, connection: AsyncConnection, table: Table, *, patiently: bool
+    ) -> Collection[str] | None:
+        """Find the transactions under way that write a table, where there may be several.
+
+        Args:
+            connection: A connection with no transaction begun.
+            table: The table.
+            patiently: Whether to wait for them, or to have others wait, for a moment.
+
+        Returns:
+            Their names; None where there may be some that cannot be told apart.
+        """
+        raise NotImplementedError(f"{self.backend_name} has one writer")
 
     @final
     def diagnose(self, error: BaseException) -> Diagnosis:
@@ -773,7 +815,7 @@ def replacing_on_conflict(
         kept: Columns that keep the value of an existing row.
         added: Columns whose new value is added to that of an existing row.
     """
-    key = [column.name for column in table.primary_key]
+    key = [column.name for column in record_key(table)]
     upsert = statement.on_conflict_do_update(
         index_elements=key,
         set_={

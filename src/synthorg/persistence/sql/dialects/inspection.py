@@ -64,6 +64,10 @@ class Inspection(ABC):
         """Say which rights on tables this user lacks that writes to others; nothing to a reader."""
         return ()
 
+    def never_counts_again(self, connection: Connection, table: str) -> bool:  # noqa: ARG002 (used where tables are built anew)
+        """Tell whether a table built anew has to be told not to give out numbers again."""
+        return False
+
     def trigger_definitions(self, connection: Connection, table: str) -> tuple[str, ...]:  # noqa: ARG002 (used where tables are built anew)
         """Give the DDL of the triggers that a table loses when it is built anew."""
         return ()

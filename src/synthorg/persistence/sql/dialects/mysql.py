@@ -74,6 +74,7 @@ from synthorg.persistence.sql.dialects.triggered import Triggered
 from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
 from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
+from synthorg.persistence.sql.drivers.cancellation import run_to_completion
 from synthorg.persistence.sql.drivers.faults import (
     APPEND_ONLY,
     BROKEN_CHECK,
@@ -104,7 +105,7 @@ from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.server_transaction import ServerTransaction
 from synthorg.persistence.sql.drivers.sockets import sever
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
-from synthorg.persistence.sql.tables import LibraryName
+from synthorg.persistence.sql.tables import NUMBER, LibraryName, record_key
 
 LEVEL_OPTION: Final = "synthorg_isolation_level"
 """The execution option of one transaction's isolation level, and where a session's is remembered.
@@ -211,6 +212,8 @@ _WITHOUT_CLUSTER: Final = "Not connected to Primary Component"
 _CUT_OFF: Final = lost("the node was cut off from its cluster while it committed")
 _READ_ONLY_OPTIONS: Final = ("--read-only", "--super-read-only")
 
+
+_WAITED_TOO_LONG: Final = 1205
 
 _WITHOUT_NUMBER: Final = {
     "Error": _CLOSED,  # asyncmy's own, when it is asked whether a closed connection is alive
@@ -409,7 +412,7 @@ class MySQLDialect(Dialect):
         values = insert_values(table)
         statement = insert(table).values(values)
         new = statement.inserted
-        key = [column.name for column in table.primary_key]
+        key = [column.name for column in record_key(table)]
         same_row = and_(*[table.columns[name] == new[name] for name in key])
         guard = (key[0], func.if_(same_row, table.columns[key[0]], null()))
         replaced = [
@@ -450,6 +453,29 @@ class MySQLDialect(Dialect):
             indexes.append("PRIMARY")
         return expression.with_hint(table, f"FORCE INDEX ({', '.join(sorted(indexes))})")
 
+    def number_rows(
+        self, table: str, time: str, without: Sequence[str], by_id: str, *, is_ordered: bool
+    ) -> Iterator[str]:
+        # A copy reads the rows in the order of the primary key, and numbers them as it writes them.
+        if not is_ordered:
+            yield (
+                f"ALTER TABLE {table} DROP PRIMARY KEY, ADD PRIMARY KEY ({time}, id), "
+                f"ADD UNIQUE INDEX {by_id} (id)"
+            )
+        dropped = "".join(f"DROP INDEX {index}, " for index in without)
+        yield (
+            f"ALTER TABLE {table} DROP PRIMARY KEY, {dropped}"
+            f"ADD COLUMN {NUMBER} BIGINT NOT NULL AUTO_INCREMENT, "
+            f"ADD PRIMARY KEY ({NUMBER}), ALGORITHM=COPY, LOCK=SHARED"
+        )
+
+    def drop_numbers(self, table: str, without: Sequence[str]) -> Iterator[str]:
+        dropped = "".join(f"DROP INDEX {index}, " for index in without)
+        yield (
+            f"ALTER TABLE {table} DROP PRIMARY KEY, {dropped}DROP COLUMN {NUMBER}, "
+            "ADD PRIMARY KEY (id)"
+        )
+
     async def give_space_back(self, connection: AsyncConnection, tables: Sequence[Table]) -> None:
         await connection.exec_driver_sql(f"SET SESSION {self._statement_timeout(0)}")
         quote = connection.dialect.identifier_preparer.format_table
@@ -468,6 +494,42 @@ class MySQLDialect(Dialect):
                 "cluster count on their own, and a later row may have a smaller number"
             )
         return await super().find_settled(connection, number)
+
+    trying_to_lock: ClassVar[Mapping[bool, Sequence[str]]] = dict.fromkeys(
+        (False, True), ("SET SESSION lock_wait_timeout = 1", "LOCK TABLES {table} READ")
+    )
+    """What locks a table if nobody writes it: at once, or with patience."""
+
+    async def find_writers(
+        self, connection: AsyncConnection, table: Table, *, patiently: bool
+    ) -> Collection[str] | None:
+        # Whoever inserts shares the metadata of the table from before a row is numbered until the
+        # transaction has ended. https://mariadb.com/kb/en/metadata-locking/
+        if self.is_node and self._config.units_across_nodes:
+            raise QueryError(
+                f"cannot follow {table.name}: the nodes of a cluster count on their own, and a "
+                "later row may have a smaller number; where all that write use one node, say so "
+                "by units_across_nodes=false"
+            )
+        name = connection.dialect.identifier_preparer.format_table(table)
+        try:
+            if await connection.scalar(text("SELECT @@global.read_only")):
+                return None  # a replica has rows in another order than they are numbered in
+            for statement in self.trying_to_lock[patiently]:
+                step = connection.exec_driver_sql(statement.format(table=name))
+                await self.step(connection, step)
+        except DBAPIError as error:
+            if getattr(error.orig, "args", ())[:1] != (_WAITED_TOO_LONG,):
+                raise
+            return None
+        else:
+            return ()
+        finally:
+            await run_to_completion(connection.exec_driver_sql("UNLOCK TABLES"))
+            await run_to_completion(
+                connection.exec_driver_sql("SET SESSION lock_wait_timeout = DEFAULT")
+            )
+            await connection.rollback()
 
     def examine(self, connection: Connection, tables: Collection[str]) -> Iterator[Finding]:
         return examine(connection, tables)
@@ -603,6 +665,11 @@ class MariaDBDialect(MySQLDialect):
     unlimited_wait_seconds: ClassVar[float] = 0
     read_committed: ClassVar[str] = "tx_isolation = 'READ-COMMITTED'"
     read_only_sessions: ClassVar[str] = "tx_read_only"
+    trying_to_lock: ClassVar[Mapping[bool, Sequence[str]]] = {
+        False: ("LOCK TABLES {table} READ NOWAIT",),
+        # That which writes waits for those before it alone, and others wait for it.
+        True: ("LOCK TABLES {table} WRITE WAIT 1",),
+    }
     settings: ClassVar[Mapping[str, str | int]] = {**SETTINGS, "check_constraint_checks": 1}
     migrators_privileges: ClassVar[Sequence[str]] = MIGRATORS_PRIVILEGES
 

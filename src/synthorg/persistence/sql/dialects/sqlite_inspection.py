@@ -64,6 +64,11 @@ class SQLiteInspection(Inspection):
         damage = () if found == ["ok"] else tuple(found)
         return (*damage, *_lenient_definitions(connection, tables))
 
+    def never_counts_again(self, connection: Connection, table: str) -> bool:
+        statement = text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :table")
+        definition = connection.scalar(statement, {"table": table})
+        return "AUTOINCREMENT" in _QUOTED.sub("", definition or "").upper()
+
     def trigger_definitions(self, connection: Connection, table: str) -> tuple[str, ...]:
         return tuple(
             connection.scalars(

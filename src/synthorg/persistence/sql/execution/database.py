@@ -3,7 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -231,6 +238,21 @@ class Database:
             connections = self._connections
             async with connections.locked(write=True), connections.checked_out() as connection:
                 return await self.dialect.find_settled(connection, number)
+        except self._errors.foreign_errors as error:
+            diagnosis = self._errors.diagnose(error)
+            cause = redacted(error)
+        raise transaction_failure(diagnosis) from cause
+
+    def refuse_to_follow(self, table: Table) -> None:
+        """Refuse nothing, as `Executor` says."""
+
+    async def find_writers(self, table: Table, *, patiently: bool) -> Collection[str] | None:
+        """Find the transactions under way that write a table, as `Executor` says."""
+        if self.dialect.sharing is not Sharing.ANY:
+            return ()  # of one writer, whose rows are numbered in the order of commits
+        try:
+            async with self._connections.checked_out() as connection:
+                return await self.dialect.find_writers(connection, table, patiently=patiently)
         except self._errors.foreign_errors as error:
             diagnosis = self._errors.diagnose(error)
             cause = redacted(error)

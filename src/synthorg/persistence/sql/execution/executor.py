@@ -1,7 +1,9 @@
 """What repositories run their statements on: a database, or one transaction on it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Table
 
 from synthorg.persistence.observing import RouteName
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
@@ -28,6 +30,33 @@ class Executor(Protocol):
     @property
     def for_lists(self) -> "Executor":
         """What lists and sums are read on: this one, or one where a replica may answer."""
+        ...
+
+    def refuse_to_follow(self, table: Table) -> None:
+        """Refuse where statements need not see what was committed before.
+
+        Args:
+            table: The table whose rows are wanted as they come.
+
+        Raises:
+            UsageError: If this is a transaction.
+        """
+        ...
+
+    async def find_writers(self, table: Table, *, patiently: bool) -> Collection[str] | None:
+        """Find the transactions under way that write a table.
+
+        Args:
+            table: The table.
+            patiently: Whether to wait for them, or to have others wait, for a moment.
+
+        Returns:
+            Their names; None where there may be some that cannot be told apart. Who is not among
+            them and has written before has committed, or never will.
+
+        Raises:
+            PersistenceError: If it did not succeed.
+        """
         ...
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:

@@ -1,8 +1,10 @@
 """An executor that notes what it does on the call for which it does it."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
+
+from sqlalchemy import Table
 
 from synthorg.persistence.observing import RouteName
 from synthorg.persistence.sql.drivers.observation import Observed, current
@@ -40,6 +42,14 @@ class ObservedExecutor:
     def route(self) -> RouteName | None:
         """The way to the database, as `Executor` says."""
         return self._executor.route
+
+    def refuse_to_follow(self, table: Table) -> None:
+        """Refuse where the other one does, as `Executor` says."""
+        self._executor.refuse_to_follow(table)
+
+    async def find_writers(self, table: Table, *, patiently: bool) -> Collection[str] | None:
+        """Find the transactions under way that write a table, as `Executor` says."""
+        return await self._executor.find_writers(table, patiently=patiently)
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""

@@ -2,7 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import (
     AbstractContextManager,
     asynccontextmanager,
@@ -12,7 +20,7 @@ from contextlib import (
 )
 from typing import Any, Final
 
-from sqlalchemy import event
+from sqlalchemy import Table, event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthorg.persistence.errors import (
@@ -20,6 +28,7 @@ from synthorg.persistence.errors import (
     PersistenceError,
     QueryError,
     TransactionConflictError,
+    UsageError,
 )
 from synthorg.persistence.observing import RouteName
 from synthorg.persistence.sql.dialects.base import Dialect
@@ -154,6 +163,18 @@ class Transaction:
                 return result
         self.fatal_error = transaction_failure(diagnosis)
         raise self.fatal_error from cause
+
+    def refuse_to_follow(self, table: Table) -> None:
+        """Refuse, as `Executor` says."""
+        raise UsageError(
+            f"cannot follow {table.name} in a unit of work, which sees one state of the database; "
+            "ask the backend"
+        )
+
+    async def find_writers(self, table: Table, *, patiently: bool) -> Collection[str] | None:  # noqa: ARG002 (the signature is the executor's)
+        """Tell that there may be some."""
+        self.refuse_to_follow(table)
+        return None
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Executor` says."""

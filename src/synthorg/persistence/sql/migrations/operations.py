@@ -3,9 +3,9 @@
 Where DDL cannot be rolled back, a stopped upgrade leaves what it had done, so these look first.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from alembic import context, op
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Constraint,
     ForeignKeyConstraint,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     column,
     inspect,
@@ -31,6 +32,8 @@ from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.rollup_tables import RollupTables
 from synthorg.persistence.sql.dialects.triggered import AppendOnly
 from synthorg.persistence.sql.owned_tables import OwnedTables
+from synthorg.persistence.sql.tables import NUMBER
+from synthorg.persistence.sql.types import serial_number
 
 DIALECT: Final = "dialect"
 """The attribute of Alembic's configuration that holds the dialect; `env.py` sees to it."""
@@ -138,7 +141,13 @@ def change_table(name: str) -> Iterator[BatchOperations]:
     triggers = _dialect().inspection.trigger_definitions(connection, name)
     before_it, after_it = _dialect().around_rebuilding
     connection.exec_driver_sql(before_it)
-    with op.batch_alter_table(name, copy_from=table, recreate="always") as batch:
+    never_again = _dialect().inspection.never_counts_again(connection, name)
+    with op.batch_alter_table(
+        name,
+        copy_from=table,
+        recreate="always",
+        table_kwargs={"sqlite_autoincrement": True} if never_again else {},
+    ) as batch:
         before: str | None = None
         for column in table.columns:
             if column.computed is not None:
@@ -154,6 +163,135 @@ def change_table(name: str) -> Iterator[BatchOperations]:
     connection.exec_driver_sql(after_it)
     for statement in triggers:
         connection.exec_driver_sql(statement)
+
+
+def number_records(
+    name: str,
+    *items: SchemaItem,
+    time: str,
+    indexes: Iterable[Sequence[str]],
+    without: Iterable[Sequence[str]],
+    kept: Iterable[Sequence[str]] = (),
+    **options: Any,
+) -> None:
+    """Number the records of a table, which are known by their `id`, in the order of saving.
+
+    Those that are there are numbered in the order of time and id. The number is the primary key.
+
+    Args:
+        name: The table.
+        items: Its columns and constraints without the number and the primary key.
+        time: The column of their time.
+        indexes: The columns of each index that is new, beside that of the `id`.
+        without: The columns of each index that goes.
+        kept: The columns of each index that stays.
+        options: The options of its storage.
+    """
+    found = _found(name, in_script=_Found(is_numbered=False, is_ordered=False))
+    if not found.is_numbered:
+        going = [_index_name(name, columns) for columns in without]
+        if _dialect().rebuilds_tables:
+            number = Column(
+                NUMBER, serial_number(), primary_key=True, autoincrement=True, nullable=False
+            )
+            options |= {"sqlite_autoincrement": True}
+            _rebuild(name, [*items, number], options, in_order=[time, "id"])
+            create_index(_index_name(name, ["id"]), name, ["id"], unique=True)
+            indexes = [*indexes, *kept]
+        else:
+            real_indexes = [_owned().real_name(each) for each in going]
+            real, by_id = _owned().real_name(name), _owned().real_name(_index_name(name, ["id"]))
+            for statement in _dialect().number_rows(
+                real, time, real_indexes, by_id, is_ordered=found.is_ordered
+            ):
+                op.execute(statement)
+    _new_tables().discard(_owned().real_name(name))  # it may have indexes by now
+    for columns in indexes:
+        create_index(_index_name(name, columns), name, columns)
+
+
+def drop_numbers(
+    name: str,
+    *items: SchemaItem,
+    indexes: Iterable[Sequence[str]],
+    without: Iterable[Sequence[str]],
+    kept: Iterable[Sequence[str]] = (),
+    **options: Any,
+) -> None:
+    """Take `number_records` back.
+
+    Args:
+        name: The table.
+        items: As there.
+        indexes: The columns of each index that there was.
+        without: The columns of each index that goes, beside that of the `id`.
+        kept: The columns of each index that stays.
+        options: The options of its storage.
+    """
+    if _found(name, in_script=_Found(is_numbered=True, is_ordered=False)).is_numbered:
+        if _dialect().rebuilds_tables:
+            _rebuild(name, [*items, PrimaryKeyConstraint("id")], options, in_order=[NUMBER])
+            indexes = [*indexes, *kept]
+        else:
+            going = [_index_name(name, columns) for columns in (["id"], *without)]
+            real_indexes = [_owned().real_name(each) for each in going]
+            for statement in _dialect().drop_numbers(_owned().real_name(name), real_indexes):
+                op.execute(statement)
+    for columns in indexes:
+        create_index(_index_name(name, columns), name, columns)
+
+
+def _index_name(table: str, columns: Iterable[str]) -> str:
+    return op.f("_".join(["ix", table, *columns]))
+
+
+class _Found(NamedTuple):
+    """How far a table is that gets numbers, or loses them."""
+
+    is_numbered: bool
+    is_ordered: bool
+
+
+def _found(name: str, *, in_script: _Found) -> _Found:
+    if context.is_offline_mode():
+        return in_script
+    inspector = inspect(op.get_bind())
+    real = _owned().real_name(name)
+    columns = [column["name"] for column in inspector.get_columns(real)]
+    key = inspector.get_pk_constraint(real)["constrained_columns"]
+    return _Found(NUMBER in columns, len(key) > 1)
+
+
+def _rebuild(
+    name: str, items: Iterable[SchemaItem], options: Mapping[str, Any], in_order: Iterable[str]
+) -> None:
+    """Build a table anew, with its rows in an order, and with the triggers that it has."""
+    real = _owned().real_name(name)
+    aside = f"{real}_aside"
+    triggers = _triggers_of(real)
+    before_it, after_it = _dialect().around_rebuilding
+    items = list(map(_under_real_names, items))
+    columns = [item.name for item in items if isinstance(item, Column) and item.name != NUMBER]
+    quoted = ", ".join(f'"{each}"' for each in columns)
+    order = ", ".join(f'"{each}"' for each in in_order)
+    op.execute(before_it)
+    op.rename_table(real, aside)
+    op.create_table(real, *items, **options)
+    op.execute(
+        f"INSERT INTO {real} ({quoted}) SELECT {quoted} FROM {aside} ORDER BY {order}"  # noqa: S608 (names of the schema)
+    )
+    op.drop_table(aside)
+    op.execute(after_it)
+    for statement in triggers:
+        op.execute(statement)
+
+
+def _triggers_of(real: str) -> Sequence[str]:
+    if not context.is_offline_mode():
+        return _dialect().inspection.trigger_definitions(op.get_bind(), real)
+    names = AuditTables(_owned().prefix)
+    every = _dialect().create_triggers(names)
+    return [each for each in every if f" ON {real} " in each and real == names.entries]
 
 
 def make_append_only(table: str, *, every_session: bool = True) -> None:

@@ -16,7 +16,7 @@ from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.repositories.cost_rollups import roll_up_pruned
 from synthorg.persistence.sql.repositories.cost_sums import midnight_before
-from synthorg.persistence.sql.tables import own_time
+from synthorg.persistence.sql.tables import own_time, record_key
 from synthorg.persistence.sql.types import UtcDateTime
 
 Key = tuple[Any, ...]
@@ -57,8 +57,8 @@ class PrunableKind:
 
     @property
     def key(self) -> Sequence[Column[Any]]:
-        """The columns of the primary key."""
-        return list(self.table.primary_key.columns)
+        """The columns by which its records are known."""
+        return record_key(self.table)
 
 
 async def _roll_up(executor: Executor, keys: Sequence[Key]) -> None:

@@ -5,12 +5,13 @@ from typing_extensions import Unpack
 from synthorg.entities import AuditEntry
 from synthorg.persistence.repositories import AuditFilters
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.repositories.base import AppendOnlyRepository
+from synthorg.persistence.sql.repositories.base import NumberedRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
+from synthorg.persistence.sql.tables import NUMBER
 from synthorg.persistence.stores import AuditStore
 
 
-class SQLAuditRepository(AppendOnlyRepository[AuditEntry], AuditStore):
+class SQLAuditRepository(NumberedRepository[AuditEntry], AuditStore):
     """`AuditRepository` on SQL."""
 
     table = tables.audit_entries
@@ -19,7 +20,7 @@ class SQLAuditRepository(AppendOnlyRepository[AuditEntry], AuditStore):
     listing = ListQuery(
         table,
         record,
-        order_by=("timestamp", "id"),
+        order_by=("timestamp", NUMBER),
         descending=True,
         filters=AuditFilters,
         time="timestamp",

@@ -1,5 +1,6 @@
 """The base of every repository: records to rows and back, and the verbs they share."""
 
+import asyncio
 import logging
 from collections.abc import (
     AsyncIterable,
@@ -24,7 +25,7 @@ from synthorg.persistence.errors import (
     UnreadableRecordError,
     VersionConflictError,
 )
-from synthorg.persistence.paging import Page
+from synthorg.persistence.paging import Arrival, Arrivals, Page
 from synthorg.persistence.signatures import filters_of
 from synthorg.persistence.sql.execution.executor import Executor, Rows
 from synthorg.persistence.sql.execution.retrying import run_again_if_unknown
@@ -34,9 +35,11 @@ from synthorg.persistence.sql.repositories.fitness import (
     refuse_key_of_several,
     refuse_misfit,
     refuse_partial_order,
+    refuse_unnumbered,
 )
 from synthorg.persistence.sql.repositories.large_rows import LargeRows
 from synthorg.persistence.sql.repositories.records import Records
+from synthorg.persistence.sql.repositories.tailing import Tail
 from synthorg.persistence.sql.statements.cursors import Position
 from synthorg.persistence.sql.statements.queries import LIMIT, ListQuery
 from synthorg.persistence.sql.statements.statement import (
@@ -58,6 +61,8 @@ from synthorg.persistence.sql.statements.statement import (
     replacement,
     selection,
 )
+from synthorg.persistence.sql.statements.tails import THROUGH, Place, TailQuery
+from synthorg.persistence.sql.tables import NUMBER, record_key
 
 Record = TypeVar("Record")
 
@@ -111,7 +116,7 @@ class Repository(Generic[Record]):
         refuse_misfit(cls.__name__, cls.table, cls.record.__name__, cls._fields)
         cls._long_fields = long_columns(cls.table, cls._fields)
         cls._values_in = staticmethod(field_values(cls.record))
-        cls._key = tuple(column.name for column in cls.table.primary_key)
+        cls._key = tuple(column.name for column in record_key(cls.table))
         cls._tells_its_key = set(cls._key) <= set(cls._fields)
         cls.idempotent = cls.idempotent and not cls.append_only
         cls._insertion = insertion(cls.table)
@@ -389,6 +394,59 @@ class AppendOnlyRepository(ListedRepository[Record]):
             InvalidArgumentError: If it could not be read again.
         """
         await self._save(record)
+
+
+class NumberedRepository(AppendOnlyRepository[Record]):
+    """Records that are saved once and for all, numbered in the order in which they are saved."""
+
+    _tail: ClassVar[TailQuery]
+
+    @classmethod
+    def _build_statements(cls) -> None:
+        super()._build_statements()
+        refuse_unnumbered(cls.__name__, cls.table)
+        for name in ("newer_than", "latest_cursor", "follow"):
+            method = copied(getattr(NumberedRepository, name), cls, name)
+            show_declaration(method, cls)
+            setattr(cls, name, method)
+        cls._tail = TailQuery(cls.listing, cls.table, NUMBER)
+
+    async def newer_than(
+        self, cursor: str | None = None, /, *, limit: int = 100, **filters: object
+    ) -> Arrivals[Record]:
+        query = self._tail
+        query.records.refuse_unknown({**filters, THROUGH: None})
+        query.records.check_limit(limit)
+        self._executor.refuse_to_follow(self.table)
+        place = Place() if cursor is None else query.read(filters, cursor)
+        arrivals: list[Arrival[Record]] = []
+        while len(arrivals) < limit:
+            number, wanted = 0, limit - len(arrivals)
+            async for row in Tail(self._executor, self.table, query).rows(place, filters, wanted):
+                number += 1
+                record = self._read_or_pass_over(row, self._records.read)
+                if record is not None:
+                    arrivals.append(Arrival(record, query.write(filters, place)))
+            if number < wanted:
+                break
+        return Arrivals(tuple(arrivals), query.write(filters, place))
+
+    async def latest_cursor(self, **filters: object) -> str:
+        self._tail.records.refuse_unknown({**filters, THROUGH: None})
+        self._executor.refuse_to_follow(self.table)
+        place = await Tail(self._executor, self.table, self._tail).newest()
+        return self._tail.write(filters, place)
+
+    async def follow(
+        self, cursor: str | None = None, /, *, poll_seconds: float = 0.5, **filters: object
+    ) -> AsyncIterator[Arrival[Record]]:
+        while True:
+            found = await self.newer_than(cursor, limit=100, **filters)
+            for arrival in found.arrivals:
+                yield arrival
+            cursor = found.cursor
+            if not found.arrivals:
+                await asyncio.sleep(poll_seconds)
 
 
 class BulkKeyedRepository(ListedRepository[Record]):

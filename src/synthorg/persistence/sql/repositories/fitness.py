@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Table, UniqueConstraint
+from sqlalchemy import Index, Table, UniqueConstraint
 
 from synthorg.persistence.errors import UsageError
 from synthorg.persistence.sql.dialects.base import insertable
+from synthorg.persistence.sql.tables import RECORD_KEY, record_key
 
 
 def refuse_misfit(repository: str, table: Table, record: str, fields: Collection[str]) -> None:
@@ -39,6 +40,23 @@ def refuse_misfit(repository: str, table: Table, record: str, fields: Collection
         )
 
 
+def refuse_unnumbered(repository: str, table: Table) -> None:
+    """Refuse a table whose rows are not numbered in the order of saving.
+
+    Args:
+        repository: The name of the repository's class.
+        table: The table.
+
+    Raises:
+        UsageError: If they are not.
+    """
+    if RECORD_KEY not in table.info:
+        raise UsageError(
+            f"{repository} follows its records in the order of saving, and the rows of the table "
+            f"{table.name} are not numbered; declare it as numbered, or use another base"
+        )
+
+
 def refuse_key_of_several(repository: str, table: Table) -> None:
     """Refuse a table whose primary key has more than one column.
 
@@ -49,8 +67,8 @@ def refuse_key_of_several(repository: str, table: Table) -> None:
     Raises:
         UsageError: If it has.
     """
-    if len(table.primary_key.columns) != 1:
-        names = ", ".join(column.name for column in table.primary_key)
+    if len(record_key(table)) != 1:
+        names = ", ".join(column.name for column in record_key(table))
         raise UsageError(
             f"{repository} reads its records by a key of one column, and the table {table.name} "
             f"has {names}; give it a key of one column, or use another base"
@@ -69,7 +87,8 @@ def refuse_partial_order(repository: str, table: Table, order_by: Iterable[str])
         UsageError: If the order is not total.
     """
     ordered = set(order_by)
-    unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
+    unique: list[UniqueConstraint | Index] = [each for each in table.indexes if each.unique]
+    unique += [each for each in table.constraints if isinstance(each, UniqueConstraint)]
     keys = [
         {column.name for column in each.columns}
         for each in (table.primary_key, *unique)

@@ -5,8 +5,9 @@ from typing_extensions import Unpack
 from synthorg.entities import AgentLifecycleEvent, CollaborationMetricRecord, TaskMetricRecord
 from synthorg.persistence.repositories import EventFilters, MetricFilters
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.repositories.base import AppendOnlyRepository
+from synthorg.persistence.sql.repositories.base import NumberedRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
+from synthorg.persistence.sql.tables import NUMBER
 from synthorg.persistence.stores import (
     CollaborationMetricStore,
     LifecycleEventStore,
@@ -14,7 +15,7 @@ from synthorg.persistence.stores import (
 )
 
 
-class SQLLifecycleEventRepository(AppendOnlyRepository[AgentLifecycleEvent], LifecycleEventStore):
+class SQLLifecycleEventRepository(NumberedRepository[AgentLifecycleEvent], LifecycleEventStore):
     """`LifecycleEventRepository` on SQL."""
 
     table = tables.lifecycle_events
@@ -23,7 +24,7 @@ class SQLLifecycleEventRepository(AppendOnlyRepository[AgentLifecycleEvent], Lif
     listing = ListQuery(
         table,
         record,
-        order_by=("timestamp", "id"),
+        order_by=("timestamp", NUMBER),
         descending=True,
         filters=EventFilters,
         time="timestamp",
@@ -38,7 +39,7 @@ class SQLLifecycleEventRepository(AppendOnlyRepository[AgentLifecycleEvent], Lif
         return await self._list(self.listing, filters, limit=limit)
 
 
-class SQLTaskMetricRepository(AppendOnlyRepository[TaskMetricRecord], TaskMetricStore):
+class SQLTaskMetricRepository(NumberedRepository[TaskMetricRecord], TaskMetricStore):
     """`TaskMetricRepository` on SQL."""
 
     table = tables.task_metrics
@@ -47,7 +48,7 @@ class SQLTaskMetricRepository(AppendOnlyRepository[TaskMetricRecord], TaskMetric
     listing = ListQuery(
         table,
         record,
-        order_by=("completed_at", "id"),
+        order_by=("completed_at", NUMBER),
         descending=True,
         filters=MetricFilters,
         time="completed_at",
@@ -61,7 +62,7 @@ class SQLTaskMetricRepository(AppendOnlyRepository[TaskMetricRecord], TaskMetric
 
 
 class SQLCollaborationMetricRepository(
-    AppendOnlyRepository[CollaborationMetricRecord], CollaborationMetricStore
+    NumberedRepository[CollaborationMetricRecord], CollaborationMetricStore
 ):
     """`CollaborationMetricRepository` on SQL."""
 
@@ -71,7 +72,7 @@ class SQLCollaborationMetricRepository(
     listing = ListQuery(
         table,
         record,
-        order_by=("recorded_at", "id"),
+        order_by=("recorded_at", NUMBER),
         descending=True,
         filters=MetricFilters,
         time="recorded_at",

@@ -2,19 +2,20 @@
 
 from synthorg.entities import Message, NotBlankStr
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.repositories.base import AppendOnlyRepository
+from synthorg.persistence.sql.repositories.base import NumberedRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
+from synthorg.persistence.sql.tables import NUMBER
 from synthorg.persistence.stores import MessageStore
 
 
-class SQLMessageRepository(AppendOnlyRepository[Message], MessageStore):
+class SQLMessageRepository(NumberedRepository[Message], MessageStore):
     """`MessageRepository` on SQL."""
 
     table = tables.messages
     record = Message
 
     listing = ListQuery(
-        table, record, order_by=("timestamp", "id"), descending=True, required=("channel",)
+        table, record, order_by=("timestamp", NUMBER), descending=True, required=("channel",)
     )
 
     async def save(self, message: Message) -> None:

@@ -15,6 +15,7 @@ from synthorg.persistence.sql.statements.statement import (
     field_names,
     field_values,
 )
+from synthorg.persistence.sql.tables import record_key
 from synthorg.persistence.sql.types import JsonDocument
 
 Record = TypeVar("Record")
@@ -36,7 +37,7 @@ class RowReader(Generic[Record]):
     def __init__(self, table: Table, kind: type[Record]) -> None:
         self._table = table
         self._kind = kind
-        self._key = tuple(column.name for column in table.primary_key)
+        self._key = tuple(column.name for column in record_key(table))
         # Pydantic's core itself, without the layer in Python that a call would go through.
         self._validate = TypeAdapter(kind).validator.validate_python
 

@@ -34,7 +34,13 @@ def write_cursor(query: str, filters: Mapping[str, object], position: Position) 
 
 
 def read_cursor(
-    query: str, filters: Mapping[str, object], cursor: str, *, columns: int
+    query: str,
+    filters: Mapping[str, object],
+    cursor: str,
+    *,
+    columns: int,
+    argument: str = "after",
+    remedy: str = "give the next_cursor of the page before, or None to begin",
 ) -> Position:
     """Read a position back.
 
@@ -46,6 +52,8 @@ def read_cursor(
         filters: The filters that the list is narrowed by.
         cursor: What `write_cursor` returned.
         columns: How many values a position has.
+        argument: The name of the argument that it was given as.
+        remedy: What to do about one that is none.
 
     Raises:
         InvalidArgumentError: If the cursor is not one of this list with these filters.
@@ -59,8 +67,8 @@ def read_cursor(
         is_own = False
     if not is_own:
         raise InvalidArgumentError(
-            f"cannot list {query}: after is not a cursor of this list with these filters; give "
-            "the next_cursor of the page before, or None to begin"
+            f"cannot list {query}: {argument} is not a cursor of this list with these filters; "
+            f"{remedy}"
         )
     return position
 

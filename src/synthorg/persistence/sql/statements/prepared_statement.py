@@ -9,6 +9,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
+from synthorg.persistence.sql.tables import record_key
 
 Convert = Callable[[Any], Any]
 
@@ -180,7 +181,7 @@ def _key_of(statement: Statement, names: Sequence[str]) -> Callable[[Sequence[An
     """Find what gives the key of the row that a statement replaces, from its values."""
     if not statement.replaces:
         return None
-    return itemgetter(*[names.index(column.name) for column in statement.table.primary_key])
+    return itemgetter(*[names.index(column.name) for column in record_key(statement.table)])
 
 
 def _to_driver(compiled: SQLCompiler, name: str, coerce: Convert | None) -> Convert:

@@ -6,6 +6,7 @@ from typing import Any, Final, get_type_hints
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Executable,
     Select,
@@ -147,7 +148,8 @@ class ListQuery:
         order_by: The columns that order the list; the last makes the order total.
         descending: Whether the order is from last to first, in all of them.
         filters: The set of filters that a call may give, as a TypedDict; or only their names, if
-            they are fields of the record, with `since` and `until` where a time is named.
+            they are fields of the record, with `since` and `until` where a time is named; or the
+            type of each by its name.
         columns: The column that a filter is compared with, where its name is another.
         required: The columns that every call compares with a value.
         time: The column that `since` and `until` limit, both inclusive.
@@ -161,7 +163,7 @@ class ListQuery:
         *,
         order_by: Sequence[str],
         descending: bool = False,
-        filters: type[Any] | Sequence[str] = (),
+        filters: type[Any] | Sequence[str] | Mapping[str, Any] = (),
         columns: Mapping[str, str] | None = None,
         required: Sequence[str] = (),
         time: str | None = None,
@@ -169,16 +171,21 @@ class ListQuery:
     ) -> None:
         self.time = time
         self._table = table
+        self._record = record
         self._order_by = tuple(order_by)
         self._descending = descending
         fields = field_names(record)
         self._columns = (*fields, *(name for name in order_by if name not in fields))
         renamed = columns or {}
+        self._kinds = _kinds(filters, record, time)
+        self._renamed = renamed
+        self._required_fields = tuple(required)
+        self._where = tuple(where)
         self.filters = Conditions(
             table,
             {
                 name: _condition(table, renamed.get(name, name), name, kind, time)
-                for name, kind in _kinds(filters, record, time).items()
+                for name, kind in self._kinds.items()
             },
         )
         always = (*where, *(equal(table, name, kind=field_type(record, name)) for name in required))
@@ -255,6 +262,26 @@ class ListQuery:
             columns.append(case((size < limit, column)).label(column.name))
             missing += case((size >= limit, size), else_=nothing)
         return expression.with_only_columns(*columns, missing.label("missing"))
+
+    def tail(self, number: str, through: BindParameter[Any]) -> "ListQuery":
+        """Make the list of the same rows in the order of a number, up to one of them.
+
+        What each call has to give is a filter there, as the others are.
+
+        Args:
+            number: The column of the number.
+            through: The parameter for the largest number.
+        """
+        required = {name: field_type(self._record, name) for name in self._required_fields}
+        return ListQuery(
+            self._table,
+            self._record,
+            order_by=(number,),
+            filters={**required, **self._kinds},
+            columns=self._renamed,
+            time=self.time,
+            where=[*self._where, self._table.columns[number] <= through],
+        )
 
     @property
     def order(self) -> Sequence[str]:
@@ -386,9 +413,11 @@ class ListQuery:
 
 
 def _kinds(
-    filters: type[Any] | Sequence[str], record: type[Any], time: str | None
+    filters: type[Any] | Sequence[str] | Mapping[str, Any], record: type[Any], time: str | None
 ) -> Mapping[str, Any]:
     """Find the type of the values of each filter."""
+    if isinstance(filters, Mapping):
+        return filters
     if isinstance(filters, type):
         return get_type_hints(filters)
     limits = () if time is None else (SINCE, UNTIL)

@@ -22,7 +22,7 @@ from sqlalchemy.sql import visitors
 
 from synthorg.persistence.errors import InvalidArgumentError
 from synthorg.persistence.sql.dialects.base import Dialect, insert_values
-from synthorg.persistence.sql.tables import LibraryName
+from synthorg.persistence.sql.tables import LibraryName, record_key
 from synthorg.persistence.sql.types import Choice, JsonDocument, LongText, ShortText, coercion
 
 EXISTING: Final = "existing_"
@@ -111,7 +111,7 @@ class Statement:
     @property
     def deletes_one(self) -> bool:
         """Whether it deletes the row with a key, if there is one."""
-        key = {column.name for column in self.table.primary_key}
+        key = {column.name for column in record_key(self.table)}
         return self.action == "delete" and {name for name, _ in self._coercions} == key
 
     @property
@@ -162,7 +162,7 @@ class Statement:
         is_ours = isinstance(self.table.name, LibraryName)
         table = table_prefix + self.table.name if is_ours else self.table.name
         key = []
-        for column in self.table.primary_key:
+        for column in record_key(self.table):
             value = parameters.get(EXISTING + column.name, parameters.get(column.name))
             if value is None:
                 return table
@@ -180,7 +180,7 @@ class Statement:
             parameters: The values of the execution.
         """
         field = parameter.removeprefix(EXISTING)
-        is_key = field in self.table.columns and self.table.columns[field].primary_key
+        is_key = field in {column.name for column in record_key(self.table)}
         subject = self.table.name if is_key else self.subject(parameters)
         return InvalidArgumentError(f"cannot {self.action} {subject}: {field} {reason}")
 
@@ -201,7 +201,7 @@ class KeysStatement:
     ) -> None:
         self._action = action
         self._table = table
-        (self.key,) = table.primary_key
+        (self.key,) = record_key(table)
         self.coerce = coercion(self.key.type)
         self._build = build
         self._statements: dict[int, Statement] = {}
@@ -238,7 +238,7 @@ class SwapStatement:
 
     def __init__(self, table: Table, columns: Iterable[str], kept: Collection[str]) -> None:
         self._table = table
-        self._key = [column.name for column in table.primary_key]
+        self._key = [column.name for column in record_key(table)]
         self._changed = [name for name in columns if name not in self._key and name not in kept]
         self._statements: dict[tuple[tuple[str, bool], ...], Statement] = {}
 

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Table
 from synthorg.persistence.sql.repositories import repository_over
 from synthorg.persistence.sql.repositories.records import RowReader
 from synthorg.persistence.sql.statements.statement import field_names
+from synthorg.persistence.sql.tables import record_key
 from synthorg.persistence.sql.transfer.keys import Key
 from synthorg.persistence.sql.types import JsonDocument
 
@@ -21,7 +22,7 @@ class PassedOver:
 
     def add(self, table: Table, key: Key) -> None:
         """Note a record that is left out."""
-        for column, value in zip(table.primary_key.columns, key, strict=True):
+        for column, value in zip(record_key(table), key, strict=True):
             self._values.setdefault(column, set()).add(value)
 
     def has(self, column: ColumnElement[Any], value: object) -> bool:
@@ -35,7 +36,7 @@ class EntityCheck:
     def __init__(self, table: Table, record: type[Any], names: Sequence[str]) -> None:
         self._reader: RowReader[Any] = RowReader(table, record)
         self._fields = field_names(record)
-        keys = [each.name for each in table.primary_key if each.name not in self._fields]
+        keys = [each.name for each in record_key(table) if each.name not in self._fields]
         self._picked = [names.index(name) for name in (*self._fields, *keys)]
         self._documents = frozenset(
             names.index(name)

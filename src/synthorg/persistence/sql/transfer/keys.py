@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, tuple_
 
 from synthorg.persistence.errors import UnreadableRecordError, UsageError
+from synthorg.persistence.sql.tables import record_key
 
 Key = tuple[Any, ...]
 """The values of a primary key."""
@@ -22,7 +23,7 @@ def key_columns(table: Table) -> list[ColumnElement[Any]]:
     """
     if not table.primary_key.columns:
         raise UsageError(f"cannot copy {table.name}: it has no primary key to tell its rows apart")
-    return list(table.primary_key.columns)
+    return [*record_key(table)]
 
 
 def has_key(table: Table, keys: Sequence[Key]) -> ColumnElement[bool]:
@@ -62,5 +63,5 @@ def name_record(table: Table, key: Key) -> str:
         table: Its table.
         key: Its key.
     """
-    named = zip(table.primary_key.columns, key, strict=True)
+    named = zip(record_key(table), key, strict=True)
     return f"{table.name} ({', '.join(f'{column.name}={value!r}' for column, value in named)})"

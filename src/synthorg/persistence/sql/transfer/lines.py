@@ -9,6 +9,7 @@ from sqlalchemy import Column, Double, LargeBinary, Table
 from sqlalchemy.types import TypeEngine
 
 from synthorg.persistence.errors import UnreadableRecordError
+from synthorg.persistence.sql.tables import record_key
 from synthorg.persistence.sql.transfer.canonical import moved_columns
 from synthorg.persistence.sql.transfer.keys import unreadable
 from synthorg.persistence.sql.types import JsonDocument, UtcDateTime, coercion
@@ -110,7 +111,7 @@ class RecordLines:
         # What is no key may be anything, and is not told.
         key = {
             column.name: value
-            for column in self._table.primary_key
+            for column in record_key(self._table)
             if isinstance(value := values.get(column.name), str | int)
         }
         return unreadable(self._table, key, reason)

@@ -24,7 +24,7 @@ from synthorg.persistence.errors import (
 )
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.execution.retrying import run_again_on_conflict
-from synthorg.persistence.sql.tables import cost_rollups
+from synthorg.persistence.sql.tables import cost_rollups, record_key
 from synthorg.persistence.sql.transfer.canonical import moved_columns, moved_type
 from synthorg.persistence.sql.transfer.faults import explained
 from synthorg.persistence.sql.transfer.keys import Key, has_key, key_columns, name_record
@@ -111,7 +111,7 @@ class Target:
     @staticmethod
     def _key_at(table: Table) -> list[int]:
         names = [column.name for column in moved_columns(table)]
-        return [names.index(column.name) for column in table.primary_key]
+        return [names.index(column.name) for column in record_key(table)]
 
     async def replace(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Change rows that are there, all of them or none.
@@ -124,6 +124,7 @@ class Target:
             return
         columns = moved_columns(table)
         names = [column.name for column in columns]
+        fixed = {each.name for each in (*table.primary_key, *key_columns(table))}
         statement = (
             update(table)
             .where(*[each == bindparam(f"{OF_ROW}{each.name}") for each in key_columns(table)])
@@ -131,7 +132,7 @@ class Target:
                 {
                     each.name: bindparam(f"{OF_ROW}{each.name}", type_=moved_type(each))
                     for each in columns
-                    if not each.primary_key
+                    if each.name not in fixed
                 }
             )
         )

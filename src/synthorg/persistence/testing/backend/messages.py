@@ -12,11 +12,10 @@ class Messages:
         self,
         backend: PersistenceBackend,
     ) -> None:
-        await MESSAGES.store(backend, *[MESSAGES.keyed(str(number)) for number in range(20)])
+        messages = [MESSAGES.keyed(str(number)) for number in range(20)]
+        await MESSAGES.store(backend, *messages)
         history = await backend.messages.get_history(MESSAGES.example.channel)
-        assert [message.id for message in history] == sorted(
-            (message.id for message in history), reverse=True
-        )
+        assert list(history) == messages[::-1]
         for limit in (1, 19, 20, 21):
             newest = await backend.messages.get_history(MESSAGES.example.channel, limit=limit)
             assert newest == history[:limit]

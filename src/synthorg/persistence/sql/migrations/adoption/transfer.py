@@ -26,6 +26,7 @@ from synthorg.persistence.sql.migrations.revisions import Progress
 from synthorg.persistence.sql.repositories.base import Repository
 from synthorg.persistence.sql.repositories.chunks import ROWS_AT_ONCE
 from synthorg.persistence.sql.statements.statement import pick
+from synthorg.persistence.sql.tables import record_key
 
 PREFIX: Final = "predecessor_"
 """What the name of an old table begins with while it stands aside."""
@@ -149,7 +150,7 @@ class Transfer:
     def _subject(self, row: RowMapping) -> str:
         return name_row(
             self._name,
-            {each.name: row.get(each.name) for each in self._new.primary_key},
+            {each.name: row.get(each.name) for each in record_key(self._new)},
             row[ROWID],
         )
 
