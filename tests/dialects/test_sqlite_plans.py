@@ -14,21 +14,31 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import ClauseElement, Delete, Select, Update
+from sqlalchemy import ClauseElement, Delete, Select, Table, Update
 from sqlalchemy.dialects import sqlite
 
 from synthorg.persistence import SQLiteConfig
 from synthorg.persistence.sql.dialects.sqlite import SQLiteDialect
+from synthorg.persistence.sql.pruning.kinds import PRUNABLE
+from synthorg.persistence.sql.pruning.selection import _choosing
 from synthorg.persistence.sql.repositories.audit_removals import LISTING
-from synthorg.persistence.sql.repositories.base import Repository
+from synthorg.persistence.sql.repositories.base import NumberedRepository, Repository
 from synthorg.persistence.sql.repositories.cost_rollup_state import NOTHING_ROLLED_UP
 from synthorg.persistence.sql.repositories.costs import SQLCostRecordRepository
 from synthorg.persistence.sql.repositories.execution import SQLCheckpointRepository
+from synthorg.persistence.sql.repositories.messages import SQLMessageRepository
 from synthorg.persistence.sql.statements.queries import LIMIT, SINCE, UNTIL, ListQuery
 from synthorg.persistence.sql.statements.statement import Statement
-from synthorg.persistence.sql.tables import metadata
+from synthorg.persistence.sql.statements.tails import TailQuery
+from synthorg.persistence.sql.tables import RECORD_KEY, metadata
 from synthorg.persistence.testing.kinds import KINDS, MOMENT
 from tests.tables import table_of
+
+
+def is_numbered(table: Table) -> bool:
+    """Tell whether records are numbered, and known by their id."""
+    return RECORD_KEY in table.info
+
 
 DIALECT: Final = SQLiteDialect(SQLiteConfig(path=":memory:"))
 DIALECT_OF_SQL: Final = sqlite.dialect()
@@ -48,29 +58,29 @@ SERVED_BY: Final[dict[str, tuple[str, ...]]] = {
     "ix_artifacts_created_by_id": ("listing", "created_by"),
     "ix_artifacts_task_id_id": ("listing", "task_id"),
     "ix_artifacts_type_id": ("listing", "artifact_type"),
-    "ix_audit_entries_action_type_timestamp_id": ("listing", "action_type"),
-    "ix_audit_entries_agent_id_timestamp_id": ("listing", "agent_id"),
-    "ix_audit_entries_risk_level_timestamp_id": ("listing", "risk_level"),
-    "ix_audit_entries_timestamp_id": ("listing",),
-    "ix_audit_entries_verdict_timestamp_id": ("listing", "verdict"),
+    "ix_audit_entries_action_type_timestamp_number": ("listing", "action_type"),
+    "ix_audit_entries_agent_id_timestamp_number": ("listing", "agent_id"),
+    "ix_audit_entries_risk_level_timestamp_number": ("listing", "risk_level"),
+    "ix_audit_entries_timestamp_number": ("listing",),
+    "ix_audit_entries_verdict_timestamp_number": ("listing", "verdict"),
     "ix_checkpoints_execution_id_turn_number_created_at_id": ("_checkpoints", "execution_id"),
     "ix_checkpoints_task_id_turn_number_created_at_id": ("_checkpoints", "task_id"),
-    "ix_collaboration_metrics_agent_id_recorded_at_id": ("listing", "agent_id"),
-    "ix_collaboration_metrics_recorded_at_id": ("listing",),
+    "ix_collaboration_metrics_agent_id_recorded_at_number": ("listing", "agent_id"),
+    "ix_collaboration_metrics_recorded_at_number": ("listing",),
     "ix_cost_records_agent_id_sequence_number_cost_usd": ("listing", "agent_id"),
     "ix_cost_records_task_id_sequence_number_cost_usd": ("listing", "task_id"),
     "ix_cost_records_timestamp": ("listing", "since", "until"),
     "ix_heartbeats_last_heartbeat_at_execution_id": ("listing",),
-    "ix_lifecycle_events_agent_id_timestamp_id": ("listing", "agent_id"),
-    "ix_lifecycle_events_event_type_timestamp_id": ("listing", "event_type"),
-    "ix_lifecycle_events_timestamp_id": ("listing",),
-    "ix_messages_channel_timestamp_id": ("listing",),
+    "ix_lifecycle_events_agent_id_timestamp_number": ("listing", "agent_id"),
+    "ix_lifecycle_events_event_type_timestamp_number": ("listing", "event_type"),
+    "ix_lifecycle_events_timestamp_number": ("listing",),
+    "ix_messages_channel_timestamp_number": ("listing",),
     "ix_parked_contexts_agent_id_parked_at_id": ("listing",),
     "ix_parked_contexts_approval_id_parked_at_id": ("_by_approval",),
     "ix_projects_lead_id": ("listing", "lead"),
     "ix_projects_status_id": ("listing", "status"),
-    "ix_task_metrics_agent_id_completed_at_id": ("listing", "agent_id"),
-    "ix_task_metrics_completed_at_id": ("listing",),
+    "ix_task_metrics_agent_id_completed_at_number": ("listing", "agent_id"),
+    "ix_task_metrics_completed_at_number": ("listing",),
     "ix_tasks_assigned_to_id": ("listing", "assigned_to"),
     "ix_tasks_project_id": ("listing", "project"),
     "ix_tasks_status_id": ("listing", "status"),
@@ -90,6 +100,14 @@ INDEX_OF_REMOVALS: Final = "ix_audit_removals_removed_at_id"
 
 INDEX_OF_GATES: Final = "ix_audit_gates_is_open"
 """It serves the trigger on DELETE, for each entry that is removed."""
+
+INDEX_OF_RANGES: Final = "ix_audit_entries_timestamp_id"
+"""It serves the range of entries that a removal names."""
+
+INDEX_OF_CHANNELS: Final = "ix_messages_channel_number"
+
+BY_ID: Final = {f"ix_{table.name}_id" for table in metadata.tables.values() if is_numbered(table)}
+"""Those by which a record is found, and is told from another one with its id."""
 
 SERVED_BY_SUMS: Final[dict[str, tuple[str, ...]]] = {
     "ix_cost_rollups_day": ("since", "until"),
@@ -161,8 +179,47 @@ def test_every_statement_with_a_condition_finds_its_rows_by_an_index(
 
 
 def test_no_index_is_there_for_nothing() -> None:
-    served = SERVED_BY.keys() | SERVED_BY_SUMS.keys() | {INDEX_OF_REMOVALS, INDEX_OF_GATES}
+    of_audit = {INDEX_OF_REMOVALS, INDEX_OF_GATES, INDEX_OF_RANGES}
+    served = SERVED_BY.keys() | SERVED_BY_SUMS.keys() | of_audit | {INDEX_OF_CHANNELS, *BY_ID}
     assert served == INDEXES.keys()
+
+
+def tails() -> list[TailQuery]:
+    return [
+        repository._tail  # noqa: SLF001 (nobody else asks)
+        for repository in repositories()
+        if issubclass(repository, NumberedRepository)
+    ]
+
+
+def test_a_tail_is_read_by_its_numbers_alone(sqlite_file: Path) -> None:
+    assert len(tails()) == len(BY_ID)
+    for tail in tails():
+        by_number = "USING INTEGER PRIMARY KEY (rowid>?"
+        for statement, _ in (tail.numbers(0), tail.between({}, 0, 1, 1)):
+            (step,) = plan(sqlite_file, statement)
+            assert by_number in step
+        (step,) = plan(sqlite_file, tail.newest)
+        assert step.startswith("SEARCH")
+
+
+def test_a_channel_is_followed_by_an_index_of_its_own(sqlite_file: Path) -> None:
+    statement, _ = SQLMessageRepository._tail.between({"channel": "x"}, 0, 1, 1)  # noqa: SLF001 (as above)
+    (step,) = plan(sqlite_file, statement)
+    assert f"{INDEX_OF_CHANNELS} (channel=? AND number>? AND number<?)" in step
+
+
+@pytest.mark.parametrize("index", sorted(BY_ID))
+def test_a_record_is_found_by_its_id(sqlite_file: Path, index: str) -> None:
+    repository = next(each for each in repositories() if each.table is INDEXES[index].table)
+    (step,) = plan(sqlite_file, repository._selection)  # noqa: SLF001 (as above)
+    assert f"INDEX {index} (id=?)" in step
+
+
+def test_the_range_of_a_removal_is_read_from_an_index(sqlite_file: Path) -> None:
+    steps = plan(sqlite_file, _choosing(PRUNABLE["audit_entries"], by_time=True))
+    assert [step for step in steps if f"INDEX {INDEX_OF_RANGES} " in step], steps
+    assert not [step for step in steps if "TEMP" in step], steps
 
 
 def test_the_index_of_removals_serves_their_list(sqlite_file: Path) -> None:

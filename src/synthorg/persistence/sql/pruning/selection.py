@@ -32,6 +32,7 @@ from synthorg.persistence.sql.statements.statement import (
     from_expression,
     required_parameters,
 )
+from synthorg.persistence.sql.tables import RECORD_KEY
 from synthorg.persistence.sql.types import utc_datetime
 
 BEFORE: Final = "before"
@@ -199,6 +200,8 @@ def _condition(kind: PrunableKind, dialect: Dialect, *, by_time: bool) -> Column
 
 def _order(kind: PrunableKind) -> list[Column[Any]]:
     key = [column for column in kind.key if column is not kind.time]
+    if RECORD_KEY in kind.table.info and not kind.is_recorded:
+        key = [*kind.table.primary_key.columns]  # as the index of the list has it
     return key if kind.time is None else [kind.time, *key]
 
 
