@@ -18,7 +18,8 @@ Reading:
 
 Order:
     Every list has a total order. "Newest first" is by the time named, latest first, and at the
-    same time by key, descending; "oldest first" is the exact reverse. Keys compare exactly:
+    same time by key, descending, or for messages, audit entries, events and metrics by the order of
+    saving, last first; "oldest first" is the exact reverse. Keys compare exactly:
     case, accents and trailing spaces matter. They sort by code point.
 
 Errors:

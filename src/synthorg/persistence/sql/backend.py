@@ -410,7 +410,8 @@ class CurrentDatabase(Repositories):
         return self
 
     def refuse_to_follow(self, table: Table) -> None:
-        """Refuse nothing, as `Executor` says."""
+        """Refuse where the database does, as `Executor` says."""
+        self._backend.database_for(table.name).refuse_to_follow(table)
 
     def find_writers(
         self, table: Table, *, patiently: bool

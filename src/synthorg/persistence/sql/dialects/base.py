@@ -708,6 +708,16 @@ class Dialect(ABC):
             await connection.rollback()
         return int(found.scalar_one())
 
+    def refuse_to_follow(self, table: str) -> None:  # noqa: B027 (most servers number alone)
+        """Refuse to follow the rows of a table where others number them, too.
+
+        Args:
+            table: The table.
+
+        Raises:
+            QueryError: If that is so.
+        """
+
     async def find_writers(
         self, connection: AsyncConnection, table: Table, *, patiently: bool
     ) -> Collection[str] | None:

@@ -500,17 +500,19 @@ class MySQLDialect(Dialect):
     )
     """What locks a table if nobody writes it: at once, or with patience."""
 
+    def refuse_to_follow(self, table: str) -> None:
+        if self.is_node and self._config.units_across_nodes:
+            raise QueryError(
+                f"cannot follow {table}: the nodes of a cluster count on their own, and what "
+                "another one has numbered may come late; where all that write use one node, say "
+                "so by units_across_nodes=false, and follow through that one"
+            )
+
     async def find_writers(
         self, connection: AsyncConnection, table: Table, *, patiently: bool
     ) -> Collection[str] | None:
         # Whoever inserts shares the metadata of the table from before a row is numbered until the
         # transaction has ended. https://mariadb.com/kb/en/metadata-locking/
-        if self.is_node and self._config.units_across_nodes:
-            raise QueryError(
-                f"cannot follow {table.name}: the nodes of a cluster count on their own, and a "
-                "later row may have a smaller number; where all that write use one node, say so "
-                "by units_across_nodes=false"
-            )
         name = connection.dialect.identifier_preparer.format_table(table)
         try:
             if await connection.scalar(text("SELECT @@global.read_only")):

@@ -244,7 +244,8 @@ class Database:
         raise transaction_failure(diagnosis) from cause
 
     def refuse_to_follow(self, table: Table) -> None:
-        """Refuse nothing, as `Executor` says."""
+        """Refuse where other servers number rows, too."""
+        self.dialect.refuse_to_follow(table.name)
 
     async def find_writers(self, table: Table, *, patiently: bool) -> Collection[str] | None:
         """Find the transactions under way that write a table, as `Executor` says."""

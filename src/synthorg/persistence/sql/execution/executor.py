@@ -40,6 +40,7 @@ class Executor(Protocol):
 
         Raises:
             UsageError: If this is a transaction.
+            QueryError: If other servers number rows, too.
         """
         ...
 
