@@ -20,7 +20,7 @@ CHECKOUT: Final = Path(__file__).resolve().parents[1]
 
 REFERENCE: Final = {
     "Configuration": ("config", "factory", "sqlite"),
-    "Backends and units of work": ("protocol", "transactions", "health", "observing"),
+    "Backends and units of work": ("protocol", "transactions", "health", "observing", "telemetry"),
     "Repositories": ("repositories", "stores", "paging", "totals"),
     "Errors": ("errors",),
     "Entities of your own": ("extension",),

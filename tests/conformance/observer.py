@@ -86,12 +86,12 @@ async def observed(
 
 
 def methods_of(repository: Any) -> list[str]:
-    """Name the public methods of a repository, but for those of its base that it does not offer."""
+    """Name the public methods of a repository that it offers and that come to an end."""
     members = inspect.getmembers(type(repository), inspect.isfunction)
     return [
         name
         for name, _ in members
-        if not name.startswith("_") and name not in ("find", "insert", "swap")
+        if not name.startswith("_") and name not in ("find", "follow", "insert", "swap")
     ]
 
 

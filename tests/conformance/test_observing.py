@@ -23,7 +23,7 @@ from synthorg.persistence.retention import Keep, RetentionPolicy, prune
 from synthorg.persistence.rollups import roll_up_costs
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.testing.kind import Kind
-from synthorg.persistence.testing.kinds import AUDIT_ENTRIES, COST_RECORDS, TASKS, kinds
+from synthorg.persistence.testing.kinds import AUDIT_ENTRIES, COST_RECORDS, MESSAGES, TASKS, kinds
 from tests.conformance.beside import beside, until
 from tests.conformance.conftest import ROUTES
 from tests.conformance.observer import Recorder, arguments, called, methods_of, observed
@@ -176,6 +176,17 @@ async def test_a_stream_that_is_left_has_ended_well(
     assert recorder.ended == []
     await stream.aclose()  # type: ignore[attr-defined]
     assert recorder.only.error_type is None
+
+
+async def test_who_follows_tells_each_time_that_it_looks(
+    observed_backend: SQLPersistenceBackend, recorder: Recorder
+) -> None:
+    await observed_backend.messages.save(MESSAGES.example)
+    recorder.forget()
+    following = observed_backend.messages.follow()
+    assert (await anext(following)).record == MESSAGES.example
+    assert recorder.only.operation == "newer_than"
+    assert recorder.only.rows_read > 0
 
 
 async def test_a_unit_that_is_run_again_tells_of_each_attempt(

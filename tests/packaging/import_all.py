@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 PACKAGES = ("synthorg.entities", "synthorg.persistence")
-NOT_FOR_IMPORT = (".migrations", ".cli.", ".testing.", ".__main__")
+NOT_FOR_IMPORT = (".migrations", ".cli.", ".telemetry", ".testing.", ".__main__")
 
 
 class Finder(PathFinder):

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
         SchemaCondition,
     )
     from synthorg.persistence.observing import (
+        DatabaseLoad,
+        LoadObserver,
         ObservedCall,
         ObservedDatabase,
         Observer,
@@ -175,6 +177,7 @@ __all__ = [
     "CostRecordRepository",
     "CostRecordStore",
     "CostTotal",
+    "DatabaseLoad",
     "DefinitionFilters",
     "Degradation",
     "DuplicateRecordError",
@@ -192,6 +195,7 @@ __all__ = [
     "KeyedStore",
     "LifecycleEventRepository",
     "LifecycleEventStore",
+    "LoadObserver",
     "ManagedBackend",
     "MariaDBConfig",
     "MessageFilters",

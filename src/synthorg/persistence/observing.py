@@ -3,7 +3,8 @@
 Spans, metrics and slow calls are observers of this kind; an application can hand in its own.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from typing_extensions import Protocol, runtime_checkable
@@ -34,7 +35,6 @@ class ObservedDatabase:
     server_port: int | None = None
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
 class ObservedCall:
     """Something that this library does, filled as facts appear; all of them are there at its end.
 
@@ -54,6 +54,7 @@ class ObservedCall:
         waited_seconds: How long it waited for a connection.
         lock_waited_seconds: How long it waited for the write lock, which SQLite alone has.
         trip: The last trip that it shared with others, or, if it `wants_trips`, made alone.
+        calls: For a trip, the calls that share it and are observed.
         trip_calls: How many calls shared its last trip, and, to write, its commit.
         attempts: How often it was tried; for an attempt, which one it is, from 1 on.
         seconds: How long its caller waited for it, which for a stream leaves out what the caller
@@ -64,24 +65,63 @@ class ObservedCall:
         notes: Free for observers, each under a key of its own.
     """
 
-    what: What
-    operation: str
-    database: ObservedDatabase
-    repository: str | None = None
-    collection: str | None = None
-    parent: "ObservedCall | None" = None
     route: RouteName | None = None
     rows_read: int = 0
     rows_written: int = 0
     waited_seconds: float = 0.0
     lock_waited_seconds: float = 0.0
     trip: "ObservedCall | None" = None
+    calls: "Sequence[ObservedCall]" = ()
     trip_calls: int = 0
     attempts: int = 1
     seconds: float = 0.0
     error_type: str | None = None
     wants_trips: bool = False
-    notes: dict[object, Any] = field(default_factory=dict, repr=False)
+
+    def __init__(
+        self,
+        what: What,
+        operation: str,
+        database: ObservedDatabase,
+        repository: str | None = None,
+        collection: str | None = None,
+        parent: "ObservedCall | None" = None,
+    ) -> None:
+        # Most calls leave most facts at their defaults, which the class has: one is made for each.
+        self.what = what
+        self.operation = operation
+        self.database = database
+        self.repository = repository
+        self.collection = collection
+        self.parent = parent
+        self.notes: dict[object, Any] = {}
+
+    def __repr__(self) -> str:
+        place = "" if self.collection is None else f" {self.collection}"
+        return f"<{self.what} {self.operation}{place}>"
+
+
+@dataclass(frozen=True)
+class DatabaseLoad:
+    """What is under way on one database at one moment, as this process sees it.
+
+    Attributes:
+        connections_used: How many connections do something, or are kept by somebody.
+        connections_open: How many there are, also those that do nothing.
+        connections_limit: How many there can be.
+        connections_waiting: How many calls and units wait for one.
+        write_queue: How many calls and units wait to write.
+        log_bytes: The size of SQLite's write-ahead log; None where there is none.
+        oldest_unit_seconds: The age of the oldest unit of work that is open; None without one.
+    """
+
+    connections_used: int
+    connections_open: int
+    connections_limit: int
+    connections_waiting: int
+    write_queue: int
+    log_bytes: int | None
+    oldest_unit_seconds: float | None
 
 
 @runtime_checkable
@@ -107,5 +147,20 @@ class Observer(Protocol):
 
         Args:
             call: The same object, with all that became known.
+        """
+        ...
+
+
+@runtime_checkable
+class LoadObserver(Observer, Protocol):
+    """An observer that also asks, whenever it likes, what is under way."""
+
+    def watch(self, database: ObservedDatabase, load: Callable[[], DatabaseLoad | None], /) -> None:
+        """Take the question for one backend, when that is made.
+
+        Args:
+            database: Its database.
+            load: Tells what is under way, in any thread; None while it is not connected, and for
+                ever once there is no such backend any more.
         """
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import weakref
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -26,7 +27,7 @@ from synthorg.entities import NotBlankStr
 from synthorg.persistence.config import Reads
 from synthorg.persistence.errors import NotConnectedError, UsageError
 from synthorg.persistence.health import Health
-from synthorg.persistence.observing import Observer, What
+from synthorg.persistence.observing import DatabaseLoad, LoadObserver, Observer, What
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.observation import Edges, Observed, Observing, at_work_for
 from synthorg.persistence.sql.execution.affinity import LocalLock
@@ -91,6 +92,9 @@ class SQLPersistenceBackend(Repositories):
         told = (*observers, *self._own_observers())
         if told:
             self.observing = Observing(told, dialect.observed, dialect.table_prefix)
+            for observer in told:
+                if isinstance(observer, LoadObserver):
+                    observer.watch(dialect.observed, _load_of(weakref.ref(self)))
         self._views: dict[Reads, CurrentDatabase] = {
             "primary": CurrentDatabase(self, dialect),
             "replica": ReadingReplicas(self, dialect),
@@ -101,6 +105,24 @@ class SQLPersistenceBackend(Repositories):
     def __repr__(self) -> str:
         state = "connected" if self.is_connected else "not connected"
         return f"<{type(self).__name__} {self._dialect.description}, {state}>"
+
+    @property
+    def load(self) -> DatabaseLoad | None:
+        """What is under way on the database; None while it is not connected."""
+        database = self._database
+        if database is None or database.has_ended:
+            return None
+        load = database.load
+        connections = load.connections
+        return DatabaseLoad(
+            connections_used=connections.in_use,
+            connections_open=connections.open,
+            connections_limit=connections.limit,
+            connections_waiting=connections.waiting,
+            write_queue=load.write_queue,
+            log_bytes=load.log_bytes,
+            oldest_unit_seconds=load.oldest_unit_seconds,
+        )
 
     def _own_observers(self) -> Iterator[Observer]:
         seconds = self._dialect.slow_call_seconds
@@ -366,6 +388,18 @@ async def _done(work: Callable[[SQLUnitOfWork], Awaitable[Result]], unit: SQLUni
     if not isawaitable(result):
         raise UsageError(f"{_WORK}: this one returned a {type(result).__name__}")
     return await result
+
+
+def _load_of(
+    backend: weakref.ReferenceType[SQLPersistenceBackend],
+) -> Callable[[], DatabaseLoad | None]:
+    """Make the question that an observer keeps, which keeps no backend in memory."""
+
+    def load() -> DatabaseLoad | None:
+        asked = backend()
+        return None if asked is None else asked.load
+
+    return load
 
 
 class CurrentDatabase(Repositories):

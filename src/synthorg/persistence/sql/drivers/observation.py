@@ -4,7 +4,6 @@ import logging
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -20,7 +19,6 @@ current: ContextVar["Observed | None"] = ContextVar("synthorg_observed_call", de
 """The call for which this task is at work in here; None while the program's own code runs."""
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
 class Observed(ObservedCall):
     """A call with those who are told of it.
 
@@ -31,10 +29,10 @@ class Observed(ObservedCall):
         statement_seconds: How long that took.
     """
 
-    observing: "Observing" = field(repr=False)
-    queued: float = field(default=0.0, repr=False)
-    statement: object = field(default=None, repr=False)
-    statement_seconds: float = field(default=0.0, repr=False)
+    observing: "Observing"
+    queued: float = 0.0
+    statement: object = None
+    statement_seconds: float = 0.0
 
     async def alone(self, trip: Awaitable[Result]) -> Result:
         """Make a trip that no other call shares.
@@ -99,16 +97,10 @@ class Observing:
             collection: Its table.
             attempt: Which attempt it is.
         """
-        call = Observed(
-            observing=self,
-            what=what,
-            operation=operation,
-            database=self.database,
-            repository=repository,
-            collection=collection,
-            parent=self.parent,
-            attempts=attempt,
-        )
+        call = Observed(what, operation, self.database, repository, collection, self.parent)
+        call.observing = self
+        if attempt > 1:
+            call.attempts = attempt
         self.tell_start(call)
         return call
 
@@ -213,15 +205,9 @@ def shared_trip(calls: Sequence[Observed], size: int) -> Iterator[None]:
         yield
         return
     first, began = calls[0], perf_counter()
-    trip = Observed(
-        observing=first.observing,
-        what="trip",
-        operation="trip",
-        database=first.database,
-        parent=first if size == 1 else None,
-        route="fast",
-        trip_calls=size,
-    )
+    trip = Observed("trip", "trip", first.database, parent=first if size == 1 else None)
+    trip.observing, trip.calls = first.observing, calls
+    trip.route, trip.trip_calls = "fast", size
     is_told = size > 1 or first.wants_trips
     for call in calls:
         call.route, call.trip_calls = "fast", size

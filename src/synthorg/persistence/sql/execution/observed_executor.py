@@ -1,7 +1,6 @@
 """An executor that notes what it does on the call for which it does it."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from time import perf_counter
 
 from sqlalchemy import Table
@@ -56,8 +55,11 @@ class ObservedExecutor:
         call = current.get()
         if call is None:
             return await self._executor.fetch(statement, parameters)
-        with self._noted(call, statement):
+        began = perf_counter()
+        try:
             rows = await self._executor.fetch(statement, parameters)
+        finally:
+            self._note(call, statement, began)
         call.rows_read += len(rows)
         return rows
 
@@ -66,8 +68,11 @@ class ObservedExecutor:
         call = current.get()
         if call is None:
             return await self._executor.execute(statement, parameters)
-        with self._noted(call, statement):
+        began = perf_counter()
+        try:
             row_count = await self._executor.execute(statement, parameters)
+        finally:
+            self._note(call, statement, began)
         # Of what inserts or replaces, drivers count nothing, one row or two.
         is_one_row = statement.inserts or statement.replaces
         call.rows_written += 1 if is_one_row else max(row_count, 0)
@@ -79,8 +84,11 @@ class ObservedExecutor:
         if call is None:
             await self._executor.execute_many(statement, parameters)
             return
-        with self._noted(call, statement):
+        began = perf_counter()
+        try:
             await self._executor.execute_many(statement, parameters)
+        finally:
+            self._note(call, statement, began)
         call.rows_written += len(parameters)
 
     async def atomically(
@@ -102,16 +110,11 @@ class ObservedExecutor:
             observed_work, repeatable=repeatable, idempotent=idempotent
         )
 
-    @contextmanager
-    def _noted(self, call: Observed, statement: Statement) -> Iterator[None]:
+    def _note(self, call: Observed, statement: Statement, began: float) -> None:
         """Note the route, and the statement if none before it took longer."""
         route = self._executor.route
         if route is not None:
             call.route = route
-        began = perf_counter()
-        try:
-            yield
-        finally:
-            seconds = perf_counter() - began
-            if seconds > call.statement_seconds:
-                call.statement, call.statement_seconds = statement, seconds
+        seconds = perf_counter() - began
+        if seconds > call.statement_seconds:
+            call.statement, call.statement_seconds = statement, seconds

@@ -16,6 +16,9 @@ from synthorg.persistence.sql.execution.observed_executor import ObservedExecuto
 from synthorg.persistence.sql.repositories.base import Repository
 from synthorg.persistence.sql.tables import LibraryName
 
+WITHOUT_END: Final = ("follow",)
+"""Methods that tell by the calls they make, since no time that they take means anything."""
+
 _observed: Final[dict[tuple[type[Repository[Any]], str], type[Repository[Any]]]] = {}
 """The classes that were made, by the class whose calls are observed and what it is called."""
 
@@ -47,7 +50,7 @@ def _derived(kind: type[Repository[Any]], name: str) -> type[Repository[Any]]:
         each: getattr(kind, each) for each in ("__module__", "__qualname__", "__doc__")
     }
     for operation, method in inspect.getmembers(kind, inspect.isfunction):
-        if operation.startswith("_"):
+        if operation.startswith("_") or operation in WITHOUT_END:
             continue
         if inspect.iscoroutinefunction(method):
             members[operation] = _observed_method(kind, name, operation, method)
