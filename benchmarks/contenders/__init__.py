@@ -41,6 +41,9 @@ CONTENDERS: Final[Mapping[str, Entry]] = MappingProxyType(
     {
         "synthorg": Entry("library", "Library"),
         "synthorg-public": Entry("library", "PublicRoute"),
+        "synthorg-no-savepoints": Entry(
+            "library", "WithoutSavepoints", ("postgresql",), workloads=("unit",)
+        ),
         "sqlite3": Entry("sqlite3_direct", "InProcess", ("sqlite",)),
         "sqlite3-one-hop": Entry("sqlite3_direct", "OneHop", ("sqlite",)),
         "aiosqlite": Entry("aiosqlite_shared", "SharedConnection", ("sqlite",)),

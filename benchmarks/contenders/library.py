@@ -1,6 +1,7 @@
 """This library, by its default route and by its public one."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from benchmarks.contenders.base import NEWEST, Contender, changed
 from benchmarks.data import Job
@@ -10,6 +11,9 @@ from synthorg.persistence import PersistenceConfig, create_backend
 
 class Library(Contender):
     """The library as it comes."""
+
+    savepoints: ClassVar[bool] = True
+    """Whether a call that fails is undone alone, in a unit of work."""
 
     def __init__(self, config: PersistenceConfig) -> None:
         super().__init__(config)
@@ -40,7 +44,7 @@ class Library(Contender):
         await self._backend.tasks.save_many(tasks)
 
     async def work(self, job: Job) -> None:
-        async with self._backend.transaction() as unit:
+        async with self._backend.transaction(savepoints=self.savepoints) as unit:
             task = await unit.tasks.get(job.task_id)
             await unit.tasks.save(changed(task, job))
             await unit.messages.save(job.message)
@@ -51,6 +55,12 @@ class Library(Contender):
 
     async def add_cost(self, cost: CostRecord) -> None:
         await self._backend.cost_records.save(cost)
+
+
+class WithoutSavepoints(Library):
+    """The library with units of work that end with the first call that fails."""
+
+    savepoints = False
 
 
 class PublicRoute(Library):

@@ -82,6 +82,14 @@ async def get_save_and_append(backend: TransactionalBackend, name: str) -> None:
         await unit.cost_records.save(COST_RECORDS.keyed(name))
 
 
+async def get_save_and_append_without_savepoints(backend: TransactionalBackend, name: str) -> None:
+    async with backend.transaction(savepoints=False) as unit:
+        await unit.tasks.get(name)
+        await unit.tasks.save(task(name))
+        await unit.messages.save(MESSAGES.keyed(name))
+        await unit.tasks.save_many(task(f"{name}-{copy}") for copy in range(3))
+
+
 async def read_twice(backend: TransactionalBackend, name: str) -> None:
     async with backend.transaction(read_only=True) as unit:
         await unit.tasks.get(name)
@@ -106,6 +114,10 @@ Work = Callable[[TransactionalBackend, str], Coroutine[Any, Any, None]]
 # one more. MariaDB is told to roll back once more when a connection goes back to the pool.
 TRIPS: list[tuple[Work, Mapping[str, int]]] = [
     (get_save_and_append, {"postgresql": 1 + 1 + 1 + 2 + 2 + 1, "mariadb": 1 + 4 + 1 + 1}),
+    (
+        get_save_and_append_without_savepoints,
+        {"postgresql": 1 + 4 + 1, "mariadb": 1 + 3 + 2 + 1 + 1},
+    ),
     (read_twice, {"postgresql": 1 + 2 + 1, "mariadb": 1 + 2 + 1 + 1}),
     (write_in_parts, {"postgresql": 2 * (1 + 1 + 1) + 1, "mariadb": 2 * (1 + 1 + 1) + 1 + 1}),
     (save_together, {"postgresql": 1 + 1 + 1, "mariadb": 1 + 1 + 1 + 1}),

@@ -143,7 +143,8 @@ class UnitOfWork(Stores, Protocol):
     Reads see what the unit has written. A call that fails has written nothing, and the unit goes
     on; only after a conflict with another transaction, when a call was cancelled, or when the
     connection is lost, every further call is a QueryError (after a conflict, again a
-    TransactionConflictError). A unit is for one task at a time, and ends with its block: using it
+    TransactionConflictError). One that was begun with `savepoints=False` is at its end after any
+    call that failed. A unit is for one task at a time, and ends with its block: using it
     otherwise is a QueryError.
     """
 
@@ -163,6 +164,9 @@ class UnitOfWork(Stores, Protocol):
 
         Returns:
             A context manager that gives this unit of work.
+
+        Raises:
+            UsageError: If the unit was begun with `savepoints=False`.
         """
         ...
 
@@ -182,7 +186,9 @@ class UnitOfWork(Stores, Protocol):
 class TransactionalBackend(Stores, PersistenceBackend, Protocol):
     """`PersistenceBackend` with units of work, and stores for repositories."""
 
-    def transaction(self, *, read_only: bool = False) -> AbstractAsyncContextManager[UnitOfWork]:
+    def transaction(
+        self, *, read_only: bool = False, savepoints: bool = True
+    ) -> AbstractAsyncContextManager[UnitOfWork]:
         """Begin a unit of work.
 
         Leaving the block commits all changes; an exception or a cancellation inside it rolls all
@@ -196,6 +202,12 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
 
         Args:
             read_only: Whether all reads see one state of the database, and writes are refused.
+            savepoints: Whether a call that fails is undone alone, so that the unit can go on, which
+                on PostgreSQL costs a trip to the server for each write but the first. Without, a
+                call that the database refuses, or that was done in part, ends the unit on every
+                database: further calls are refused, and leaving the block rolls back and raises
+                the error of the database again, unless another one leaves it. On PostgreSQL, an
+                error of `save_many` does not name the record then.
 
         Returns:
             A context manager that gives the unit of work.
@@ -209,7 +221,9 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
         """
         ...
 
-    async def run_in_transaction(self, work: Callable[[UnitOfWork], Awaitable[Result]]) -> Result:
+    async def run_in_transaction(
+        self, work: Callable[[UnitOfWork], Awaitable[Result]], *, savepoints: bool = True
+    ) -> Result:
         """Run a function in a unit of work, and again when it met another transaction.
 
         Serialization failures, deadlocks and locks that were held for too long lead to another
@@ -220,6 +234,7 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
         Args:
             work: What to do. It may be called several times, so all that it changes has to be in
                 the unit of work.
+            savepoints: Whether a call that fails is undone alone, as `transaction` says.
 
         Returns:
             What the function returned in the attempt that was committed.
@@ -266,12 +281,13 @@ class ManagedBackend(TransactionalBackend, ReportingBackend, Protocol):
     """
 
     def transaction(
-        self, *, read_only: bool = False, reads: Reads | None = None
+        self, *, read_only: bool = False, savepoints: bool = True, reads: Reads | None = None
     ) -> AbstractAsyncContextManager[UnitOfWork]:
         """Begin a unit of work, as `TransactionalBackend` says.
 
         Args:
             read_only: Whether all reads see one state of the database, and writes are refused.
+            savepoints: Whether a call that fails is undone alone.
             reads: Whether a replica may serve a unit that is read-only; None for what the
                 configuration says. If the replica is lost meanwhile, or ends the unit for the sake
                 of what it has to apply, that is an error as on the primary.

@@ -273,11 +273,9 @@ class SQLPersistenceBackend(Repositories):
 
     @asynccontextmanager
     async def transaction(
-        self, *, read_only: bool = False, reads: Reads | None = None
+        self, *, read_only: bool = False, savepoints: bool = True, reads: Reads | None = None
     ) -> AsyncIterator[SQLUnitOfWork]:
-        given: object = read_only
-        if not isinstance(given, bool):
-            raise UsageError(f"read_only must be True or False, not a {type(given).__name__}")
+        _refuse_no_choice(read_only=read_only, savepoints=savepoints)
         if reads is not None:
             _refuse_unknown(reads)
             if not read_only:
@@ -287,7 +285,7 @@ class SQLPersistenceBackend(Repositories):
         if read_only and self._replicas is not None and (reads or self._dialect.reads) == "replica":
             unit = self._replicas.unit()
         else:
-            unit = database.unit(read_only=read_only)
+            unit = database.unit(read_only=read_only, savepoints=savepoints)
         if self.observing is None:
             async with unit as transaction:
                 yield SQLUnitOfWork(transaction, self._extensions)
@@ -312,13 +310,14 @@ class SQLPersistenceBackend(Repositories):
         self.database_for("catch_up()").seen.note()
 
     async def run_in_transaction(
-        self, work: Callable[[SQLUnitOfWork], Awaitable[Result]]
+        self, work: Callable[[SQLUnitOfWork], Awaitable[Result]], *, savepoints: bool = True
     ) -> Result:
+        _refuse_no_choice(savepoints=savepoints)
         if not callable(work):
             raise UsageError(f"{_WORK}, not a {type(work).__name__}")
 
         async def attempt() -> Result:
-            async with self.transaction() as unit:
+            async with self.transaction(savepoints=savepoints) as unit:
                 return await _done(work, unit)
 
         survives_failover = self._dialect.survives_failover
@@ -330,7 +329,8 @@ class SQLPersistenceBackend(Repositories):
             async def observed_attempt() -> Result:
                 attempts = whole.observing.inside(whole)
                 with attempts.during("attempt", "transaction", attempt=whole.attempts) as call:
-                    async with self._observed(database.unit(read_only=False), call) as unit:
+                    unit_of_work = database.unit(read_only=False, savepoints=savepoints)
+                    async with self._observed(unit_of_work, call) as unit:
                         whole.route = call.route
                         with at_work_for(None):
                             return await _done(work, unit)
@@ -507,6 +507,12 @@ class CurrentReplicas(CurrentDatabase):
         if replicas is None:
             return super().fetch(statement, parameters)
         return replicas.fetch(statement, parameters)
+
+
+def _refuse_no_choice(**given: object) -> None:
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise UsageError(f"{name} must be True or False, not a {type(value).__name__}")
 
 
 def _refuse_unknown(reads: object) -> None:

@@ -173,6 +173,9 @@ class DriverTransaction(ABC):
     connection: AsyncConnection
     """SQLAlchemy's connection around it, which knows of no transaction."""
 
+    def without_savepoints(self) -> None:  # noqa: B027 (used where a savepoint costs a trip)
+        """Set no savepoint before a write where that costs a trip for each, as `Route` says."""
+
     @abstractmethod
     async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverPool` does."""

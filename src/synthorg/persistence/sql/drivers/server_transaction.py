@@ -44,6 +44,7 @@ class ServerTransaction(DriverTransaction):
         self._answer_timeout_seconds = policy.answer_timeout_seconds
         self._errors: tuple[type[Exception], ...] = (*policy.driver_errors, OSError)
         self._needs_savepoints = policy.failure_ends_transaction
+        self._undoes_many = True
         self._begin = begin
         self._begun = False
         self._cut_off = False
@@ -52,6 +53,11 @@ class ServerTransaction(DriverTransaction):
         self._wrote = False
         """Whether anything may have been written since the savepoint."""
         self._savepoints = 0
+
+    def without_savepoints(self) -> None:
+        """Set no savepoint before a write, as `DriverTransaction` says."""
+        self._undoes_many = not self._needs_savepoints
+        self._needs_savepoints = False
 
     async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverTransaction` says."""
@@ -125,6 +131,10 @@ class ServerTransaction(DriverTransaction):
 
     @asynccontextmanager
     async def _undone_if_it_fails(self) -> AsyncIterator[None]:
+        if not self._undoes_many:
+            await self._control()
+            yield
+            return
         await self._set_savepoint()
         self._wrote = True
         try:

@@ -517,23 +517,29 @@ class Database:
         return await (run_again_if_unknown(attempts) if idempotent else attempts())
 
     def unit(
-        self, *, read_only: bool, ready: Ready | None = None
+        self, *, read_only: bool, ready: Ready | None = None, savepoints: bool = True
     ) -> AbstractAsyncContextManager[Transaction]:
         """Begin a transaction for reading and then writing what follows, or for reading alone.
 
         Args:
             read_only: Whether to read one state of the database and refuse writes.
             ready: For reading alone, awaited with the connection before it begins.
+            savepoints: Whether what fails is undone alone.
         """
         dialect = self.dialect
         if read_only:
             return self._transaction(dialect.snapshot_options(), read_only=True, ready=ready)
-        unit = self._transaction(dialect.unit_options())
+        unit = self._transaction(dialect.unit_options(), savepoints=savepoints)
         return unit if dialect.ordering is None else _ordered(unit, dialect.ordering)
 
     @asynccontextmanager
     async def _transaction(
-        self, options: Options, *, read_only: bool = False, ready: Ready | None = None
+        self,
+        options: Options,
+        *,
+        read_only: bool = False,
+        ready: Ready | None = None,
+        savepoints: bool = True,
     ) -> AsyncIterator[Transaction]:
         """Begin a transaction; leaving commits it, and an exception rolls it back.
 
@@ -541,6 +547,7 @@ class Database:
             options: How it begins, and how isolated it is from others.
             read_only: Whether writes are refused.
             ready: Awaited with the connection before it begins.
+            savepoints: Whether what fails is undone alone.
 
         Raises:
             TransactionConflictError: If it met another transaction and has to be run again.
@@ -556,6 +563,7 @@ class Database:
                     self._explained,
                     self._connections.affinity.check,
                     read_only=read_only,
+                    savepoints=savepoints,
                 )
                 try:
                     with self._noted(transaction, read_only=read_only):

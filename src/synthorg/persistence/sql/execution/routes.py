@@ -22,6 +22,13 @@ class Route(Protocol):
     name: ClassVar[RouteName]
     """Which of the two it is."""
 
+    def without_savepoints(self) -> None:
+        """Set no savepoint before a write where that costs a trip for each.
+
+        After one that fails, only a rollback follows.
+        """
+        ...
+
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads.
 
@@ -85,6 +92,11 @@ class PublicRoute:
         self._dialect = dialect
         self._statements = statements
         self._savepoints: list[AsyncTransaction] = []
+        self._undoes_failures = True
+
+    def without_savepoints(self) -> None:
+        """Set no savepoint before a write, as `Route` says."""
+        self._undoes_failures = not self._dialect.failure_ends_transaction
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement that reads, as `Route` says."""
@@ -95,13 +107,13 @@ class PublicRoute:
         values = self._statements.values(statement, parameters)
         if not self._dialect.failure_ends_transaction:
             return (await self._run(statement, values)).rowcount
-        async with self._savepoint():
+        async with self._undone_if_it_fails():
             return (await self._run(statement, values)).rowcount
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Run a statement that writes many times, as `Route` says."""
         values = [self._statements.values(statement, each) for each in parameters]
-        async with self._savepoint():
+        async with self._undone_if_it_fails():
             await self._run(statement, values)
 
     async def own_connection(self) -> AsyncConnection:
@@ -122,7 +134,10 @@ class PublicRoute:
         await self._step(self._connection.rollback())
 
     @asynccontextmanager
-    async def _savepoint(self) -> AsyncIterator[None]:
+    async def _undone_if_it_fails(self) -> AsyncIterator[None]:
+        if not self._undoes_failures:
+            yield
+            return
         await self.begin_savepoint()
         try:
             yield
@@ -161,6 +176,7 @@ class FastRoute:
         self.begin_savepoint = transaction.begin_savepoint
         self.end_savepoint = transaction.end_savepoint
         self.rollback = transaction.rollback
+        self.without_savepoints = transaction.without_savepoints
         self._joined = False
 
     async def own_connection(self) -> AsyncConnection:

@@ -45,6 +45,10 @@ NO_ROW: Final[Parameters] = {}
 
 READ_ONLY: Final = "this unit of work is read-only"
 
+WITHOUT_SAVEPOINTS: Final = (
+    "no part of this unit of work can fail alone, since it was begun with savepoints=False"
+)
+
 TWO_TASKS: Final = "two tasks use the same unit of work at once; give each task its own"
 
 Explain = Callable[[PersistenceError], Awaitable[PersistenceError]]
@@ -55,7 +59,8 @@ class Transaction:
     """Statements that are committed together.
 
     A statement that fails has written nothing, and the transaction goes on; only after a
-    conflict, a cancelled call or a lost connection nothing but its rollback is left.
+    conflict, a cancelled call or a lost connection nothing but its rollback is left. Without
+    savepoints, that is so after whatever fails.
 
     Args:
         route: The way to its connection, which this alone uses.
@@ -64,6 +69,7 @@ class Transaction:
         explain: Asked about an error that the schema may have caused.
         check_affinity: Raises where its connection cannot be used, such as after a fork.
         read_only: Whether writes are refused.
+        savepoints: Whether what fails is undone alone.
     """
 
     def __init__(
@@ -75,8 +81,12 @@ class Transaction:
         check_affinity: Callable[[], None],
         *,
         read_only: bool,
+        savepoints: bool = True,
     ) -> None:
         self._route = route
+        if not savepoints:
+            route.without_savepoints()
+        self._undoes_failures = savepoints
         self._check_affinity = check_affinity
         self._dialect = dialect
         self._errors = errors
@@ -145,7 +155,8 @@ class Transaction:
             Exception: What else SQLAlchemy raised; the transaction is left as it was.
         """
         with self._use():
-            await self._controlled(self._route.begin_savepoint())
+            if self._undoes_failures:
+                await self._controlled(self._route.begin_savepoint())
             connection = await self._route.own_connection()
             try:
                 result = await self._dialect.step(connection, step(connection))
@@ -155,14 +166,21 @@ class Transaction:
             except Exception as error:
                 diagnosis = self._errors.diagnose(error)
                 if diagnosis.fault not in (Fault.TRANSIENT, Fault.CONNECTION):
-                    await self._controlled(self._route.end_savepoint(undo=True))
+                    await self._undo_own()
                     raise
                 cause = redacted(error)
             else:
-                await self._controlled(self._route.end_savepoint(undo=False))
+                if self._undoes_failures:
+                    await self._controlled(self._route.end_savepoint(undo=False))
                 return result
         self.fatal_error = transaction_failure(diagnosis)
         raise self.fatal_error from cause
+
+    async def _undo_own(self) -> None:
+        if self._undoes_failures:
+            await self._controlled(self._route.end_savepoint(undo=True))
+        else:
+            self.fatal_error = QueryError("SQL of the application's own failed in it")
 
     def refuse_to_follow(self, table: Table) -> None:
         """Refuse, as `Executor` says."""
@@ -188,6 +206,7 @@ class Transaction:
                 return await self._guarded(self._route.execute, statement, parameters)
             except DuplicateRecordError:
                 may_pass = statement.replaces and self._dialect.duplicate_may_pass
+                may_pass = may_pass and not self._ends_with_a_failure
                 if self.fatal_error is not None or not may_pass:
                     raise
             # If it is the same record, inserted by another, that is a conflict the next time.
@@ -201,7 +220,7 @@ class Transaction:
             try:
                 await self._guarded(self._route.execute_many, statement, parameters)
             except PersistenceError:
-                if self.fatal_error is not None:
+                if self.fatal_error is not None or self._ends_with_a_failure:
                     raise
                 await self._write_singly(statement, parameters)
 
@@ -213,12 +232,22 @@ class Transaction:
         idempotent: bool = False,  # noqa: ARG002 (likewise)
     ) -> Result:
         """Do several things in a savepoint, as `Executor` says."""
-        async with self.savepoint():
+        if self._undoes_failures:
+            async with self.savepoint():
+                return await work(self)
+        try:
             return await work(self)
+        except BaseException as error:  # some of it may be done
+            if self.fatal_error is None:
+                interrupted = QueryError("a call in it was interrupted")
+                self.fatal_error = error if isinstance(error, PersistenceError) else interrupted
+            raise
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what is done inside when it raises, and nothing else."""
+        if not self._undoes_failures:
+            raise UsageError(WITHOUT_SAVEPOINTS)
         savepoint = object()
         with self._use():
             await self._controlled(self._route.begin_savepoint())
@@ -304,6 +333,11 @@ class Transaction:
         """Tell whether the failure of a statement ended all; reads have no savepoint."""
         return statement.reads and self._dialect.failure_ends_transaction
 
+    @property
+    def _ends_with_a_failure(self) -> bool:
+        """Whether the database itself refuses all that follows a statement that fails."""
+        return self._dialect.failure_ends_transaction and not self._undoes_failures
+
     @contextmanager
     def _use(self, *, write: bool = False) -> Iterator[None]:
         self._check_affinity()
@@ -323,6 +357,10 @@ class Transaction:
         try:
             with self.step():
                 yield
+        except PersistenceError as error:
+            if not self._undoes_failures and self.fatal_error is None:
+                self.fatal_error = error
+            raise
         finally:
             self._busy = False
 
