@@ -7,6 +7,9 @@ WORKERS ?= 4
 SEEDS ?= 2
 MINUTES ?= 1
 DATABASES ?= sqlite or postgresql or mariadb
+# Where `make test-core` runs what holds of every database: where there is more than one server.
+TOPOLOGY ?= galera
+CORE := saving lists paging bulk units_of_work conflicts cancellation totals streaming
 VENV := .venv
 EXAMPLE := $(CURDIR)/build/example
 SERVICE := $(CURDIR)/build/service
@@ -16,7 +19,7 @@ INTERPRETERS := python3.11 python3.12 python3.13 python3.14
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo service test test-slow test-sqlalchemy test-psycopg test-poolers test-topologies test-formats test-oldest test-newest test-faults test-example test-service test-all lint docs bench clean
+.PHONY: help demo service test test-slow test-sqlalchemy test-psycopg test-poolers test-topologies test-core test-formats test-oldest test-newest test-faults test-example test-service test-all lint docs bench clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
@@ -59,6 +62,10 @@ test-poolers: $(VENV)/test.installed  ## Run the tests behind PgBouncer, which h
 
 test-topologies: $(VENV)/test.installed  ## Run the tests on clusters, whose programs have to be installed
 	TEST_TOPOLOGIES=true $(VENV)/bin/python -m pytest tests/topologies
+
+test-core: $(VENV)/test.installed  ## Run the conformance suite's core on TOPOLOGY: galera, pgbouncer or replicated
+	TEST_TOPOLOGY=$(TOPOLOGY) $(VENV)/bin/python -m pytest -m 'not slow' --timeout 120 \
+		$(addprefix tests/conformance/test_,$(addsuffix .py,$(CORE)))
 
 test-formats: $(VENV)/test,formats.installed  ## Read exports with pandas, Polars and DuckDB
 	TEST_FORMATS=true $(VENV)/bin/python -m pytest tests/formats

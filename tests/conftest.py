@@ -18,6 +18,7 @@ from tests.servers.base import Server, Unavailable, go_without
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.sqlite import SQLiteFiles, SQLiteMemory
+from tests.servers.topologies import TOPOLOGIES
 
 PREPARED_STATEMENTS: Final = os.environ.get("TEST_PREPARED_STATEMENTS", "")
 """Whether backends take the fast route where there is one: `false`, or empty for the default."""
@@ -28,7 +29,12 @@ READS: Final = os.environ.get("TEST_READS", "")
 """`replica` has PostgreSQL read on its server as if that were a replica of it; or empty."""
 
 
+TOPOLOGY: Final = os.environ.get("TEST_TOPOLOGY", "")
+"""What takes the place of all servers, of `TOPOLOGIES`, or empty."""
+
 SERVERS: tuple[type[Server], ...] = (SQLiteFiles, SQLiteMemory, PostgreSQL, MariaDB)
+if TOPOLOGY != "":
+    SERVERS = (TOPOLOGIES[TOPOLOGY],)
 
 
 SLOW: Final = (

@@ -98,7 +98,7 @@ class NetworkServer(Server):
             yield self._url_of(name)
 
     async def renew(self, url: str, backend: PersistenceBackend) -> bool:  # noqa: ARG002 (others do)
-        name = make_url(url).database or ""
+        name = url.partition("?")[0].rpartition("/")[2]  # of URLs with several hosts, too
         if self._has_changed(name):
             return False
         self._empty(name)

@@ -1,6 +1,7 @@
 """A Galera cluster: what is promised of one server holds across its nodes."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -24,11 +25,14 @@ from synthorg.persistence.sql.dialects.galera import EXPIRY_SECONDS
 from synthorg.persistence.testing.kinds import TASKS
 from synthorg.persistence.transactions import UnitOfWork
 from tests.conftest import with_parameter
+from tests.packaging.conftest import CHECKOUT
 from tests.servers.galera import Node
 from tests.servers.galera import cluster as galera_cluster
 from tests.topologies.conftest import ROUNDS
+from tests.topologies.counting import COUNTERS
 from tests.topologies.load import fail_over
 
+SECONDS = float(os.environ.get("TEST_TOPOLOGY_SECONDS", "3"))
 COMMAND = "synthorg.persistence.cli"
 WAIT_SECONDS = 120
 
@@ -137,6 +141,36 @@ async def test_no_update_of_a_counter_is_lost_through_all_nodes(
     await asyncio.sleep(0.2)
     for backend in backends:
         assert await backend.settings.get("n", "counter") == (str(30 * ROUNDS), "0")
+
+
+async def test_processes_on_all_nodes_lose_no_update_and_are_told_of_no_conflict(
+    urls: list[str], nodes: list[Node], capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with AsyncExitStack() as stack:
+        backends = await connected(stack, urls)
+        for node in nodes:
+            node.wait_for_others()
+        command = (sys.executable, "-m", "tests.topologies.counting")
+        processes = [
+            await asyncio.create_subprocess_exec(
+                *command, url, str(SECONDS), "4", stdout=asyncio.subprocess.PIPE, cwd=CHECKOUT
+            )
+            for url in urls
+        ]
+        reports = await asyncio.gather(*[process.communicate() for process in processes])
+        counted = [json.loads(report) for report, _ in reports]
+        expected = {key: sum(each.get(key, 0) for each in counted) for key in COUNTERS}
+        for node, backend in zip(nodes, backends, strict=True):
+            node.wait_for_others()
+            found = {
+                key: int(value)
+                for key, value, _ in await backend.settings.get_namespace("counters")
+            }
+            assert found == expected
+    with capsys.disabled():
+        print(f"\n{counted}")  # noqa: T201 (figures for whoever runs it)
+    for each in counted:
+        assert {*each} <= {*COUNTERS, "saves"}
 
 
 async def test_with_causal_reads_a_node_shows_what_another_one_has_saved(
