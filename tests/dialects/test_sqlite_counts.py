@@ -1,6 +1,7 @@
 """What calls cost on SQLite, in counts that do not depend on the clock."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from synthorg.persistence.sql.drivers import sqlite_points
 from synthorg.persistence.sql.drivers.batching import CALLS_AT_ONCE
 from synthorg.persistence.sql.drivers.sqlite import ThreadConnection
 from synthorg.persistence.sql.statements.prepared_statement import PreparedStatement
@@ -100,9 +102,11 @@ class Observed:
         counts.trips = trips
 
 
-@pytest.fixture
-async def observed(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Observed]:
-    """A backend with a few records, whose connections are looked at."""
+@asynccontextmanager
+async def looked_at(
+    sqlite_file: Path, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> AsyncIterator[Observed]:
+    """Give a backend with a few records, whose connections are looked at."""
     counts = Counts()
     run = ThreadConnection._execute  # noqa: SLF001 (every trip to a thread goes through it)
 
@@ -112,11 +116,18 @@ async def observed(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncI
 
     monkeypatch.setattr(ThreadConnection, "_execute", counting)
     with connections() as made:
-        async with opened(sqlite_file) as backend:
+        async with opened(sqlite_file, **options) as backend:
             for kind in (TASKS, SETTINGS, COST_RECORDS, MESSAGES, HEARTBEATS):
                 await kind.store(backend, kind.example)
             threads = [each.driver_connection for each in made]
             yield Observed(backend, threads, counts)
+
+
+@pytest.fixture
+async def observed(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Observed]:
+    """A backend that does everything on threads."""
+    async with looked_at(sqlite_file, monkeypatch, point_reads="thread") as observed:
+        yield observed
 
 
 @pytest.mark.parametrize("call", SINGLE_CALLS.values(), ids=SINGLE_CALLS.keys())
@@ -125,6 +136,19 @@ async def test_a_single_call_is_one_trip_with_one_statement(observed: Observed, 
         await call(observed.backend)
     assert counts.trips == 1
     assert counts.statements.total() == 1
+
+
+async def test_reading_one_row_on_the_loop_takes_no_trip_and_all_else_takes_one(
+    sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_points, "SLOW_SECONDS", math.inf)  # the machine may be busy
+    async with looked_at(sqlite_file, monkeypatch, point_reads="adaptive") as observed:
+        trips = {}
+        for name, call in SINGLE_CALLS.items():
+            async with observed.counted() as counts:
+                await call(observed.backend)
+            trips[name] = counts.trips
+    assert trips == {**dict.fromkeys(SINGLE_CALLS, 1), "get": 0}
 
 
 async def test_saves_that_wait_share_a_trip_and_a_commit(observed: Observed) -> None:

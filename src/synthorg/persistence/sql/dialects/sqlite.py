@@ -96,6 +96,7 @@ from synthorg.persistence.sql.drivers.sqlite_forks import (
     InheritedFileClosedError,
     about_to_open,
 )
+from synthorg.persistence.sql.drivers.sqlite_points import PointReader
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 logger = logging.getLogger(__name__)
@@ -252,7 +253,12 @@ class SQLiteDialect(Dialect):
         # In memory there is one connection, whose transactions must not mix.
         if self._in_memory or not self._config.prepared_statements:
             return None
-        return SQLitePool(self._engine_with(**self._file_pool(KEPT_CONNECTIONS)), write_lock)
+        points = None
+        if self._config.point_reads == "adaptive":
+            points = PointReader(partial(self._open_file, check_same_thread=False))
+            self.connections.add(points)
+        engine = self._engine_with(**self._file_pool(KEPT_CONNECTIONS))
+        return SQLitePool(engine, write_lock, points)
 
     async def abandon(self, *, loop_is_closed: bool) -> None:  # noqa: ARG002 (it does not matter)
         # Their threads go on without the event loop.
@@ -290,24 +296,7 @@ class SQLiteDialect(Dialect):
         path = MEMORY if self._in_memory else self._identity.path
         if not self._in_memory:
             _refuse_unusable(Path(path))
-
-        def connect() -> sqlite3.Connection:
-            if not self._in_memory:
-                self._identity.refuse_other_file()  # SQLite would make a new one
-                about_to_open(path)
-            # The driver's own transaction control would leave DDL outside, so BEGIN is sent below.
-            connection = sqlite3.connect(
-                path,
-                timeout=self.lock_timeout_seconds,
-                isolation_level=None,
-                cached_statements=CACHED_STATEMENTS,
-                factory=FileConnection,
-            )
-            if not self._in_memory:
-                self._identity.refuse_other_file()
-                connection.identity = self._identity
-            return connection
-
+        connect = partial(self._connect, MEMORY) if self._in_memory else self._open_file
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=path),
             async_creator=lambda: ThreadConnection(connect),
@@ -319,6 +308,25 @@ class SQLiteDialect(Dialect):
         event.listen(engine.sync_engine, "connect", self._configure)
         event.listen(engine.sync_engine, "begin", _begin)
         return engine
+
+    def _open_file(self, *, check_same_thread: bool = True) -> FileConnection:
+        self._identity.refuse_other_file()  # SQLite would make a new one
+        about_to_open(self._identity.path)
+        connection = self._connect(self._identity.path, check_same_thread=check_same_thread)
+        self._identity.refuse_other_file()
+        connection.identity = self._identity
+        return connection
+
+    def _connect(self, path: str, *, check_same_thread: bool = True) -> FileConnection:
+        # The driver's own transaction control would leave DDL outside, so BEGIN is sent by events.
+        return sqlite3.connect(
+            path,
+            timeout=self.lock_timeout_seconds,
+            isolation_level=None,
+            check_same_thread=check_same_thread,
+            cached_statements=CACHED_STATEMENTS,
+            factory=FileConnection,
+        )
 
     def _file_pool(self, size: int) -> dict[str, Any]:
         return {

@@ -54,6 +54,11 @@ class DriverStatement(Protocol):
         ...
 
     @property
+    def finds_one(self) -> bool:
+        """Whether it reads at most one row, by a key that an index has."""
+        ...
+
+    @property
     def inserts(self) -> bool:
         """Whether it writes one new or replaced row, so that its row count says nothing."""
         ...

@@ -26,6 +26,7 @@ from synthorg.persistence.sql.drivers.cancellation import (
 )
 from synthorg.persistence.sql.drivers.pool_state import PoolState
 from synthorg.persistence.sql.drivers.sqlite_file import FileConnection, FileMovedError
+from synthorg.persistence.sql.drivers.sqlite_points import PointReader
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 if TYPE_CHECKING:
@@ -204,10 +205,14 @@ class SQLitePool(DriverPool):
     Args:
         engine: An engine for these connections alone, which makes `ThreadConnection`s.
         write_lock: The lock of those that write.
+        points: What reads single rows without a thread; None if nothing does.
     """
 
-    def __init__(self, engine: AsyncEngine, write_lock: WriteLock) -> None:
+    def __init__(
+        self, engine: AsyncEngine, write_lock: WriteLock, points: PointReader | None = None
+    ) -> None:
         self._engine = engine
+        self._points = points
         self._write_lock = write_lock
         self._connections: list[AsyncConnection] = []
         self._writes = Batcher([])
@@ -221,9 +226,12 @@ class SQLitePool(DriverPool):
         self._rows = Batcher([ReadConnection(row)])
         self._lists = Batcher([ReadConnection(connection) for connection in lists])
         self._batchers = (self._writes, self._rows, self._lists)
+        if self._points is not None:
+            await row.run(_open_beside, self._points)
 
     async def close(self) -> None:
         """Close the connections, as `DriverPool` says."""
+        self._stop_points()
         for batcher in self._batchers:
             await batcher.finish()
         for connection in self._connections:
@@ -234,14 +242,20 @@ class SQLitePool(DriverPool):
 
     async def abandon(self) -> None:
         """Let go of the connections, as `DriverPool` says."""
+        self._stop_points()
         for connection in self._connections:
             await connection.invalidate()
         await self._engine.dispose()
 
     async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverPool` says."""
-        batcher = self._lists if call.statement.scans else self._rows
-        return call.statement.decode(await batcher.run(call))
+        statement = call.statement
+        if statement.finds_one and self._points is not None:
+            rows = await self._points.read(call)
+            if rows is not None:
+                return statement.decode(rows)
+        batcher = self._lists if statement.scans else self._rows
+        return statement.decode(await batcher.run(call))
 
     async def execute(self, call: Call) -> int:
         """Run a statement that writes, as `DriverPool` says."""
@@ -274,6 +288,10 @@ class SQLitePool(DriverPool):
                 if connection.in_transaction():  # in the eyes of SQLAlchemy, after own SQL
                     with suppress(SQLAlchemyError):
                         await run_to_completion(connection.rollback())
+
+    def _stop_points(self) -> None:
+        if self._points is not None:
+            self._points.stop()
 
     async def _connect(self) -> ThreadConnection:
         connection = await self._engine.connect()
@@ -391,6 +409,10 @@ class WriteConnection:
 
 def _nothing() -> None:
     pass
+
+
+def _open_beside(_connection: FileConnection, points: PointReader) -> None:
+    points.open()
 
 
 def _run(connection: FileConnection, *statements: str) -> None:

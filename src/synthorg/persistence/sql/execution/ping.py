@@ -39,6 +39,7 @@ class Question(DriverStatement):
     key_index = None
     repeatable = True
     scans = False
+    finds_one = False
     inserts = False
 
     def by_keys(self, keys: Sequence[Any]) -> tuple[DriverStatement, Sequence[Any]]:

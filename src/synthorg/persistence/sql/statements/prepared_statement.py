@@ -32,6 +32,7 @@ class PreparedStatement:
         "_key_of",
         "_parameters",
         "_prepared",
+        "finds_one",
         "inserts",
         "key_index",
         "reads",
@@ -56,6 +57,7 @@ class PreparedStatement:
         self.repeatable = statement.repeatable
         self._prepared = prepared
         self.scans = statement.reads and statement.action != "get"
+        self.finds_one = statement.finds_one
         self.inserts = statement.inserts or statement.replaces
         self.statement = statement
         constants = compiled.construct_params(_check=False)

@@ -59,6 +59,7 @@ class Statement:
         "batched",
         "build",
         "by_keys",
+        "finds_one",
         "inserts",
         "needed",
         "parameters",
@@ -85,6 +86,8 @@ class Statement:
         self.batched = batched
         self.inserts = inserts
         self.replaces = replaces
+        self.finds_one = False
+        """Whether it reads at most one row, by a key that an index has."""
         self.parameters = tuple(parameters)
         self._coercions = tuple(
             (parameter.key, coercion(parameter.type)) for parameter in self.parameters
@@ -344,9 +347,10 @@ def selection(
         by_keys: Reads several such rows at once.
     """
     expression = select(*pick(table, columns)).where(*[equal(table, name) for name in key])
-    return Statement(
-        "get", table, lambda _: expression, required_parameters(expression), by_keys=by_keys
-    )
+    parameters = required_parameters(expression)
+    statement = Statement("get", table, lambda _: expression, parameters, by_keys=by_keys)
+    statement.finds_one = True
+    return statement
 
 
 def deletion(table: Table, key: Iterable[str]) -> Statement:

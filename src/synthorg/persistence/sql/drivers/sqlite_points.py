@@ -1,0 +1,183 @@
+"""Reads of single rows of a SQLite file on the event loop's own thread, while that is fast.
+
+A row in the system's cache is read in less time than it takes to wake another thread.
+"""
+
+import asyncio
+import os
+import sys
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, Final
+
+from synthorg.persistence.sql.drivers.base import Call
+from synthorg.persistence.sql.drivers.forks import never_collect
+from synthorg.persistence.sql.drivers.observation import current
+from synthorg.persistence.sql.drivers.sqlite_file import FileConnection
+
+if sys.platform == "linux":
+    from resource import RUSAGE_THREAD, getrusage
+
+SLOW_SECONDS: Final = 0.001
+"""From how long on a read is one that the event loop must not wait for."""
+
+SHORTEST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 60.0
+
+SHARE: Final = 0.01
+"""The part of its time that the event loop may wait for slow reads."""
+
+READS_IN_A_TURN: Final = 16
+"""So that reads, and what comes of them, keep others waiting for less than a millisecond."""
+
+Switches = tuple[int, int]
+"""How often a thread has waited, and how often it had to let others run though it did not."""
+
+
+def switches() -> Switches:
+    """Count how often this thread was switched away from; always the same where nobody counts."""
+    if sys.platform != "linux":
+        return 0, 0
+    usage = getrusage(RUSAGE_THREAD)
+    return usage.ru_nvcsw, usage.ru_nivcsw
+
+
+class Pace:
+    """Whether reads are fast: after a slow one, there is a pause, whose first read is a probe.
+
+    The pause is as long as the read has cost: who waits a millisecond for a disk is asked again
+    after 100, and who waits a second for a network after a minute.
+    """
+
+    def __init__(self) -> None:
+        self._resumes = 0.0
+
+    def allows(self, now: float) -> bool:
+        """Tell whether a read may be tried.
+
+        Args:
+            now: The time.
+        """
+        return now >= self._resumes
+
+    def note(self, began: float, ended: float, *, preempted: bool = False) -> None:
+        """Note how long a read took.
+
+        Args:
+            began: When it began.
+            ended: When it ended.
+            preempted: Whether the time went to other threads of a busy machine, which says nothing
+                of the reads, and could hit any other step of the event loop as well.
+        """
+        took = ended - began
+        if took > SLOW_SECONDS and not preempted:
+            self._resumes = ended + min(max(took / SHARE, SHORTEST_PAUSE), LONGEST_PAUSE)
+
+
+class Turns:
+    """Lets few reads through in each turn of the event loop, first come first served.
+
+    A task that reads never has to wait for anything, and would keep all others waiting; and many
+    that read side by side would make a turn as long as their reads, and what they do with them.
+    """
+
+    def __init__(self) -> None:
+        self._left = READS_IN_A_TURN
+        self._is_next_due = False
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def take(self) -> None:
+        """Wait for a turn with room for another read."""
+        if self._left and not self._waiting:
+            self._left -= 1
+            if not self._is_next_due:
+                self._come_next(asyncio.get_running_loop())
+            return
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(future)
+        await future
+
+    def _come_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_next_due = True
+        loop.call_soon(self._begin, loop)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._left = READS_IN_A_TURN
+        self._is_next_due = False
+        while self._waiting and self._left:
+            future = self._waiting.popleft()
+            if not future.done():  # its task was cancelled
+                future.set_result(None)
+                self._left -= 1
+        if self._left < READS_IN_A_TURN:
+            self._come_next(loop)
+
+
+class PointReader:
+    """Reads rows on the thread of the event loop, on a connection of its own that never waits.
+
+    Args:
+        connect: Opens the connection, which may be used in any thread.
+    """
+
+    def __init__(self, connect: Callable[[], FileConnection]) -> None:
+        self._connect = connect
+        self._connection: FileConnection | None = None
+        self._process = os.getpid()
+        self._pace = Pace()
+        self._turns = Turns()
+        never_collect(self)
+
+    def open(self) -> None:
+        """Open the connection, for which the event loop should not wait."""
+        self._connection = connection = self._connect()
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()  # reads the schema
+        connection.execute("PRAGMA busy_timeout=0")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, which is not that of a parent."""
+        return self._connection is not None and os.getpid() == self._process
+
+    def stop(self) -> None:
+        """Close the connection, unless it is the parent's."""
+        if self.is_open and self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def read(self, call: Call) -> list[Any] | None:
+        """Read in this turn of the event loop or soon, unless a thread should.
+
+        Args:
+            call: A statement that reads a single row.
+
+        Returns:
+            The rows; None if a thread has to find out what they are, or what is wrong.
+        """
+        if not self._pace.allows(perf_counter()):
+            return None
+        await self._turns.take()
+        connection = self._connection
+        if connection is None or not self._pace.allows(perf_counter()):
+            return None
+        before = switches()
+        began = perf_counter()
+        try:
+            connection.refuse_other_file()
+            rows = connection.execute(call.statement.sql, call.values).fetchall()
+        except Exception:  # noqa: BLE001 (a thread meets the same, and may wait for a lock)
+            rows = None
+        ended = perf_counter()
+        if ended - began > SLOW_SECONDS:
+            self._pace.note(began, ended, preempted=_is_preempted(before, switches()))
+        observed = current.get()
+        if observed is not None and rows is not None:
+            observed.route = "fast"
+        return rows
+
+
+def _is_preempted(before: Switches, after: Switches) -> bool:
+    return after[0] == before[0] and after[1] > before[1]
