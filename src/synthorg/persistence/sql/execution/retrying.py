@@ -22,7 +22,7 @@ from synthorg.persistence.sql.statements.statement import Statement
 
 logger = logging.getLogger(__name__)
 
-STATEMENT_ATTEMPTS: Final = 5
+STATEMENT_ATTEMPTS: Final = 10
 UNIT_ATTEMPTS: Final = 20
 FIRST_DELAY_SECONDS: Final = 0.02
 LONGEST_DELAY_SECONDS: Final = 1.0
