@@ -21,6 +21,7 @@ RUN_BY: Final = {
     "docs/operators/exporting.md": "tests/transfer/test_docs.py",
     "docs/operators/health.md": "tests/packaging/test_health_page.py",
     "docs/operators/moving.md": "tests/transfer/test_docs.py",
+    "docs/operators/observing.md": "tests/packaging/test_observing_page.py",
     "docs/testing-your-own.md": "tests/testing/test_docs.py",
     "docs/tutorial.md": "tests/packaging/test_tutorial.py",
 }
