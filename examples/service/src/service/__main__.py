@@ -5,8 +5,8 @@ from typing import Final
 
 import uvicorn
 
-# A page with live messages keeps its request open for as long as it is looked at.
-STOPPING_SECONDS: Final = 2
+# What takes longer is cut off; streams of messages end by themselves.
+STOPPING_SECONDS: Final = 10
 
 
 def main() -> None:

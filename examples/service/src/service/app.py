@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from service import costs, errors, health, messages, pages, tasks, workflows
+from service import costs, errors, health, messages, pages, stopping, tasks, workflows
 from synthorg.persistence import PersistenceConfig, create_backend
 
 MODULES: Final = (health, tasks, workflows, messages, costs, pages)
@@ -27,8 +27,9 @@ def create_app(config: PersistenceConfig | None = None) -> FastAPI:
         chosen = PersistenceConfig.from_env() if config is None else config
         # Any number of processes may do this at once: one migrates, the others wait for it.
         async with create_backend(chosen, migrate=True) as backend:
-            app.state.backend = backend
-            yield
+            with stopping.noticed() as app.state.stopping:
+                app.state.backend = backend
+                yield
 
     app = FastAPI(title="Organisation", lifespan=lifespan)
     errors.install(app)

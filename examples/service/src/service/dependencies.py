@@ -1,5 +1,6 @@
 """What the functions behind the paths ask for."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
@@ -14,7 +15,14 @@ async def the_backend(request: Request) -> ManagedBackend:
     return backend
 
 
+async def the_end(request: Request) -> asyncio.Event:
+    """Give the event that is set when the process is told to end."""
+    stopping: asyncio.Event = request.app.state.stopping
+    return stopping
+
+
 Backend = Annotated[ManagedBackend, Depends(the_backend)]
+Stopping = Annotated[asyncio.Event, Depends(the_end)]
 
 
 class Walk(BaseModel):
