@@ -238,6 +238,16 @@ async def test_a_pool_grows_when_there_is_room_again(limited: Limited) -> None:
                 await use_at_once(backend)
 
 
+async def test_a_health_check_waits_for_the_only_connection_there_may_be(limited: Limited) -> None:
+    async with connected(limited.allow(1)) as backend:
+        async with backend.transaction() as unit:
+            await unit.tasks.get("any")
+            check = asyncio.create_task(backend.health_check())
+            await asyncio.wait([check], timeout=1.5)
+            assert not check.done()
+        assert await check
+
+
 @by_fast_ways
 async def test_a_unit_takes_the_place_of_a_connection_that_is_kept(limited: Limited) -> None:
     url = limited.allow(4)

@@ -169,6 +169,17 @@ def wait_where_crowded(engine: AsyncEngine, openings: Openings) -> None:
     pool.openings = openings
 
 
+def is_without_room(pool: Pool, error: Exception) -> bool:
+    """Tell whether an error means that an engine is allowed no further connection.
+
+    Args:
+        pool: Its pool.
+        error: The error.
+    """
+    openings = pool.openings if isinstance(pool, CountingPool) else None
+    return openings is not None and openings.is_without_room(error)
+
+
 def has_open(pool: Pool) -> bool:
     """Tell whether a connection of an engine is open, as far as is known.
 

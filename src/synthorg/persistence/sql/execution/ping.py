@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.errors import PersistenceConnectionError
 from synthorg.persistence.sql.drivers.base import DriverStatement
+from synthorg.persistence.sql.drivers.pool_state import is_without_room
 
 SECONDS_FOR_THE_POOL: Final = 1.0
 """How long to wait for a connection of the pool, before one is made for the question alone."""
@@ -88,8 +89,18 @@ async def connection_for_questions(engine: AsyncEngine) -> AsyncIterator[AsyncCo
             async with asyncio.timeout(SECONDS_FOR_THE_POOL):
                 connection = await stack.enter_async_context(engine.connect())
         except TimeoutError:
-            connection = await stack.enter_async_context(_beside(engine))
+            connection = await _another(stack, engine)
         yield connection
+
+
+async def _another(stack: AsyncExitStack, engine: AsyncEngine) -> AsyncConnection:
+    """Have a connection of one's own, or wait for one of the pool if no other is allowed."""
+    try:
+        return await stack.enter_async_context(_beside(engine))
+    except Exception as error:
+        if not is_without_room(engine.sync_engine.pool, error):
+            raise
+    return await stack.enter_async_context(engine.connect())
 
 
 @asynccontextmanager
