@@ -74,7 +74,8 @@ test-formats: $(VENV)/test,formats.installed  ## Read exports with pandas, Polar
 define environment_of
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(VENV)-$(1)
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)-$(1)/bin/python --resolution $(2) \
-		--editable '.[cli,mariadb,parquet,postgresql,testing]' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8'
+		--editable '.[cli,mariadb,otel,parquet,postgresql,testing]' \
+		'opentelemetry-sdk>=1.30' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8'
 endef
 
 test-oldest: $(VENV)/test.installed  ## Run what differs between releases on the oldest that are supported

@@ -149,7 +149,8 @@ def statements(rows: Iterable[tuple[str, str, str | None]]) -> Schema:
     return {
         f"{'program' if kind == 'trigger' else kind} {name}": sorted_items(" ".join(sql.split()))
         for kind, name, sql in rows
-        if sql is not None
+        # SQLite makes the table of its counters by itself, and never lets go of it.
+        if sql is not None and name != "sqlite_sequence"
     }
 
 
