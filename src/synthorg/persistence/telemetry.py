@@ -61,6 +61,7 @@ class OpenTelemetryObserver:
     ) -> None:
         self._tracer = get_tracer(SCOPE, tracer_provider=tracer_provider)
         self._attributes: dict[tuple[object, ...], Attributes] = {}
+        self._databases: list[ObservedDatabase] = []
         self._loads: list[tuple[str, Load]] = []
         self._counts: dict[str, dict[int, tuple[int, Attributes]]] = {name: {} for name in COUNTERS}
         meter = get_meter(SCOPE, meter_provider=meter_provider)
@@ -194,9 +195,11 @@ class OpenTelemetryObserver:
 
     def _names(self, call: ObservedCall) -> Attributes:
         """Name what is done and where, as the conventions do; made once for each combination."""
-        key = (call.database, call.operation, call.collection, call.error_type)
+        # A database is one object for each backend, and is hashed slowly.
+        key = (id(call.database), call.operation, call.collection, call.error_type)
         found = self._attributes.get(key)
         if found is None:
+            self._databases.append(call.database)  # or its identity could become another's
             found = self._attributes[key] = dict(_names_of(call))
         return found
 

@@ -1,13 +1,17 @@
 """Moving records: to another database of any kind, into files of several formats, and back."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.errors import UsageError
+from synthorg.persistence.observing import Observer
+from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.drivers.observation import Observing
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables, refuse_clashes
 from synthorg.persistence.sql.transfer import backups, exporting, importing
 from synthorg.persistence.sql.transfer.backups import BackupReport
@@ -58,6 +62,7 @@ async def copy_database(
     extensions: Sequence["Extension"] = (),
     skip_unreadable: bool = False,
     progress: Progress | None = None,
+    observers: Sequence[Observer] = (),
 ) -> CopyReport:
     """Copy all records of a database into an empty one, of the same kind or another.
 
@@ -71,6 +76,7 @@ async def copy_database(
         extensions: The application's own tables, which are copied as well.
         skip_unreadable: Whether to leave out, and count, records that do not fit their entity.
         progress: Who is told what is done with which table, and how many rows are done of how many.
+        observers: Who is told that it begins and that it ends.
 
     Returns:
         What was copied.
@@ -83,13 +89,15 @@ async def copy_database(
         UnreadableRecordError: If a record does not fit its entity.
         UsageError: If both are the same database, or one is in memory.
     """
-    return await copy(
-        create_dialect(source),
-        create_dialect(target),
-        _owned(extensions),
-        skip_unreadable=skip_unreadable,
-        progress=progress,
-    )
+    dialect = create_dialect(target)
+    with _observed(observers, dialect, "copy_database"):
+        return await copy(
+            create_dialect(source),
+            dialect,
+            _owned(extensions),
+            skip_unreadable=skip_unreadable,
+            progress=progress,
+        )
 
 
 async def compare_databases(
@@ -133,6 +141,7 @@ async def back_up(
     extensions: Sequence["Extension"] = (),
     overwrite: bool = False,
     progress: Progress | None = None,
+    observers: Sequence[Observer] = (),
 ) -> BackupReport:
     """Write one state of a database into a file, whatever others write to it meanwhile.
 
@@ -145,6 +154,7 @@ async def back_up(
         extensions: The application's own tables, which are backed up as well.
         overwrite: Whether a file of this name is replaced.
         progress: Who is told how far it is: of a SQLite file in pages, else in rows.
+        observers: Who is told that it begins and that it ends.
 
     Returns:
         What was backed up.
@@ -155,13 +165,15 @@ async def back_up(
         QueryError: If it is damaged, or the file cannot be written.
         UsageError: If there is a file of this name, or the database is in memory.
     """
-    return await backups.back_up(
-        create_dialect(config),
-        Path(file),
-        _owned(extensions),
-        overwrite=overwrite,
-        progress=progress,
-    )
+    dialect = create_dialect(config)
+    with _observed(observers, dialect, "back_up"):
+        return await backups.back_up(
+            dialect,
+            Path(file),
+            _owned(extensions),
+            overwrite=overwrite,
+            progress=progress,
+        )
 
 
 async def restore(
@@ -171,6 +183,7 @@ async def restore(
     extensions: Sequence["Extension"] = (),
     overwrite: bool = False,
     progress: Progress | None = None,
+    observers: Sequence[Observer] = (),
 ) -> BackupReport:
     """Make a database what a backup holds, on the kind that was backed up or on another one.
 
@@ -184,6 +197,7 @@ async def restore(
         overwrite: Whether a database that has records is replaced, which has to be one that
             nobody else has open.
         progress: Who is told how far it is.
+        observers: Who is told that it begins and that it ends.
 
     Returns:
         What was restored.
@@ -195,13 +209,15 @@ async def restore(
         QueryError: If the backup is damaged, or somebody else has the database open.
         UsageError: If there is no such file, or the database is in memory.
     """
-    return await backups.restore(
-        Path(file),
-        create_dialect(config),
-        _owned(extensions),
-        overwrite=overwrite,
-        progress=progress,
-    )
+    dialect = create_dialect(config)
+    with _observed(observers, dialect, "restore"):
+        return await backups.restore(
+            Path(file),
+            dialect,
+            _owned(extensions),
+            overwrite=overwrite,
+            progress=progress,
+        )
 
 
 async def export_database(  # noqa: PLR0913 (each is a choice of whoever exports)
@@ -215,6 +231,7 @@ async def export_database(  # noqa: PLR0913 (each is a choice of whoever exports
     file_format: FileFormat = "jsonl",
     skip_unreadable: bool = False,
     progress: Progress | None = None,
+    observers: Sequence[Observer] = (),
 ) -> ExportReport:
     """Write one state of a database into a folder, with a file for each kind and a manifest.
 
@@ -232,6 +249,7 @@ async def export_database(  # noqa: PLR0913 (each is a choice of whoever exports
             compressed CSV.
         skip_unreadable: Whether to leave out, and count, records that do not fit their entity.
         progress: Who is told how far it is.
+        observers: Who is told that it begins and that it ends.
 
     Returns:
         What was exported.
@@ -244,16 +262,18 @@ async def export_database(  # noqa: PLR0913 (each is a choice of whoever exports
         UsageError: If the folder has something in it, there is no such kind, the format needs what
             is not installed, or the database is in memory.
     """
-    return await exporting.export(
-        create_dialect(config),
-        Path(folder),
-        _owned(extensions),
-        kinds=kinds,
-        window=_window(since, until),
-        file_format=file_format,
-        skip_unreadable=skip_unreadable,
-        progress=progress,
-    )
+    dialect = create_dialect(config)
+    with _observed(observers, dialect, "export_database"):
+        return await exporting.export(
+            dialect,
+            Path(folder),
+            _owned(extensions),
+            kinds=kinds,
+            window=_window(since, until),
+            file_format=file_format,
+            skip_unreadable=skip_unreadable,
+            progress=progress,
+        )
 
 
 async def import_database(
@@ -264,6 +284,7 @@ async def import_database(
     replace: bool = False,
     skip_unreadable: bool = False,
     progress: Progress | None = None,
+    observers: Sequence[Observer] = (),
 ) -> ImportReport:
     """Save the records of an export, beside those that are there.
 
@@ -279,6 +300,7 @@ async def import_database(
         replace: Whether records replace others with the same key, of kinds that change at all.
         skip_unreadable: Whether to leave out, and count, records that do not fit their entity.
         progress: Who is told how far it is.
+        observers: Who is told that it begins and that it ends.
 
     Returns:
         What was imported.
@@ -292,14 +314,16 @@ async def import_database(
         UnreadableRecordError: If a record does not fit its entity.
         UsageError: If the folder is no export, is of CSV, or the database is in memory.
     """
-    return await importing.import_folder(
-        Path(folder),
-        create_dialect(config),
-        _owned(extensions),
-        replace=replace,
-        skip_unreadable=skip_unreadable,
-        progress=progress,
-    )
+    dialect = create_dialect(config)
+    with _observed(observers, dialect, "import_database"):
+        return await importing.import_folder(
+            Path(folder),
+            dialect,
+            _owned(extensions),
+            replace=replace,
+            skip_unreadable=skip_unreadable,
+            progress=progress,
+        )
 
 
 def export_records(
@@ -363,6 +387,22 @@ async def import_records(
     return await importing.import_records(
         create_dialect(config), _owned(extensions), kind, records, replace=replace
     )
+
+
+def _observed(
+    observers: Sequence[Observer], dialect: Dialect, operation: str
+) -> AbstractContextManager[object]:
+    """Tell observers of what is done with a database inside.
+
+    Args:
+        observers: They.
+        dialect: The database.
+        operation: What it is called.
+    """
+    if not observers:
+        return nullcontext()
+    observing = Observing(observers, dialect.observed, dialect.table_prefix)
+    return observing.during("maintenance", operation)
 
 
 def _window(since: datetime | None, until: datetime | None) -> Window:

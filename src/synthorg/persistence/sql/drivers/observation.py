@@ -1,7 +1,7 @@
 """The seam at which everything is observed: begun, filled with facts from below, ended."""
 
 import logging
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from time import perf_counter
@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 from synthorg.persistence.observing import ObservedCall, ObservedDatabase, Observer, What
 
 Entered = TypeVar("Entered")
-Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +32,6 @@ class Observed(ObservedCall):
     queued: float = 0.0
     statement: object = None
     statement_seconds: float = 0.0
-
-    async def alone(self, trip: Awaitable[Result]) -> Result:
-        """Make a trip that no other call shares.
-
-        Args:
-            trip: It.
-        """
-        self.route, self.trip_calls = "fast", 1
-        if not self.wants_trips:
-            return await trip
-        with shared_trip([self], 1):
-            return await trip
 
 
 class Observing:

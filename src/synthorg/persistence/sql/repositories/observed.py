@@ -19,8 +19,9 @@ from synthorg.persistence.sql.tables import LibraryName
 WITHOUT_END: Final = ("follow",)
 """Methods that tell by the calls they make, since no time that they take means anything."""
 
-_observed: Final[dict[tuple[type[Repository[Any]], str], type[Repository[Any]]]] = {}
-"""The classes that were made, by the class whose calls are observed and what it is called."""
+_observed: Final[dict[tuple[int, str], type[Repository[Any]]]] = {}
+"""The classes that were made, by the identity of the class whose calls are observed, which they
+keep, and what it is called; the class itself is hashed slowly where it is a protocol's."""
 
 
 def provide(
@@ -36,9 +37,10 @@ def provide(
     """
     if observing is None:
         return kind(executor)
-    observed = _observed.get((kind, name))
+    key = (id(kind), name)
+    observed = _observed.get(key)
     if observed is None:
-        observed = _observed[kind, name] = _derived(kind, name)
+        observed = _observed[key] = _derived(kind, name)
     repository: Any = observed(ObservedExecutor(executor))
     repository._observing = observing  # noqa: SLF001 (of the class made below)
     return repository
