@@ -54,7 +54,8 @@ INDEXES: Final = {
 
 SERVED_BY: Final[dict[str, tuple[str, ...]]] = {
     "ix_agent_states_active_at_agent_id": ("listing",),
-    "ix_api_keys_user_id_created_at_id": ("listing",),
+    "ix_api_keys_created_at_id": ("listing",),
+    "ix_api_keys_user_id_created_at_id": ("_by_user",),
     "ix_artifacts_created_by_id": ("listing", "created_by"),
     "ix_artifacts_task_id_id": ("listing", "task_id"),
     "ix_artifacts_type_id": ("listing", "artifact_type"),
@@ -75,7 +76,8 @@ SERVED_BY: Final[dict[str, tuple[str, ...]]] = {
     "ix_lifecycle_events_event_type_timestamp_number": ("listing", "event_type"),
     "ix_lifecycle_events_timestamp_number": ("listing",),
     "ix_messages_channel_timestamp_number": ("listing",),
-    "ix_parked_contexts_agent_id_parked_at_id": ("listing",),
+    "ix_parked_contexts_agent_id_parked_at_id": ("_by_agent",),
+    "ix_parked_contexts_parked_at_id": ("listing",),
     "ix_parked_contexts_approval_id_parked_at_id": ("_by_approval",),
     "ix_projects_lead_id": ("listing", "lead"),
     "ix_projects_status_id": ("listing", "status"),
@@ -174,7 +176,8 @@ def test_every_statement_with_a_condition_finds_its_rows_by_an_index(
     expression = statement.build(DIALECT)
     if isinstance(expression, Select | Update | Delete) and expression.whereclause is not None:
         steps = plan(sqlite_file, statement)
-        assert "SEARCH" in steps[0] or "COVERING INDEX" in steps[0]
+        (first, *_) = [step for step in steps if not step.startswith(("CO-ROUTINE", "SETUP"))]
+        assert "SEARCH" in first or "COVERING INDEX" in first
         assert not [step for step in steps if "TEMP" in step]
 
 

@@ -214,6 +214,10 @@ class MessageStore(
         self, channel: NotBlankStr, /, *, limit: int = 100, after: str | None = None
     ) -> Page[Message]: ...
     def stream(self, channel: NotBlankStr, /) -> AsyncIterator[Message]: ...
+    async def channels(self) -> tuple[NotBlankStr, ...]:
+        """Return the channels that have messages, ordered by name."""
+        ...
+
     async def newer_than(
         self,
         cursor: str | None = None,
@@ -341,12 +345,20 @@ class ParkedContextStore(
     PageableBy[NotBlankStr, ParkedContext],
     Protocol,
 ):
-    """`ParkedContextRepository` with bulk access, walking as `get_by_agent` lists."""
+    """`ParkedContextRepository` with bulk access, walking as `get_by_agent`, or through all."""
 
     async def page(
-        self, agent_id: NotBlankStr, /, *, limit: int = 100, after: str | None = None
+        self,
+        agent_id: NotBlankStr = ...,
+        /,
+        *,
+        limit: int = 100,
+        after: str | None = None,
     ) -> Page[ParkedContext]: ...
-    def stream(self, agent_id: NotBlankStr, /) -> AsyncIterator[ParkedContext]: ...
+    def stream(self, agent_id: NotBlankStr = ..., /) -> AsyncIterator[ParkedContext]: ...
+    async def list_contexts(self) -> tuple[ParkedContext, ...]:
+        """Return the parked contexts of all agents, newest first by `parked_at`."""
+        ...
 
 
 @runtime_checkable
@@ -385,29 +397,49 @@ class UserStore(plain.UserRepository, KeyedStore[User], Protocol):
 class ApiKeyStore(
     plain.ApiKeyRepository, BulkAccess[ApiKey], PageableBy[NotBlankStr, ApiKey], Protocol
 ):
-    """`ApiKeyRepository` with bulk access, walking as `list_by_user` lists."""
+    """`ApiKeyRepository` with bulk access, walking as `list_by_user`, or through all."""
 
     async def page(
-        self, user_id: NotBlankStr, /, *, limit: int = 100, after: str | None = None
+        self,
+        user_id: NotBlankStr = ...,
+        /,
+        *,
+        limit: int = 100,
+        after: str | None = None,
     ) -> Page[ApiKey]: ...
-    def stream(self, user_id: NotBlankStr, /) -> AsyncIterator[ApiKey]: ...
+    def stream(self, user_id: NotBlankStr = ..., /) -> AsyncIterator[ApiKey]: ...
+    async def list_keys(self) -> tuple[ApiKey, ...]:
+        """Return the keys of all users, newest first by `created_at`."""
+        ...
 
 
 @runtime_checkable
-class CheckpointStore(plain.CheckpointRepository, BulkSaving[Checkpoint], Protocol):
-    """`CheckpointRepository` with bulk access."""
+class CheckpointStore(plain.CheckpointRepository, Pageable[Checkpoint], Protocol):
+    """`CheckpointRepository` with bulk access, walking as `list_checkpoints` lists."""
+
+    async def list_checkpoints(self) -> tuple[Checkpoint, ...]:
+        """Return the checkpoints of all executions, ordered by id."""
+        ...
 
 
 @runtime_checkable
 class HeartbeatStore(
     plain.HeartbeatRepository, BulkAccess[Heartbeat], PageableBy[AwareDatetime, Heartbeat], Protocol
 ):
-    """`HeartbeatRepository` with bulk access, walking as `get_stale` lists."""
+    """`HeartbeatRepository` with bulk access, walking as `get_stale`, or through all."""
 
     async def page(
-        self, threshold: AwareDatetime, /, *, limit: int = 100, after: str | None = None
+        self,
+        threshold: AwareDatetime = ...,
+        /,
+        *,
+        limit: int = 100,
+        after: str | None = None,
     ) -> Page[Heartbeat]: ...
-    def stream(self, threshold: AwareDatetime, /) -> AsyncIterator[Heartbeat]: ...
+    def stream(self, threshold: AwareDatetime = ..., /) -> AsyncIterator[Heartbeat]: ...
+    async def list_heartbeats(self) -> tuple[Heartbeat, ...]:
+        """Return the heartbeats of all executions, oldest first by `last_heartbeat_at`."""
+        ...
 
 
 @runtime_checkable

@@ -312,6 +312,7 @@ parked_contexts = _table(
     _text("context_json"),
     _json("metadata"),
     Index(None, "approval_id", "parked_at", "id"),
+    Index(None, "parked_at", "id"),
     Index(None, "agent_id", "parked_at", "id"),
 )
 
@@ -402,6 +403,7 @@ api_keys = _table(
     Column("revoked", flag("revoked"), nullable=False),
     UniqueConstraint("key_hash"),
     Index(None, "user_id", "created_at", "id"),
+    Index(None, "created_at", "id"),
 )
 
 checkpoints = _table(

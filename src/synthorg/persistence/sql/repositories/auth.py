@@ -72,8 +72,16 @@ class SQLApiKeyRepository(KeyedRepository[ApiKey], ApiKeyStore):
     record = ApiKey
     kept = frozenset({"created_at"})
 
-    listing = ListQuery(
+    _by_user = ListQuery(
         table, record, order_by=("created_at", "id"), descending=True, required=("user_id",)
+    )
+    listing = ListQuery(
+        table,
+        record,
+        order_by=("created_at", "id"),
+        descending=True,
+        filters=("user_id",),
+        by_place=("user_id",),
     )
     _by_hash = selection(table, field_names(record), ["key_hash"])
 
@@ -87,7 +95,10 @@ class SQLApiKeyRepository(KeyedRepository[ApiKey], ApiKeyStore):
         return await self._first(self._by_hash, {"key_hash": key_hash})
 
     async def list_by_user(self, user_id: NotBlankStr) -> tuple[ApiKey, ...]:
-        return await self._list(self.listing, {"user_id": user_id})
+        return await self._list(self._by_user, {"user_id": user_id})
+
+    async def list_keys(self) -> tuple[ApiKey, ...]:
+        return await self._list(self.listing)
 
     async def delete(self, key_id: NotBlankStr) -> bool:
         return await self._delete(key_id)

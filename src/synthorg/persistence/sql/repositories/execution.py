@@ -6,13 +6,13 @@ from typing_extensions import Unpack
 from synthorg.entities import AgentRuntimeState, Checkpoint, Heartbeat, NotBlankStr
 from synthorg.persistence.repositories import CheckpointFilters
 from synthorg.persistence.sql import tables
-from synthorg.persistence.sql.repositories.base import KeyedRepository, Repository
+from synthorg.persistence.sql.repositories.base import KeyedRepository, ListedRepository
 from synthorg.persistence.sql.statements.queries import ListQuery
 from synthorg.persistence.sql.statements.statement import bind, deletion
 from synthorg.persistence.stores import AgentStateStore, CheckpointStore, HeartbeatStore
 
 
-class SQLCheckpointRepository(Repository[Checkpoint], CheckpointStore):
+class SQLCheckpointRepository(ListedRepository[Checkpoint], CheckpointStore):
     """`CheckpointRepository` on SQL."""
 
     table = tables.checkpoints
@@ -25,6 +25,7 @@ class SQLCheckpointRepository(Repository[Checkpoint], CheckpointStore):
         descending=True,
         filters=CheckpointFilters,
     )
+    listing = ListQuery(table, record, order_by=("id",))
     _deletion_by_execution = deletion(table, ["execution_id"])
 
     async def save(self, checkpoint: Checkpoint) -> None:
@@ -34,6 +35,9 @@ class SQLCheckpointRepository(Repository[Checkpoint], CheckpointStore):
         if all(value is None for value in filters.values()):
             raise ValueError("get_latest needs an execution_id or a task_id")
         return await self._first_of(self._checkpoints, filters)
+
+    async def list_checkpoints(self) -> tuple[Checkpoint, ...]:
+        return await self._list(self.listing)
 
     async def delete_by_execution(self, execution_id: NotBlankStr) -> int:
         return await self._executor.execute(
@@ -47,11 +51,17 @@ class SQLHeartbeatRepository(KeyedRepository[Heartbeat], HeartbeatStore):
     table = tables.heartbeats
     record = Heartbeat
 
+    _is_stale = table.c.last_heartbeat_at < bind(table, "last_heartbeat_at", "threshold")
+    _stale = ListQuery(
+        table, record, order_by=("last_heartbeat_at", "execution_id"), where=[_is_stale]
+    )
     listing = ListQuery(
         table,
         record,
         order_by=("last_heartbeat_at", "execution_id"),
-        where=[table.c.last_heartbeat_at < bind(table, "last_heartbeat_at", "threshold")],
+        filters={"threshold": AwareDatetime | None},
+        by_place=("threshold",),
+        conditions={"threshold": _is_stale},
     )
 
     async def save(self, heartbeat: Heartbeat) -> None:
@@ -61,7 +71,10 @@ class SQLHeartbeatRepository(KeyedRepository[Heartbeat], HeartbeatStore):
         return await self._get(execution_id)
 
     async def get_stale(self, threshold: AwareDatetime) -> tuple[Heartbeat, ...]:
-        return await self._list(self.listing, {"threshold": threshold})
+        return await self._list(self._stale, {"threshold": threshold})
+
+    async def list_heartbeats(self) -> tuple[Heartbeat, ...]:
+        return await self._list(self.listing)
 
     async def delete(self, execution_id: NotBlankStr) -> bool:
         return await self._delete(execution_id)

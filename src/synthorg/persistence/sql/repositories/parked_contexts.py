@@ -16,8 +16,16 @@ class SQLParkedContextRepository(KeyedRepository[ParkedContext], ParkedContextSt
     _by_approval = ListQuery(
         table, record, order_by=("parked_at", "id"), descending=True, required=("approval_id",)
     )
-    listing = ListQuery(
+    _by_agent = ListQuery(
         table, record, order_by=("parked_at", "id"), descending=True, required=("agent_id",)
+    )
+    listing = ListQuery(
+        table,
+        record,
+        order_by=("parked_at", "id"),
+        descending=True,
+        filters=("agent_id",),
+        by_place=("agent_id",),
     )
 
     async def save(self, context: ParkedContext) -> None:
@@ -30,7 +38,10 @@ class SQLParkedContextRepository(KeyedRepository[ParkedContext], ParkedContextSt
         return await self._first_of(self._by_approval, {"approval_id": approval_id})
 
     async def get_by_agent(self, agent_id: NotBlankStr) -> tuple[ParkedContext, ...]:
-        return await self._list(self.listing, {"agent_id": agent_id})
+        return await self._list(self._by_agent, {"agent_id": agent_id})
+
+    async def list_contexts(self) -> tuple[ParkedContext, ...]:
+        return await self._list(self.listing)
 
     async def delete(self, parked_id: NotBlankStr) -> bool:
         return await self._delete(parked_id)

@@ -152,6 +152,8 @@ class ListQuery:
             type of each by its name.
         columns: The column that a filter is compared with, where its name is another.
         required: The columns that every call compares with a value.
+        by_place: The filters that a call may give without their names.
+        conditions: The condition of a filter that compares in another way.
         time: The column that `since` and `until` limit, both inclusive.
         where: Conditions that always hold; a call gives a value for each parameter in them.
     """
@@ -166,6 +168,8 @@ class ListQuery:
         filters: type[Any] | Sequence[str] | Mapping[str, Any] = (),
         columns: Mapping[str, str] | None = None,
         required: Sequence[str] = (),
+        by_place: Sequence[str] = (),
+        conditions: Mapping[str, ColumnElement[bool]] | None = None,
         time: str | None = None,
         where: Sequence[ColumnElement[bool]] = (),
     ) -> None:
@@ -180,11 +184,15 @@ class ListQuery:
         self._kinds = _kinds(filters, record, time)
         self._renamed = renamed
         self._required_fields = tuple(required)
+        self._by_place = tuple(by_place)
+        given = conditions or {}
         self._where = tuple(where)
         self.filters = Conditions(
             table,
             {
-                name: _condition(table, renamed.get(name, name), name, kind, time)
+                name: given[name]
+                if name in given
+                else _condition(table, renamed.get(name, name), name, kind, time)
                 for name, kind in self._kinds.items()
             },
         )
@@ -319,13 +327,18 @@ class ListQuery:
             values: What was given.
 
         Raises:
-            TypeError: If there are more than the list requires.
+            TypeError: If there are more than the list takes.
+            InvalidArgumentError: If one is None, which would list everything.
         """
-        if len(values) > len(self._required):
-            raise TypeError(
-                f"cannot list {self._table.name} by more than {len(self._required)} values"
-            )
-        return dict(zip(self._required, values, strict=False))
+        names = (*self._required, *self._by_place)
+        if len(values) > len(names):
+            raise TypeError(f"cannot list {self._table.name} by more than {len(names)} values")
+        for name, value in zip(names, values, strict=False):
+            if value is None:
+                raise InvalidArgumentError(
+                    f"cannot list {self._table.name}: {name} must not be None"
+                )
+        return dict(zip(names, values, strict=False))
 
     def refuse_unknown(self, filters: Parameters) -> None:
         """Refuse what is no filter of this list, and a call without what the list requires.
