@@ -45,7 +45,7 @@ def messages() -> Iterator[Message]:
 async def rows_read(connection: AsyncConnection, seconds: int) -> int:
     """Read the page after a moment, and give how many rows the server has looked at for it."""
     listing = SQLMessageRepository.listing
-    position = listing.after((MOMENT + timedelta(seconds=seconds), "x"))
+    position = listing.after((MOMENT + timedelta(seconds=seconds), 4 * seconds))
     statement, parameters = listing.narrowed({"channel": "all", LIMIT: PAGE, **position})
     await connection.execute(text("FLUSH STATUS"))  # of this session
     rows = (await connection.execute(statement.build(DIALECT), statement.coerce(parameters))).all()

@@ -307,12 +307,12 @@ async def test_no_spelling_of_a_change_gets_past_the_protection_of_the_audit_tra
     sqlite_file: Path, statement: str
 ) -> None:
     async with opened(sqlite_file) as backend:
-        entries = [AUDIT_ENTRIES.keyed("b"), AUDIT_ENTRIES.keyed("a")]
+        entries = [AUDIT_ENTRIES.keyed("a"), AUDIT_ENTRIES.keyed("b")]
         await AUDIT_ENTRIES.store(backend, *entries)
         with pytest.raises(DBAPIError, match="append-only"):
             async with backend.get_db().begin() as connection:
                 await connection.execute(text(statement))
-        assert await backend.audit_entries.query() == tuple(entries)
+        assert await backend.audit_entries.query() == tuple(entries[::-1])
 
 
 @pytest.mark.parametrize(

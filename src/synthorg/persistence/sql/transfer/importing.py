@@ -11,6 +11,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,8 +29,9 @@ from synthorg.persistence.sql.migrations import runner
 from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.repositories import repository_over
 from synthorg.persistence.sql.repositories.chunks import ROWS_AT_ONCE, chunks
-from synthorg.persistence.sql.tables import APPEND_ONLY, audit_removals, cost_records
+from synthorg.persistence.sql.tables import APPEND_ONLY, RECORD_KEY, audit_removals, cost_records
 from synthorg.persistence.sql.transfer.audit_guard import refuse_removals_of_others
+from synthorg.persistence.sql.transfer.canonical import moved_columns
 from synthorg.persistence.sql.transfer.checked_rows import CheckedRows, Chunk
 from synthorg.persistence.sql.transfer.comparing import COMPARING, Counter, Progress, in_order
 from synthorg.persistence.sql.transfer.cost_guard import is_blank, refuse_counted_costs
@@ -249,11 +251,12 @@ class _Import:
         """
         result = ImportedKind(table.name)
         first = FIRST.get(table)
+        renumbers = await self._renumbers(table)
         async for chunk, checked in self._chunks(table, records):
             found = await self._sort(table, chunk)
             taken = [name_record(table, key) for key in found.taken[:TOLD]]
             self._refuse_taken(taken, len(found.taken))
-            await self._target.insert(table, found.missing, first)
+            await self._target.insert(table, found.missing, first, renumbers=renumbers)
             await self._target.replace(table, found.replacing)
             result.added += len(found.missing)
             result.replaced += len(found.replacing)
@@ -263,6 +266,10 @@ class _Import:
         if result.added:
             await self._target.complete(table)
         return result
+
+    async def _renumbers(self, table: Table) -> bool:
+        """Tell whether records get new numbers, since others may have those that they had."""
+        return RECORD_KEY in table.info and not await self._target.is_empty(table)
 
     async def _chunks(
         self, table: Table, records: Iterable[Record] | AsyncIterable[Record]
@@ -285,7 +292,7 @@ class _Import:
         there = await TableReader(self._own, table).find(chunk.keys)
         await self._connection.rollback()
         # Compared as they are exported, since a database may hold the same JSON in other spaces.
-        write = RecordLines(table).write
+        write = partial(_without_number, table, RecordLines(table))
         stored = dict(zip(there.keys, there.rows, strict=True))
         may_replace = self._may_replace(table)
         found = _Sorted()
@@ -353,6 +360,17 @@ def _of_number(records: Iterator[Record], number: int, path: Path) -> Iterator[R
         yield record
     if found != number:
         raise QueryError(f"{path} has {found} records, and not {number} as the manifest says")
+
+
+def _without_number(table: Table, lines: RecordLines, row: Sequence[Any]) -> bytes:
+    """Write what tells a record from another one: in another database it has another number."""
+    if RECORD_KEY not in table.info:
+        return lines.write(row)
+    number = table.autoincrement_column
+    columns = moved_columns(table)
+    return lines.write(
+        [0 if column is number else value for column, value in zip(columns, row, strict=True)]
+    )
 
 
 def _weight(record: Record) -> int:

@@ -65,7 +65,12 @@ class Target:
         return not rows[0][0]
 
     async def insert(
-        self, table: Table, rows: Sequence[Sequence[Any]], first: Check | None = None
+        self,
+        table: Table,
+        rows: Sequence[Sequence[Any]],
+        first: Check | None = None,
+        *,
+        renumbers: bool = False,
     ) -> None:
         """Add rows, all of them or none.
 
@@ -73,6 +78,7 @@ class Target:
             table: The table.
             rows: The values of each in the columns that are moved.
             first: What the transaction does before, given the rows.
+            renumbers: Whether the database gives the rows numbers of its own, in their order.
 
         Raises:
             PersistenceError: If the database refuses one, which is named by its key.
@@ -81,7 +87,7 @@ class Target:
             return
 
         async def write() -> None:
-            await self._add(table, rows, first, f"write {table.name}")
+            await self._add(table, rows, first, f"write {table.name}", renumbers=renumbers)
 
         try:
             await run_again_on_conflict(write)
@@ -91,18 +97,26 @@ class Target:
             # One by one, for the database does not tell which it has refused.
             for row in rows:
                 key = tuple(row[at] for at in self._key_at(table))
-                await self._add(table, [row], first, f"write {name_record(table, key)}")
+                action = f"write {name_record(table, key)}"
+                await self._add(table, [row], first, action, renumbers=renumbers)
             raise
 
     async def _add(
-        self, table: Table, rows: Sequence[Sequence[Any]], first: Check | None, action: str
+        self,
+        table: Table,
+        rows: Sequence[Sequence[Any]],
+        first: Check | None,
+        action: str,
+        *,
+        renumbers: bool,
     ) -> None:
         columns = moved_columns(table)
-        names = [column.name for column in columns]
+        number = table.autoincrement_column if renumbers else None
+        given = [(at, each) for at, each in enumerate(columns) if each is not number]
         statement = insert(table).values(
-            {each.name: bindparam(each.name, type_=moved_type(each)) for each in columns}
+            {each.name: bindparam(each.name, type_=moved_type(each)) for _, each in given}
         )
-        values = [dict(zip(names, row, strict=True)) for row in rows]
+        values = [{each.name: row[at] for at, each in given} for row in rows]
         async with self._transaction(action) as connection:
             if first is not None:
                 await first(connection, self._dialect, rows)
