@@ -123,24 +123,42 @@ def pair() -> Iterator[Pair]:
             "--no-sync",
         ]
         primary = _started(stack, programs, first, first.url, initialise)
-        origin = (
-            f"host={LOOPBACK} port={ports[0]} user={first.url.username} "
-            f"password={first.url.password} application_name=standby"
-        )
-        copy: list[str | Path] = [
-            programs / "pg_basebackup",
-            f"--pgdata={second.folder / 'data'}",
-            f"--dbname={origin}",
-            "--write-recovery-conf",
-            "--wal-method=stream",
-            "--checkpoint=fast",
-            "--no-sync",
-        ]
-        standby = _started(stack, programs, second, first.url.set(port=ports[1]), copy)
+        standby = _joined(stack, programs, primary, second)
         primary.execute(SYNCHRONOUS[0])
         primary.execute(SYNCHRONOUS[1])
         _wait_until_synchronous(primary)
         yield Pair(primary, standby)
+
+
+@contextmanager
+def another_standby(pair: Pair) -> Iterator[Member]:
+    """Start one more standby of a primary.
+
+    Args:
+        pair: The servers that are there.
+    """
+    programs = newest_programs()
+    assert programs is not None
+    with ExitStack() as stack:
+        yield _joined(stack, programs, pair.primary, PrivateServer())
+
+
+def _joined(stack: ExitStack, programs: Path, primary: Member, server: PrivateServer) -> Member:
+    url = primary.url.set(port=server.url.port)
+    origin = (
+        f"host={LOOPBACK} port={primary.url.port} user={url.username} password={url.password} "
+        "application_name=standby"
+    )
+    copy: list[str | Path] = [
+        programs / "pg_basebackup",
+        f"--pgdata={server.folder / 'data'}",
+        f"--dbname={origin}",
+        "--write-recovery-conf",
+        "--wal-method=stream",
+        "--checkpoint=fast",
+        "--no-sync",
+    ]
+    return _started(stack, programs, server, url, copy)
 
 
 def _started(

@@ -135,10 +135,7 @@ class PostgreSQLFollowing(Following):
 
     def hold(self) -> None:
         """Apply nothing more, as `Following` says."""
-        self.on_replica("SELECT pg_wal_replay_pause()")
-        wait_until(
-            lambda: self.on_replica("SELECT pg_get_wal_replay_pause_state()") == [("paused",)]
-        )
+        hold(self.pair.standby)
 
     def go_on(self) -> None:
         """Apply again, as `Following` says."""
@@ -281,6 +278,17 @@ class MariaDBFollowing(Following):
         """Promote it, as `Following` says."""
         self.is_gone = True
         self.on_replica("STOP SLAVE", "SET GLOBAL read_only = 0")
+
+
+def hold(standby: replication.Member) -> None:
+    """Have a standby apply nothing more.
+
+    Args:
+        standby: The standby.
+    """
+    standby.execute("SELECT pg_wal_replay_pause()")
+    state = "SELECT pg_get_wal_replay_pause_state()"
+    wait_until(lambda: standby.execute(state) == [("paused",)])
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

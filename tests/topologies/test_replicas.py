@@ -31,7 +31,12 @@ from tests.extensions.ledger import ApprovalRepository, ledger
 from tests.servers import mariadb_replication, replication
 from tests.servers.base import Unavailable, go_without
 from tests.servers.network import LOOPBACK
-from tests.topologies.following import Following, MariaDBFollowing, PostgreSQLFollowing
+from tests.topologies.following import (
+    Following,
+    MariaDBFollowing,
+    PostgreSQLFollowing,
+    hold,
+)
 
 PAIRS: Final = int(os.environ.get("TEST_REPLICA_PAIRS", "600"))
 CALLERS: Final = 24
@@ -484,6 +489,70 @@ async def test_no_caller_is_told_when_the_replica_is_killed(own: Following, line
                 await asyncio.to_thread(own.kill)
                 pairs = load.pairs
                 await load.until(lambda: load.pairs > pairs + 200)
+            assert replica.reason is not None
+
+
+@pytest.mark.parametrize("line", ["postgresql", "postgresql-psycopg"])
+async def test_time_does_not_run_backwards_from_one_replica_to_the_next(
+    own: Following, line: str
+) -> None:
+    assert isinstance(own, PostgreSQLFollowing)
+    with own.database() as plain, replication.another_standby(own.pair) as second:
+        standbys = {each.url.port: each for each in (own.pair.standby, second)}
+        two = f"{plain},{LOOPBACK}:{second.url.port}"
+        url = with_parameters(two, replica_wait_seconds=0.5, **LINES[line])
+        async with create_backend(PersistenceConfig.from_url(url), migrate=True) as backend:
+            assert isinstance(backend, SQLPersistenceBackend)
+            assert backend.replicas is not None
+            stores = backend.reading("replica")
+            await backend.tasks.save(TASKS.make(id="one", title="old"))
+            assert await titles(stores) == ["old"]
+            used, next_one = sorted(backend.replicas.all, key=lambda each: -each.answers)
+            assert next_one.answers == 0
+            async with create_backend(PersistenceConfig.from_url(plain)) as other:
+                ahead, behind = (
+                    next(each for port, each in standbys.items() if f":{port}/" in used_or_next)
+                    for used_or_next in (used.description, next_one.description)
+                )
+                hold(behind)
+                await other.tasks.save(TASKS.make(id="one", title="new"))
+            async with asyncio.timeout(30):
+                found = ["old"]
+                while found == ["old"]:
+                    found = await titles(stores)
+            ahead.kill()
+            own.is_gone = True
+            for _ in range(20):
+                assert await titles(stores) == ["new"]
+            assert next_one.answers == 0
+            behind.execute("SELECT pg_wal_replay_resume()")
+            async with asyncio.timeout(30):
+                while next_one.answers == 0:
+                    assert await titles(stores) == ["new"]
+                    await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("line", ["postgresql", "postgresql-psycopg"])
+async def test_the_primary_answers_for_a_replica_that_says_nothing_any_more(
+    own: Following, line: str
+) -> None:
+    assert isinstance(own, PostgreSQLFollowing)
+    limits = {"statement_timeout_seconds": 1, "connect_timeout_seconds": 1}
+    with own.database() as plain:
+        url = with_parameters(plain, replica_wait_seconds=0.5, **limits, **LINES[line])
+        async with connected(url) as backend:
+            stores, replica = backend.reading("replica"), the_replica_of(backend)
+            await backend.tasks.save(TASKS.make(id="one", title="old"))
+            assert await titles(stores) == ["old"]
+            own.pair.standby.pause()
+            own.is_gone = True
+            try:
+                await backend.tasks.save(TASKS.make(id="one", title="new"))
+                async with asyncio.timeout(20):
+                    found = await asyncio.gather(*[titles(stores) for _ in range(30)])
+            finally:
+                own.pair.standby.kill()
+            assert found == [["new"]] * 30
             assert replica.reason is not None
 
 

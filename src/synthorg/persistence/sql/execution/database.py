@@ -11,7 +11,13 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
@@ -404,19 +410,25 @@ class Database:
         finally:
             await run_to_completion(connection.rollback())
 
-    async def fetch_once(self, ready: Ready, statement: Statement, parameters: Parameters) -> Rows:
+    async def fetch_once(
+        self, ready: Ready, seconds: float, statement: Statement, parameters: Parameters
+    ) -> Rows:
         """Run a statement that reads, and never again.
 
         Args:
             ready: Awaited with the connection before, to raise what speaks against it.
+            seconds: How long it may take until a connection is ready.
             statement: The statement.
             parameters: A value for each of its parameters.
 
         Raises:
             Exception: What `ready`, SQLAlchemy or the driver raised.
         """
-        async with self._connections.idle(write=False) as connection:
-            await ready(connection)
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(seconds):
+                idle = self._connections.idle(write=False)
+                connection = await stack.enter_async_context(idle)
+                await ready(connection)
             driver = await self.dialect.driver(connection)
             if driver is not None:
                 return await self._send(

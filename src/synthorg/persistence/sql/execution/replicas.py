@@ -102,6 +102,8 @@ class Goals:
         self._seen = primary.seen
         self._asking = asyncio.Lock()
         self._goal: Goal | None = None
+        self._is_told = False
+        """Whether it was told that the primary does not say."""
 
     async def current(self) -> Goal:
         """Give the position that stands for all that was written and seen up to now.
@@ -122,10 +124,18 @@ class Goals:
         try:
             position = await self._primary.position()
         except self._primary.failures as error:
-            raise PositionUnknownError from redacted(error)
+            raise self._unknown() from redacted(error)
         if position is None or not position.takes_writes:
-            raise PositionUnknownError
+            raise self._unknown()
+        self._is_told = False
         return Goal(0 if self._goal is None else self._goal.number + 1, position, count)
+
+    def _unknown(self) -> PositionUnknownError:
+        if not self._is_told:
+            self._is_told = True
+            context = {"primary": self._primary.dialect.description}
+            logger.warning("the primary does not say how far it has come", extra=context)
+        return PositionUnknownError()
 
 
 class Replica:
@@ -241,6 +251,8 @@ class Replicas:
         self._primary = primary
         self._goals = Goals(primary)
         self._wait_seconds = wait_seconds
+        self._ready_in = wait_seconds + ANSWER_SECONDS
+        """How long it may take until a connection to a replica is there, and is far enough."""
         self.all = [Replica(database, wait_seconds) for database in replicas]
         self._current = random.choice(self.all)  # noqa: S311 (each process takes another)
 
@@ -279,7 +291,7 @@ class Replicas:
     ) -> Rows:
         database = replica.database
         try:
-            return await database.fetch_once(ready, statement, parameters)
+            return await database.fetch_once(ready, self._ready_in, statement, parameters)
         except database.failures as error:
             diagnosis = database.diagnose(error)
             cause = redacted(error)
@@ -315,9 +327,13 @@ class Replicas:
             ready = self._ready_on(replica, deadline, always=True)
             unit = replica.database.unit(read_only=True, ready=ready)
             try:
-                transaction = await stack.enter_async_context(unit)
+                async with asyncio.timeout(self._ready_in):
+                    transaction = await stack.enter_async_context(unit)
             except NotReadyError as refusal:
                 self._failed(replica, refusal)
+            except TimeoutError:
+                reason = f"it was not ready within {self._ready_in:g} s"
+                self._failed(replica, NotReadyError(reason))
             except (PersistenceConnectionError, TransactionConflictError) as error:
                 self._failed(replica, NotReadyError(str(error)))
             except PositionUnknownError:
