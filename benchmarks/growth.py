@@ -69,6 +69,7 @@ _NEW_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "messages": {
         "id": "printf('%s-%012d', substr(p.id, 1, 23), :first + p.rowid)",
         "timestamp": _MOMENT.format(number=":first + p.rowid"),
+        "number": "NULL",
     },
     "cost_records": {
         "sequence_number": "NULL",

@@ -1,13 +1,15 @@
 """`python -m benchmarks.point_reads`: gets on the loop's own thread beside gets on another.
 
 All on one SQLite file in one process, in rounds of random order, with a second backend of the same
-setting for the noise. How long a timer of a millisecond is late tells how long the loop stalls.
+setting for the noise. How long a timer of a millisecond is late tells how long the loop stalls; on
+a busy machine it is others as well that make it late, and the processor time of turns tells more.
 """
 
 import argparse
 import asyncio
 import os
 import random
+import selectors
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -44,6 +46,7 @@ GETS: Final = 1_280
 TICK_SECONDS: Final = 0.001
 SLICE_SECONDS: Final = 2.0
 ROUNDS: Final = 9
+PER_MILLES: Final = 999
 
 Key = Callable[[], str]
 
@@ -85,6 +88,26 @@ class Counter:
         self.on_the_loop += call.trip_calls == 0
 
 
+class TurnTimer(selectors.DefaultSelector):
+    """What the event loop waits on, which notes how long it does not wait.
+
+    Attributes:
+        turns: The processor time of each turn, in seconds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns: list[float] = []
+        self._began = time.thread_time()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait, as a selector does."""
+        self.turns.append(time.thread_time() - self._began)
+        ready = super().select(timeout)
+        self._began = time.thread_time()
+        return ready
+
+
 @dataclass
 class Speed:
     """What gets took, in microseconds each, round by round."""
@@ -95,9 +118,10 @@ class Speed:
 
 @dataclass
 class Stalls:
-    """By how many seconds a timer was late, beside how many gets."""
+    """By how many seconds a timer was late, and how long turns took, beside how many gets."""
 
     late: list[float] = field(default_factory=list)
+    turns: list[float] = field(default_factory=list)
     gets: int = 0
     on_the_loop: int = 0
     seconds: float = 0.0
@@ -155,10 +179,13 @@ async def speeds(file: Path, at_once: int, rounds: int) -> list[Speed]:
     return found
 
 
-async def stalls(file: Path, load: Load, effort: Effort, *, cold: bool = False) -> list[Stalls]:
+async def stalls(
+    timer: TurnTimer, file: Path, load: Load, effort: Effort, *, cold: bool = False
+) -> list[Stalls]:
     """Measure how late a timer is beside a full load of gets.
 
     Args:
+        timer: What the loop waits on.
         file: The database.
         load: What is got meanwhile.
         effort: How many slices there are for each contender, and how long they are.
@@ -172,9 +199,11 @@ async def stalls(file: Path, load: Load, effort: Effort, *, cold: bool = False) 
                 if cold:
                     forget(file)
                 counter.gets = counter.on_the_loop = 0
+                timer.turns.clear()
                 began = time.perf_counter()
                 found[place].late += await timer_beside(made[place], load, effort.seconds)
                 found[place].seconds += time.perf_counter() - began
+                found[place].turns += timer.turns
                 found[place].gets += counter.gets
                 found[place].on_the_loop += counter.on_the_loop
     return found
@@ -249,6 +278,7 @@ def stall_grid(found: Mapping[str, Sequence[Stalls]]) -> Grid:
     for what, stalls_found in found.items():
         for name, each in zip(CONTENDERS, stalls_found, strict=True):
             late = quantiles(each.late, n=1000)
+            turns = at_moments(each.turns)
             rows.append(
                 [
                     f"{what}, {name}",
@@ -256,20 +286,43 @@ def stall_grid(found: Mapping[str, Sequence[Stalls]]) -> Grid:
                     f"{late[989] * 1e3:.2f}",
                     f"{late[998] * 1e3:.2f}",
                     f"{max(each.late) * 1e3:.2f}",
+                    f"{turns[499] * 1e3:.2f}",
+                    f"{turns[989] * 1e3:.2f}",
+                    f"{turns[998] * 1e3:.2f}",
                     f"{each.gets / each.seconds:,.0f}",
                     f"{each.on_the_loop / max(each.gets, 1):.1%}",
                 ]
             )
-    header = ["", "p50", "p99", "p99.9", "most", "gets/s", "on the loop"]
-    return Grid("A timer of 1 ms beside gets: milliseconds late", header, rows)
+    header = ["", "late p50", "p99", "p99.9", "most"]
+    header += ["turn p50", "p99", "p99.9", "gets/s", "on the loop"]
+    return Grid("A timer of 1 ms beside gets, and turns of the loop: milliseconds", header, rows)
+
+
+def at_moments(turns: Sequence[float]) -> list[float]:
+    """Find how long the turn takes that is under way at moments of the loop's work.
+
+    Args:
+        turns: How long each took.
+
+    Returns:
+        The per-milles: the loop spends half of its time in turns of the 500th or less.
+    """
+    whole, so_far = sum(turns), 0.0
+    found: list[float] = []
+    for turn in sorted(turns):
+        so_far += turn
+        while len(found) < PER_MILLES and so_far >= whole * (len(found) + 1) / 1000:
+            found.append(turn)
+    return found
 
 
 async def measure(
-    folder: Path, rows: int, effort: Effort, tell: Callable[[str], None]
+    timer: TurnTimer, folder: Path, rows: int, effort: Effort, tell: Callable[[str], None]
 ) -> list[Grid]:
     """Measure everything.
 
     Args:
+        timer: What the loop waits on.
         folder: Where the file goes.
         rows: How many rows of each kind it has.
         effort: How thorough to be.
@@ -296,10 +349,10 @@ async def measure(
     }
     tell("stalls")
     found = {
-        "warm, 1": await stalls(file, Load(warm, 1), effort),
-        "warm, 64": await stalls(file, Load(warm, AT_ONCE), effort),
-        "cold, 1": await stalls(file, Load(any_row, 1), effort, cold=True),
-        "cold, 64": await stalls(file, Load(any_row, AT_ONCE), effort, cold=True),
+        "warm, 1": await stalls(timer, file, Load(warm, 1), effort),
+        "warm, 64": await stalls(timer, file, Load(warm, AT_ONCE), effort),
+        "cold, 1": await stalls(timer, file, Load(any_row, 1), effort, cold=True),
+        "cold, 64": await stalls(timer, file, Load(any_row, AT_ONCE), effort, cold=True),
     }
     size = file.stat().st_size / 2**20
     file.unlink()
@@ -327,9 +380,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     console, progress = Console(width=FILE_WIDTH), Console(stderr=True)
     effort = Effort(options.rounds, options.seconds)
-    work = measure(options.folder, options.rows, effort, progress.log)
-    for each in asyncio.run(work):
-        console.print(each.on_terminal())
+    timer = TurnTimer()
+    work = measure(timer, options.folder, options.rows, effort, progress.log)
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(timer)) as runner:
+        for each in runner.run(work):
+            console.print(each.on_terminal())
     return 0
 
 

@@ -27,7 +27,7 @@ from synthorg.persistence.testing.kinds import TASKS, USERS, kinds
 from tests.conformance.beside import until
 from tests.conformance.children import in_child
 from tests.dialects.test_sqlite import opened
-from tests.dialects.test_sqlite_counts import looked_at
+from tests.dialects.test_sqlite_counts import AT_ONCE, looked_at
 
 SETTINGS: Final = pytest.mark.parametrize("point_reads", ["adaptive", "thread"])
 PATIENCE_SECONDS: Final = 20
@@ -94,40 +94,52 @@ def test_a_read_during_which_others_had_the_processor_tells_nothing() -> None:
     assert pace.allows(0.05)
 
 
-async def test_a_turn_of_the_loop_has_room_for_few_reads() -> None:
-    turns, order = Turns(), []
+async def test_a_task_that_reads_on_and_on_waits_for_the_next_turn_of_the_loop() -> None:
+    turns, noted = Turns(), []
 
-    async def read(name: str) -> None:
-        for _ in range(READS_IN_A_TURN):
-            await turns.take()
-            order.append(name)
+    async def read() -> None:
+        for _ in range(4 * READS_IN_A_TURN):
+            assert await turns.take()
+            noted.append("r")
 
-    async def others() -> None:
-        while order.count("b") < READS_IN_A_TURN:
-            order.append("turn")
+    async def be_there() -> None:
+        while len(noted) < 4 * READS_IN_A_TURN:
+            noted.append(" ")
             await asyncio.sleep(0)
 
-    await asyncio.gather(read("a"), read("b"), others())
-    in_turns = "".join(order).split("turn")
+    await asyncio.gather(read(), be_there())
+    in_turns = "".join(noted).split()
+    assert sum(map(len, in_turns)) == noted.count("r")
     assert max(map(len, in_turns)) == READS_IN_A_TURN
-    assert order.index("b") < READS_IN_A_TURN + 5
-    assert order.count("a") == order.count("b") == READS_IN_A_TURN
 
 
-async def test_who_waits_for_a_turn_can_be_cancelled_and_takes_nobodys_place() -> None:
+async def test_a_turn_of_the_loop_has_room_for_few_reads_and_one_may_wait_for_the_next() -> None:
     turns = Turns()
-    for _ in range(READS_IN_A_TURN):
-        await turns.take()
-    tasks = [asyncio.create_task(turns.take()) for _ in range(4 * READS_IN_A_TURN)]
+    taken = await asyncio.gather(*(turns.take() for _ in range(4 * READS_IN_A_TURN)))
+    assert taken == [True] * (READS_IN_A_TURN + 1) + [False] * (3 * READS_IN_A_TURN - 1)
+
+
+async def test_who_waits_for_the_next_turn_may_be_cancelled() -> None:
+    turns = Turns()
+    tasks = [asyncio.create_task(turns.take()) for _ in range(READS_IN_A_TURN + 1)]
     await asyncio.sleep(0)
-    *waiting, last = [task for task in tasks if not task.done()]
-    assert len(waiting) > READS_IN_A_TURN
-    for task in waiting:
-        task.cancel()
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        await asyncio.gather(*tasks, return_exceptions=True)
-    assert all(task.cancelled() for task in waiting)
-    assert not last.cancelled()
+    assert tasks[-1].cancel()
+    assert await turns.take() is False
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert tasks[-1].cancelled()
+    assert await turns.take() is True
+
+
+async def test_many_that_read_side_by_side_share_a_trip(
+    sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_points, "SLOW_SECONDS", math.inf)
+    async with looked_at(sqlite_file, monkeypatch, point_reads="adaptive") as observed:
+        async with observed.counted() as counts:
+            gets = [observed.backend.tasks.get(TASKS.example.id) for _ in range(AT_ONCE)]
+            assert await asyncio.gather(*gets) == [TASKS.example] * AT_ONCE
+        # The first one goes alone, as it cannot know of the others.
+        assert counts.trips == 2
 
 
 async def test_a_slow_read_sends_the_next_ones_to_a_thread_until_a_probe_is_fast(
