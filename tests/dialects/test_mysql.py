@@ -95,3 +95,11 @@ def test_an_option_that_forbids_something_is_named_unless_the_server_is_a_replic
     diagnosis = DIALECT.diagnose_driver_error(error)
     assert diagnosis is not None
     assert diagnosis.reason == reason
+
+
+def test_what_meets_a_table_that_another_one_changes_is_run_again() -> None:
+    """As a migration may that begins while another one, on another node, makes its tables."""
+    error = Exception(1684, "Table was skipped since its definition is being modified")
+    diagnosis = DIALECT.diagnose_driver_error(error)
+    assert diagnosis is not None
+    assert diagnosis.is_conflict

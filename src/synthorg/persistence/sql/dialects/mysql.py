@@ -149,6 +149,7 @@ _DIAGNOSES: Final = {
     1644: APPEND_ONLY,
     1213: Diagnosis(Fault.TRANSIENT, "it was in a deadlock with another transaction"),
     1020: Diagnosis(Fault.TRANSIENT, "it conflicted with a concurrent transaction"),
+    1684: Diagnosis(Fault.TRANSIENT, "a table is being changed at the same time"),
     1205: LOCKED,
     1969: TIMED_OUT,
     3024: TIMED_OUT,
