@@ -100,6 +100,11 @@ class TurnTimer(selectors.DefaultSelector):
         self.turns: list[float] = []
         self._began = time.thread_time()
 
+    def forget(self) -> None:
+        """Begin anew, in the midst of a turn."""
+        self.turns.clear()
+        self._began = time.thread_time()
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait, as a selector does."""
         self.turns.append(time.thread_time() - self._began)
@@ -199,7 +204,7 @@ async def stalls(
                 if cold:
                     forget(file)
                 counter.gets = counter.on_the_loop = 0
-                timer.turns.clear()
+                timer.forget()
                 began = time.perf_counter()
                 found[place].late += await timer_beside(made[place], load, effort.seconds)
                 found[place].seconds += time.perf_counter() - began
