@@ -188,23 +188,25 @@ def number_records(
         options: The options of its storage.
     """
     found = _found(name, in_script=_Found(is_numbered=False, is_ordered=False))
-    if not found.is_numbered:
-        going = [_index_name(name, columns) for columns in without]
-        if _dialect().rebuilds_tables:
-            number = Column(
-                NUMBER, serial_number(), primary_key=True, autoincrement=True, nullable=False
-            )
-            options |= {"sqlite_autoincrement": True}
-            _rebuild(name, [*items, number], options, in_order=[time, "id"])
-            create_index(_index_name(name, ["id"]), name, ["id"], unique=True)
-            indexes = [*indexes, *kept]
-        else:
-            real_indexes = [_owned().real_name(each) for each in going]
-            real, by_id = _owned().real_name(name), _owned().real_name(_index_name(name, ["id"]))
-            for statement in _dialect().number_rows(
-                real, time, real_indexes, by_id, is_ordered=found.is_ordered
-            ):
-                op.execute(statement)
+    going = [_index_name(name, columns) for columns in without]
+    if found.is_numbered:
+        for each in going:  # an earlier revision that was run once more may have made them
+            drop_index(each, name)
+    elif _dialect().rebuilds_tables:
+        number = Column(
+            NUMBER, serial_number(), primary_key=True, autoincrement=True, nullable=False
+        )
+        options |= {"sqlite_autoincrement": True}
+        _rebuild(name, [*items, number], options, in_order=[time, "id"])
+        create_index(_index_name(name, ["id"]), name, ["id"], unique=True)
+        indexes = [*indexes, *kept]
+    else:
+        real_indexes = [_owned().real_name(each) for each in going]
+        real, by_id = _owned().real_name(name), _owned().real_name(_index_name(name, ["id"]))
+        for statement in _dialect().number_rows(
+            real, time, real_indexes, by_id, is_ordered=found.is_ordered
+        ):
+            op.execute(statement)
     _new_tables().discard(_owned().real_name(name))  # it may have indexes by now
     for columns in indexes:
         create_index(_index_name(name, columns), name, columns)
