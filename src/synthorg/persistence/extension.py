@@ -42,7 +42,6 @@ from synthorg.persistence.sql.repositories.base import (
     AccumulatingRepository,
     AppendOnlyRepository,
     KeyedRepository,
-    NumberedRepository,
     VersionedRepository,
 )
 from synthorg.persistence.sql.statements.queries import ListQuery
@@ -68,7 +67,6 @@ __all__ = [
     "Label",
     "ListQuery",
     "NotBlankStr",
-    "NumberedRepository",
     "Summary",
     "Text",
     "UtcDatetime",
