@@ -168,14 +168,15 @@ async def backend(server: Server, migrated_url: str) -> AsyncIterator[Persistenc
         yield backend
 
 
-def on_route(url: str) -> str:
+def on_route(url: str, prepared_statements: str = PREPARED_STATEMENTS) -> str:
     """Choose driver and route in the URL of a database, if the environment says so.
 
     Args:
         url: The URL, as a server gave it.
+        prepared_statements: Which route a test is about, whatever the environment says.
     """
-    if PREPARED_STATEMENTS != "":
-        url = with_parameter(url, f"prepared_statements={PREPARED_STATEMENTS}")
+    if prepared_statements != "":
+        url = with_parameter(url, f"prepared_statements={prepared_statements}")
     if POSTGRESQL_DRIVER != "" and url.startswith("postgresql:"):
         url = with_parameter(url, f"driver={POSTGRESQL_DRIVER}")
     if READS != "" and url.startswith("postgresql:"):

@@ -15,13 +15,11 @@ import pytest_asyncio
 from synthorg.persistence import PersistenceBackend
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from tests.conformance.lending import Lender, MigratedLoan, UnmigratedLoan
-from tests.conftest import ServerPool, connected, on_route, with_parameter
+from tests.conftest import ServerPool, connected, on_route
 from tests.servers.base import Server
 
-ROUTES: Final = {
-    "fast": "prepared_statements=true",
-    "public": "prepared_statements=false",
-}
+ROUTES: Final = {"fast": "true", "public": "false"}
+"""The value of `prepared_statements` for each route."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,7 +78,7 @@ async def on_each_route(
 ) -> AsyncIterator[SQLPersistenceBackend]:
     """A connected backend of its own on a migrated database, on each route in turn."""
     with server.migrated_database() as url:
-        own = with_parameter(on_route(url), ROUTES[request.param])
+        own = on_route(url, ROUTES[request.param])
         async with connected(own) as backend:
             assert isinstance(backend, SQLPersistenceBackend)
             await server.migrate(backend)

@@ -74,7 +74,7 @@ async def observed(
 ) -> AsyncIterator[SQLPersistenceBackend]:
     """Give a backend of its own on a migrated database, which is observed."""
     with server.migrated_database() as url:
-        own = with_parameter(on_route(url), ROUTES[route])
+        own = on_route(url, ROUTES[route])
         for name, value in parameters.items():
             own = with_parameter(own, f"{name}={value}")
         backend = create_backend(PersistenceConfig.from_url(own), observers=observers)
