@@ -82,3 +82,21 @@ def test_an_import_beside_others_adds_records_after_them_and_knows_those_that_ar
     assert imported(tmp_path / "export", target).added == 0
 
     assert saved(target) == messages(9, 2, 4)
+
+
+def test_an_import_that_goes_on_with_an_earlier_one_keeps_the_order_of_saving(
+    file: str, target: str, tmp_path: Path
+) -> None:
+    save(file, 5)
+    exported(file, tmp_path / "part")
+    save(file, 3, 4)
+    exported(file, tmp_path / "whole")
+    imported(tmp_path / "part", target)
+
+    assert imported(tmp_path / "whole", target).added == 2
+
+    assert saved(target) == messages(5, 3, 4)
+    compared = asyncio.run(
+        compare_databases(PersistenceConfig.from_url(file), PersistenceConfig.from_url(target))
+    )
+    assert not compared.differences

@@ -1,5 +1,6 @@
 """Records of an export saved into a database: what is there already is passed over, or refused."""
 
+from collections import defaultdict
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -187,6 +188,8 @@ class _Sorted:
     replacing: list[Sequence[Any]] = field(default_factory=list)
     taken: list[Key] = field(default_factory=list)
     unchanged: int = 0
+    in_place: int = 0
+    """How many of those have the same number, too."""
 
 
 class _Import:
@@ -209,6 +212,7 @@ class _Import:
         self._replaces = replace
         self._skips = skips
         self._passed_over = PassedOver() if skips else None
+        self._in_place: dict[Table, int] = defaultdict(int)
 
     async def compare_all(
         self, records: Callable[[Table], Iterable[Record]], counter: Counter
@@ -223,6 +227,7 @@ class _Import:
             DuplicateRecordError: If a key is taken by another record that stays.
             QueryError: If roll-ups do not stand for the costs that are there.
         """
+        self._in_place.clear()
         taken, number = list[str](), 0
         costs_unchanged, has_rollups = 0, False
         for table in self._tables:
@@ -230,6 +235,7 @@ class _Import:
                 found = await self._sort(table, chunk)
                 number += len(found.taken)
                 taken += [name_record(table, key) for key in found.taken[: TOLD - len(taken)]]
+                self._in_place[table] += found.in_place
                 costs_unchanged += found.unchanged if table is cost_records else 0
                 if table in ROLLUPS:
                     has_rollups |= not all(is_blank(table, row) for row in chunk.rows)
@@ -256,7 +262,7 @@ class _Import:
             found = await self._sort(table, chunk)
             taken = [name_record(table, key) for key in found.taken[:TOLD]]
             self._refuse_taken(taken, len(found.taken))
-            await self._target.insert(table, found.missing, first, renumbers=renumbers)
+            await self._insert(table, chunk, found, first, renumbers=renumbers)
             await self._target.replace(table, found.replacing)
             result.added += len(found.missing)
             result.replaced += len(found.replacing)
@@ -268,8 +274,27 @@ class _Import:
         return result
 
     async def _renumbers(self, table: Table) -> bool:
-        """Tell whether records get new numbers, since others may have those that they had."""
-        return RECORD_KEY in table.info and not await self._target.is_empty(table)
+        """Tell whether records get new numbers, since others may have those that they had.
+
+        What an earlier import of the same records has left has them already.
+        """
+        if RECORD_KEY not in table.info:
+            return False
+        number = await TableReader(self._own, table).count()
+        await self._connection.rollback()
+        return number > self._in_place[table]
+
+    async def _insert(
+        self, table: Table, chunk: Chunk, found: _Sorted, first: Check | None, *, renumbers: bool
+    ) -> None:
+        try:
+            await self._target.insert(table, found.missing, first, renumbers=renumbers)
+        except DuplicateRecordError:
+            # A server may still have finished the last batch of an import that was killed.
+            missing = (await self._sort(table, chunk)).missing
+            if len(missing) == len(found.missing):
+                raise
+            await self._target.insert(table, missing, first, renumbers=renumbers)
 
     async def _chunks(
         self, table: Table, records: Iterable[Record] | AsyncIterable[Record]
@@ -301,6 +326,7 @@ class _Import:
                 found.missing.append(row)
             elif write(stored[key]) == write(row):
                 found.unchanged += 1
+                found.in_place += _number_of(table, stored[key]) == _number_of(table, row)
             elif may_replace or is_blank(table, stored[key]):
                 found.replacing.append(row)
             else:
@@ -371,6 +397,12 @@ def _without_number(table: Table, lines: RecordLines, row: Sequence[Any]) -> byt
     return lines.write(
         [0 if column is number else value for column, value in zip(columns, row, strict=True)]
     )
+
+
+def _number_of(table: Table, row: Sequence[Any]) -> int | None:
+    """Give the number of a record in the order of saving, if it has one."""
+    number = table.autoincrement_column
+    return None if number is None else row[moved_columns(table).index(number)]
 
 
 def _weight(record: Record) -> int:
