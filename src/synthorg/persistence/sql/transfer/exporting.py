@@ -19,7 +19,6 @@ from synthorg.persistence.sql.owned_tables import OwnedTables
 from synthorg.persistence.sql.tables import cost_records, cost_rollup_state, cost_rollups
 from synthorg.persistence.sql.transfer import manifest
 from synthorg.persistence.sql.transfer.comparing import Counter, Progress, in_order
-from synthorg.persistence.sql.transfer.cost_guard import are_not_blank
 from synthorg.persistence.sql.transfer.fitness import PassedOver
 from synthorg.persistence.sql.transfer.lines import RecordLines
 from synthorg.persistence.sql.transfer.manifest import ExportedKind, FileFormat, Manifest
@@ -209,7 +208,7 @@ class _Export:
             table,
             checks=True,
             passed_over=self._passed_over,
-            where=[*self._window.conditions(table), *are_not_blank(table)],
+            where=self._window.conditions(table),
         )
 
     async def _write(self, reader: TableReader, counter: Counter) -> ExportedKind:

@@ -25,6 +25,7 @@ from synthorg.persistence.sql.drivers.batching import BYTES_AT_ONCE
 from synthorg.persistence.sql.repositories.chunks import ROWS_AT_ONCE
 from synthorg.persistence.sql.statements.statement import long_columns
 from synthorg.persistence.sql.transfer.checked_rows import CheckedRows, Chunk
+from synthorg.persistence.sql.transfer.cost_guard import are_not_blank
 from synthorg.persistence.sql.transfer.fitness import PassedOver
 from synthorg.persistence.sql.transfer.keys import Key, has_key, key_columns
 from synthorg.persistence.sql.transfer.snapshot import Snapshot
@@ -60,7 +61,7 @@ class TableReader:
         self.table = table
         self.checked = CheckedRows(table, checks=checks, passed_over=passed_over)
         self._snapshot = snapshot
-        self._where = where
+        self._where = [*where, *are_not_blank(table)]
         self._expressions = self.checked.canonical.expressions
         self._names = [column.name for column in self.checked.canonical.columns]
         self._key = key_columns(table)
