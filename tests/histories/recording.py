@@ -16,6 +16,7 @@ from synthorg.persistence import (
     PersistenceConnectionError,
     PersistenceError,
     TransactionalBackend,
+    TransactionConflictError,
     UnitOfWork,
 )
 from tests.histories.checker import anomalies_of
@@ -144,7 +145,8 @@ class Recorder:
 
     def _note(self, error: PersistenceError) -> None:
         self.errors[type(error).__name__] += 1
-        if not isinstance(error, PersistenceConnectionError):
+        # In a long time, among so many on so few lists, a unit may conflict in each attempt.
+        if not isinstance(error, PersistenceConnectionError | TransactionConflictError):
             raise error
 
     def _add(self, attempt: "_Attempt", outcome: Outcome, *, reads_only: bool = False) -> None:
