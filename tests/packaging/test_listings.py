@@ -17,6 +17,7 @@ BUSY_SECONDS: Final = 200
 
 RUN_BY: Final = {
     "README.md": "tests/packaging/test_readme.py",
+    "docs/behaviour.md": "tests/packaging/test_behaviour_page.py",
     "docs/extending.md": "tests/extensions/test_docs.py",
     "docs/operators/exporting.md": "tests/transfer/test_docs.py",
     "docs/operators/health.md": "tests/packaging/test_health_page.py",
