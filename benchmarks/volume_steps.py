@@ -144,7 +144,7 @@ class Walk:
 
     def __init__(self) -> None:
         self._seen = 0
-        self._last: tuple[Any, ...] | None = None
+        self._last: int | None = None
 
     def see(self, message: Message) -> None:
         """Take the next message.
@@ -155,7 +155,7 @@ class Walk:
         Raises:
             WalkError: If it should have come earlier.
         """
-        place = (message.timestamp, message.id)
+        place = int(message.attachments[0].ref.rpartition("/")[2])  # in the order of saving
         if self._last is not None and place >= self._last:
             raise WalkError(f"message {message.id} comes at place {self._seen}, too late")
         self._last = place

@@ -65,8 +65,8 @@ async def test_a_walk_that_misses_a_message_fails(backend: TransactionalBackend)
 
 
 def test_a_walk_that_repeats_a_message_or_comes_back_to_a_newer_one_fails() -> None:
-    newest_first = sorted(messages(5), key=lambda each: (each.timestamp, each.id), reverse=True)
-    assert newest_first[1].timestamp == newest_first[2].timestamp, "their ids decide"
+    newest_first = [*messages(5)][::-1]
+    assert newest_first[1].timestamp == newest_first[2].timestamp, "the order of saving decides"
     walk = Walk()
     for each in newest_first[:3]:
         walk.see(each)
