@@ -26,9 +26,11 @@ class Following(ABC):
 
     Attributes:
         is_replica: A query that tells whether it is the replica that answers.
+        databases: A query for the names of the databases that a server has.
     """
 
     is_replica: str
+    databases: str
     is_gone = False
     """Whether the replica no longer follows, for good."""
 
@@ -94,6 +96,8 @@ class Following(ABC):
         """Make an empty database, and give its URL."""
         name = f"followed_{next(_names)}"
         self.on_primary(f"CREATE DATABASE {name}")
+        # Tests say how late the replica is from here on.
+        wait_until(lambda: (name,) in self.on_replica(self.databases))
         try:
             yield self.url(name)
         finally:
@@ -110,6 +114,7 @@ class PostgreSQLFollowing(Following):
     """
 
     is_replica = "SELECT pg_is_in_recovery()"
+    databases = "SELECT datname FROM pg_database"
     scheme = "postgresql"
 
     def __init__(self, pair: replication.Pair) -> None:
@@ -202,6 +207,7 @@ class MariaDBFollowing(Following):
     """
 
     is_replica = "SELECT @@server_id = 2"
+    databases = "SHOW DATABASES"
     scheme = "mariadb"
 
     def __init__(self, pair: mariadb_replication.Pair) -> None:
