@@ -137,6 +137,22 @@ async def test_no_part_of_it_can_fail_alone(backend: TransactionalBackend) -> No
     assert await backend.tasks.get(MARK.id) == MARK
 
 
+async def test_what_fails_ends_a_unit_that_only_reads_too(backend: TransactionalBackend) -> None:
+    async def work() -> None:
+        async with backend.transaction(read_only=True, savepoints=False) as unit:
+            with pytest.raises(UsageError, match="savepoints=False"):
+                async with unit.transaction():
+                    pass
+            assert await unit.tasks.list_tasks() == ()
+            connection = await unit.connection()
+            with pytest.raises(DBAPIError):
+                await connection.execute(text("SELECT nothing FROM nowhere"))
+            await unit.tasks.list_tasks()
+
+    with pytest.raises(QueryError, match="SQL of the application's own failed"):
+        await work()
+
+
 @pytest.mark.parametrize("savepoints", [None, 0, "no"])
 async def test_whether_it_has_savepoints_is_said_by_a_truth_value(
     backend: TransactionalBackend, savepoints: object

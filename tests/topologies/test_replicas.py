@@ -15,6 +15,7 @@ from synthorg.persistence import (
     Host,
     ManagedBackend,
     PersistenceConfig,
+    PersistenceConnectionError,
     PostgreSQLConfig,
     QueryError,
     RoutedStores,
@@ -36,6 +37,7 @@ from tests.topologies.following import (
     MariaDBFollowing,
     PostgreSQLFollowing,
     hold,
+    wait_until,
 )
 
 PAIRS: Final = int(os.environ.get("TEST_REPLICA_PAIRS", "600"))
@@ -439,29 +441,72 @@ async def test_calls_that_are_cancelled_while_a_replica_answers_leave_its_connec
         assert replica.answers == before + 20
 
 
-@pytest.mark.parametrize("line", ["postgresql"])
-async def test_a_unit_that_a_replica_ends_for_what_it_applies_is_a_conflict(
-    following: Following, url: str
-) -> None:
-    following.on_replica("ALTER SYSTEM SET max_standby_streaming_delay = 0")
-    following.on_replica("SELECT pg_reload_conf()")
-    async with connected(url, **PATIENCE) as backend:
-        await backend.tasks.save_many([TASKS.make(id=f"{number}") for number in range(500)])
+@pytest.fixture
+def impatient(following: Following) -> Iterator[None]:
+    """Have a standby wait for no reader of what it has to apply."""
+    assert isinstance(following, PostgreSQLFollowing)
+    for seconds in ("0", "DEFAULT"):
+        following.on_replica(f"ALTER SYSTEM SET max_standby_streaming_delay = {seconds}")
+        following.on_replica("SELECT pg_reload_conf()")
+        if seconds == "0":
+            yield
 
-        async def read_slowly() -> None:
-            async with backend.transaction(read_only=True, reads="replica") as unit:
+
+async def remove_for_good(backend: SQLPersistenceBackend, keys: list[str]) -> None:
+    """Remove tasks, and what older states show of them."""
+    await backend.tasks.delete_many(keys)
+    async with backend.get_db().connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("VACUUM tasks"))
+
+
+ON_STANDBYS: Final = [line for line in LINES if "postgresql" in line]
+
+
+@pytest.mark.parametrize("line", ON_STANDBYS)
+@pytest.mark.usefixtures("impatient")
+async def test_a_unit_whose_read_a_replica_cancels_for_what_it_applies_is_a_conflict(
+    url: str,
+) -> None:
+    keys = [f"{number}" for number in range(500)]
+    async with connected(url, **PATIENCE) as backend, asyncio.TaskGroup() as group:
+        await backend.tasks.save_many([TASKS.make(id=key) for key in keys])
+
+        async def read() -> None:
+            # In a savepoint, PostgreSQL ends the session, not the statement.
+            async with backend.transaction(
+                read_only=True, reads="replica", savepoints=False
+            ) as unit:
                 await unit.tasks.list_tasks()
-                await backend.tasks.delete_many([f"{number}" for number in range(500)])
-                async with backend.get_db().connect() as connection:
-                    await connection.execution_options(isolation_level="AUTOCOMMIT")
-                    await connection.execute(text("VACUUM tasks"))
-                async with asyncio.timeout(30):
-                    while True:
-                        await unit.tasks.list_tasks()
-                        await asyncio.sleep(0.05)
+                connection = await unit.connection()
+                group.create_task(remove_for_good(backend, keys))
+                await connection.execute(text("SELECT pg_sleep(30)"))
 
         with pytest.raises(TransactionConflictError):
-            await read_slowly()
+            await read()
+        assert await titles(backend.reading("replica")) == []
+
+
+@pytest.mark.parametrize("line", ON_STANDBYS)
+@pytest.mark.usefixtures("impatient")
+async def test_a_unit_that_reads_nothing_when_a_replica_ends_it_is_told_with_its_next_read(
+    following: Following, url: str
+) -> None:
+    keys = [f"{number}" for number in range(500)]
+    others = "SELECT true FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
+    async with connected(url, **PATIENCE) as backend:
+        await backend.tasks.save_many([TASKS.make(id=key) for key in keys])
+
+        async def read() -> None:
+            async with backend.transaction(read_only=True, reads="replica") as unit:
+                await unit.tasks.list_tasks()
+                await remove_for_good(backend, keys)
+                await asyncio.to_thread(wait_until, lambda: not following.on_replica(others))
+                await unit.tasks.list_tasks()
+
+        # asyncpg does not tell with which words a server has ended an idle session.
+        with pytest.raises((TransactionConflictError, PersistenceConnectionError)):
+            await read()
         assert await titles(backend.reading("replica")) == []
 
 

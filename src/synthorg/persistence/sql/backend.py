@@ -283,7 +283,7 @@ class SQLPersistenceBackend(Repositories):
         database = self.database_for("transaction()")
         unit: AbstractAsyncContextManager[Transaction]
         if read_only and self._replicas is not None and (reads or self._dialect.reads) == "replica":
-            unit = self._replicas.unit()
+            unit = self._replicas.unit(savepoints=savepoints)
         else:
             unit = database.unit(read_only=read_only, savepoints=savepoints)
         if self.observing is None:

@@ -540,7 +540,9 @@ class Database:
         """
         dialect = self.dialect
         if read_only:
-            return self._transaction(dialect.snapshot_options(), read_only=True, ready=ready)
+            return self._transaction(
+                dialect.snapshot_options(), read_only=True, ready=ready, savepoints=savepoints
+            )
         unit = self._transaction(dialect.unit_options(), savepoints=savepoints)
         return unit if dialect.ordering is None else _ordered(unit, dialect.ordering)
 

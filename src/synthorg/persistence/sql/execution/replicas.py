@@ -305,11 +305,15 @@ class Replicas:
         raise NotReadyError(diagnosis.reason, is_fault=is_fault) from cause
 
     @asynccontextmanager
-    async def unit(self) -> AsyncIterator[Transaction]:
-        """Begin a transaction that reads one state and writes nothing."""
+    async def unit(self, *, savepoints: bool = True) -> AsyncIterator[Transaction]:
+        """Begin a transaction that reads one state and writes nothing.
+
+        Args:
+            savepoints: Whether what fails is undone alone.
+        """
         self._primary.check_usable()
         async with AsyncExitStack() as stack:
-            replica, transaction = await self._begun(stack)
+            replica, transaction = await self._begun(stack, savepoints=savepoints)
             try:
                 yield transaction
             except PersistenceConnectionError as error:
@@ -320,12 +324,14 @@ class Replicas:
                 if replica is None:
                     self._primary.seen.note()
 
-    async def _begun(self, stack: AsyncExitStack) -> tuple[Replica | None, Transaction]:
+    async def _begun(
+        self, stack: AsyncExitStack, *, savepoints: bool
+    ) -> tuple[Replica | None, Transaction]:
         deadline = time.monotonic() + self._wait_seconds
         for replica in self._in_order():
             # Nothing can be done again later, so that it shows now whether the connection is alive.
             ready = self._ready_on(replica, deadline, always=True)
-            unit = replica.database.unit(read_only=True, ready=ready)
+            unit = replica.database.unit(read_only=True, ready=ready, savepoints=savepoints)
             try:
                 async with asyncio.timeout(self._ready_in):
                     transaction = await stack.enter_async_context(unit)
@@ -341,7 +347,8 @@ class Replicas:
             else:
                 self._succeeded(replica)
                 return replica, transaction
-        return None, await stack.enter_async_context(self._primary.unit(read_only=True))
+        unit = self._primary.unit(read_only=True, savepoints=savepoints)
+        return None, await stack.enter_async_context(unit)
 
     def _in_order(self) -> Iterator[Replica]:
         """Yield those that may be asked: that of before first, and any primary at last."""
