@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
+from asyncpg import PostgresError
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -135,6 +136,7 @@ def refusals_of(server: object) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, SQLAlchemyError) as error:
+    # SQLAlchemy hands on what asyncpg raises while it connects, as when the server is starting up.
+    except (OSError, SQLAlchemyError, PostgresError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         raise Unavailable(f"{server}: {type(cause).__name__}: {cause}") from None
