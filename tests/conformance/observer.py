@@ -2,12 +2,13 @@
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from synthorg.entities import HumanRole, WorkflowExecutionStatus
 from synthorg.persistence import ObservedCall, PersistenceConfig, create_backend
+from synthorg.persistence.observing import What
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.testing.kind import Kind
 from synthorg.persistence.testing.kinds import MOMENT
@@ -37,15 +38,17 @@ OTHER_ARGUMENTS: Final[Mapping[str, object]] = {
 class Recorder:
     """An `Observer` with everything that began and ended, in this order."""
 
-    def __init__(self, *, wants_trips: bool = False) -> None:
+    def __init__(self, *, wants_trips: bool = False, wants: Sequence[str] = get_args(What)) -> None:
         self.started: list[ObservedCall] = []
         self.ended: list[ObservedCall] = []
         self._wants_trips = wants_trips
+        self._wants = wants
 
-    def call_started(self, call: ObservedCall, /) -> None:
-        """Remember that it began."""
+    def call_started(self, call: ObservedCall, /) -> bool:
+        """Remember that it began, and decline to hear of its end if that is not wanted."""
         call.wants_trips = self._wants_trips
         self.started.append(call)
+        return call.what in self._wants
 
     def call_ended(self, call: ObservedCall, /) -> None:
         """Remember that it has ended."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from time import perf_counter
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import pytest_asyncio
@@ -14,11 +14,13 @@ from synthorg.persistence import (
     DuplicateRecordError,
     ObservedCall,
     PersistenceConfig,
+    TaskStore,
     TransactionConflictError,
     UnitOfWork,
     create_backend,
 )
 from synthorg.persistence.config import ServerConfig
+from synthorg.persistence.observing import What
 from synthorg.persistence.retention import Keep, RetentionPolicy, prune
 from synthorg.persistence.rollups import roll_up_costs
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
@@ -278,7 +280,10 @@ async def test_an_observer_that_fails_harms_no_call_and_is_told_once(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Recorder):
-        def call_started(self, call: ObservedCall, /) -> None:
+        def is_idle(self) -> bool:
+            raise RuntimeError("of the observer")
+
+        def call_started(self, call: ObservedCall, /) -> bool:
             super().call_started(call)
             raise RuntimeError("of the observer")
 
@@ -289,11 +294,96 @@ async def test_an_observer_that_fails_harms_no_call_and_is_told_once(
     recorder = Recorder()
     async with observed(server, "fast", Broken(), recorder) as backend:
         await backend.tasks.save(TASKS.example)
-        assert await backend.tasks.get(TASKS.example.id) == TASKS.example
-    assert [call.operation for call in recorder.of("call")] == ["save", "get"]
+        for _ in range(2):
+            async with backend.transaction() as unit:
+                assert await unit.tasks.get(TASKS.example.id) == TASKS.example
+    assert [call.operation for call in recorder.of("call")] == ["save", "get", "get"]
     assert [record.message for record in caplog.records if "observer" in record.message] == [
         "an observer failed, and may fail again"
     ]
+
+
+class Pausing(Recorder):
+    """A `Recorder` that is idle at times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses = True
+
+    def is_idle(self) -> bool:
+        """Tell whether it is."""
+        return self.pauses
+
+
+async def use(backend: SQLPersistenceBackend, tasks: TaskStore) -> None:
+    """Do one thing of each kind: two calls, a stream, and a unit of each sort with a call in it."""
+
+    async def work(unit: UnitOfWork) -> None:
+        assert await unit.tasks.get(TASKS.example.id) == TASKS.example
+
+    await tasks.save(TASKS.example)
+    assert await tasks.get(TASKS.example.id) == TASKS.example
+    assert [record async for record in tasks.stream()] == [TASKS.example]
+    async with backend.transaction() as unit:
+        await work(unit)
+    await backend.run_in_transaction(work)
+
+
+EVERYTHING = [
+    ("call", "save"),
+    ("call", "get"),
+    ("call", "stream"),
+    ("call", "get"),
+    ("unit", "transaction"),
+    ("call", "get"),
+    ("attempt", "transaction"),
+    ("unit", "run_in_transaction"),
+]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_an_idle_observer_is_told_nothing_until_it_is_idle_no_more(
+    server: Server, route: str
+) -> None:
+    pausing = Pausing()
+    async with observed(server, route, pausing) as backend:
+        tasks = backend.repositories.tasks  # which are kept
+        await use(backend, tasks)
+        assert pausing.started == pausing.ended == []
+        pausing.pauses = False
+        await use(backend, tasks)
+    assert [(call.what, call.operation) for call in pausing.of(*get_args(What))] == EVERYTHING
+
+
+async def test_an_idle_observer_is_told_all_the_same_beside_one_that_never_is(
+    server: Server,
+) -> None:
+    pausing, recorder = Pausing(), Recorder()
+    async with observed(server, "fast", pausing, recorder) as backend:
+        recorder.forget()
+        pausing.forget()
+        await use(backend, backend.repositories.tasks)
+    assert [(call.what, call.operation) for call in recorder.ended] == EVERYTHING
+    assert pausing.ended == recorder.ended
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_who_declines_what_begins_hears_no_more_of_it_and_others_do(
+    server: Server, route: str
+) -> None:
+    declining, recorder = Recorder(wants=["unit"]), Recorder()
+    async with observed(server, route, declining) as alone:
+        declining.forget()
+        await use(alone, alone.repositories.tasks)
+    assert len(declining.started) == len(EVERYTHING)
+    assert [call.what for call in declining.ended] == ["unit"] * 2
+    assert [call.rows_read for call in declining.ended] == [1, 1]
+    async with observed(server, route, declining, recorder) as both:
+        declining.forget()
+        recorder.forget()
+        await use(both, both.repositories.tasks)
+    assert [(call.what, call.operation) for call in recorder.of(*get_args(What))] == EVERYTHING
+    assert [call.what for call in declining.ended] == ["unit"] * 2
 
 
 async def test_the_database_is_named_as_its_server_is_configured(

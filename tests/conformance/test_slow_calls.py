@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from synthorg.persistence import ObservedCall
+from synthorg.persistence.sql.drivers.observation import Observed
 from synthorg.persistence.sql.statements.statement import Statement
 from synthorg.persistence.testing.kind import Kind
 from synthorg.persistence.testing.kinds import TASKS, kinds
@@ -91,7 +93,13 @@ async def test_a_slow_call_in_a_unit_is_explained_after_its_end(
 @kinds()
 @each_route
 async def test_every_statement_has_a_plan(server: Server, route: str, kind: Kind) -> None:
-    recorder = Recorder()
+    class Timer(Recorder):
+        def call_started(self, call: ObservedCall, /) -> bool:
+            assert isinstance(call, Observed)
+            call.times_statements = True
+            return super().call_started(call)
+
+    recorder = Timer()
     async with observed(server, route, recorder) as backend:
         database = backend.database_for("a test")
         repository = getattr(backend, kind.repository)

@@ -6,27 +6,32 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from opentelemetry import trace
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
+from opentelemetry.trace import NoOpTracerProvider, SpanKind, StatusCode
 
 from synthorg.persistence import (
     DuplicateRecordError,
     LoadObserver,
     Observer,
+    PausingObserver,
+    PersistenceConfig,
     TransactionConflictError,
     UnitOfWork,
+    create_backend,
 )
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
 from synthorg.persistence.telemetry import OpenTelemetryObserver
 from synthorg.persistence.testing.kind import Kind
 from synthorg.persistence.testing.kinds import AUDIT_ENTRIES, TASKS, kinds
 from tests.conformance.beside import until
+from tests.conformance.children import in_child
 from tests.conformance.conftest import ROUTES
 from tests.conformance.observer import Recorder, arguments, called, methods_of, observed
 from tests.servers.base import Server
@@ -40,7 +45,8 @@ class Exported:
         self._reader = InMemoryMetricReader()
         self.tracer_provider = TracerProvider()
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
-        self.observer = OpenTelemetryObserver(self.tracer_provider, MeterProvider([self._reader]))
+        self.meter_provider = MeterProvider([self._reader])
+        self.observer = OpenTelemetryObserver(self.tracer_provider, self.meter_provider)
 
     @property
     def spans(self) -> Sequence[ReadableSpan]:
@@ -302,9 +308,93 @@ async def test_what_is_not_sampled_is_counted_all_the_same(server: Server) -> No
 
 
 async def test_without_a_provider_nothing_is_recorded_and_nothing_fails(server: Server) -> None:
-    async with observed(server, "fast", OpenTelemetryObserver()) as backend:
+    observer = OpenTelemetryObserver()
+    async with observed(server, "fast", observer) as backend:
         await backend.tasks.save(TASKS.example)
         assert await backend.tasks.get(TASKS.example.id) == TASKS.example
+    assert observer.is_idle()
+
+
+async def test_a_provider_that_is_set_up_later_gets_what_is_done_from_then_on(
+    server: Server,
+) -> None:
+    async def use(url: str) -> Sequence[object]:
+        exported = Exported()
+        observer = OpenTelemetryObserver()
+        config = PersistenceConfig.from_url(url)
+        async with create_backend(config, observers=[observer], migrate=True) as backend:
+            tasks = backend.repositories.tasks
+            await tasks.save(TASKS.example)
+            trace.set_tracer_provider(exported.tracer_provider)
+            await asyncio.sleep(0.01)  # within a thousandth of a second, it may not look again
+            await tasks.get(TASKS.example.id)
+            spans = [span.name for span in exported.spans if span.name != "trip"]
+            metrics.set_meter_provider(exported.meter_provider)
+            await asyncio.sleep(0.01)
+            await tasks.list_tasks()
+            points = exported.points("db.client.operation.duration")
+        return [*spans, *(point.attributes["db.operation.name"] for point in points)]
+
+    with server.migrated_database() as url:
+        assert await in_child(lambda: use(url)) == "['get tasks', 'list_tasks']"
+
+
+@pytest.mark.parametrize(
+    ("tracers", "meters", "is_idle"),
+    [
+        (None, None, True),
+        (NoOpTracerProvider(), NoOpMeterProvider(), True),
+        (trace.get_tracer_provider(), metrics.get_meter_provider(), True),
+        (TracerProvider(), None, False),
+        (None, MeterProvider(), False),
+    ],
+)
+def test_it_is_idle_while_there_is_no_provider(
+    tracers: trace.TracerProvider | None, meters: metrics.MeterProvider | None, *, is_idle: bool
+) -> None:
+    observer = OpenTelemetryObserver(tracers, meters)
+    assert isinstance(observer, PausingObserver)
+    assert observer.is_idle() is is_idle
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_what_is_measured_and_not_traced_is_counted(server: Server, route: str) -> None:
+    reader = InMemoryMetricReader()
+    observer = OpenTelemetryObserver(NoOpTracerProvider(), MeterProvider([reader]))
+    async with observed(server, route, observer) as backend:
+        await backend.tasks.save(TASKS.example)
+        async with backend.transaction() as unit:
+            await unit.tasks.get(TASKS.example.id)
+    data = reader.get_metrics_data()
+    assert data is not None
+    counts = {
+        metric.name: sum(getattr(point, "count", 0) for point in metric.data.data_points)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    assert counts["db.client.operation.duration"] == 2
+    assert counts["synthorg.db.unit.duration"] == 1
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_nothing_inside_of_what_is_not_sampled_has_a_span(server: Server, route: str) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(0), local_parent_sampled=ALWAYS_ON)
+    )
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    tracer = provider.get_tracer("a program")
+    observer = OpenTelemetryObserver(provider, NoOpMeterProvider())
+    async with observed(server, route, observer) as backend:
+        with tracer.start_as_current_span("program"):
+            await backend.tasks.save(TASKS.example)
+        async with backend.transaction() as unit:
+            await unit.tasks.get(TASKS.example.id)
+            with tracer.start_as_current_span("step"):
+                assert await unit.tasks.get(TASKS.example.id) == TASKS.example
+        assert not trace.get_current_span().get_span_context().is_valid
+    assert spans.get_finished_spans() == ()
 
 
 def test_it_is_an_observer_that_asks_for_the_load(exported: Exported) -> None:

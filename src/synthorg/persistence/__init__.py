@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         ObservedCall,
         ObservedDatabase,
         Observer,
+        PausingObserver,
     )
     from synthorg.persistence.paging import (
         Arrival,
@@ -214,6 +215,7 @@ __all__ = [
     "PageableBy",
     "ParkedContextRepository",
     "ParkedContextStore",
+    "PausingObserver",
     "PersistenceBackend",
     "PersistenceConfig",
     "PersistenceConnectionError",

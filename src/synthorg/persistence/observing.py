@@ -134,11 +134,15 @@ class Observer(Protocol):
     that its user made, and not told.
     """
 
-    def call_started(self, call: ObservedCall, /) -> None:
+    def call_started(self, call: ObservedCall, /) -> bool | None:
         """Note that something begins.
 
         Args:
             call: It, of which only is known what it is.
+
+        Returns:
+            False to hear no more of it. A call of which no observer wants to hear more costs
+            nothing further.
         """
         ...
 
@@ -147,6 +151,19 @@ class Observer(Protocol):
 
         Args:
             call: The same object, with all that became known.
+        """
+        ...
+
+
+@runtime_checkable
+class PausingObserver(Observer, Protocol):
+    """An observer for which there are times at which it has nobody to tell."""
+
+    def is_idle(self) -> bool:
+        """Tell whether it wants to hear of nothing now.
+
+        It is asked before all that begins, and must be very quick. While all observers of a backend
+        are idle, none of them is told of what begins; while one is not, all are.
         """
         ...
 

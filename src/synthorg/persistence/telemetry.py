@@ -4,18 +4,32 @@ It needs the extra `otel`, and is one of the `observers` that `create_backend` t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import monotonic
 from typing import Final
 
 from opentelemetry import context as contexts
 from opentelemetry.context import Context
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
+from opentelemetry.metrics import (
+    CallbackOptions,
+    Histogram,
+    Meter,
+    MeterProvider,
+    NoOpMeter,
+    Observation,
+    get_meter,
+    get_meter_provider,
+)
 from opentelemetry.trace import (
+    INVALID_SPAN,
+    NoOpTracer,
+    ProxyTracerProvider,
     Span,
     SpanKind,
     StatusCode,
+    Tracer,
     TracerProvider,
     get_current_span,
-    get_tracer,
+    get_tracer_provider,
     set_span_in_context,
 )
 
@@ -31,6 +45,9 @@ POOL: Final = "db.client.connection.pool.name"
 
 CALLS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 """The boundaries for the calls that share a trip."""
+
+SECONDS_BETWEEN_LOOKS: Final = 0.001
+"""How long a provider may be there unnoticed, since to look for it at each call would cost more."""
 
 COUNTERS: Final = {
     "synthorg.db.retries": ("{attempt}", "Attempts after the first, at calls and units"),
@@ -59,35 +76,38 @@ class OpenTelemetryObserver:
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        self._tracer = get_tracer(SCOPE, tracer_provider=tracer_provider)
-        self._attributes: dict[tuple[object, ...], Attributes] = {}
+        self._tracer_provider = None if _is_proxy(tracer_provider) else tracer_provider
+        self._meter_provider = None if _is_proxy(meter_provider) else meter_provider
+        self._tracer: Tracer | None = None
+        self._measures = False
+        self._awaits_tracer = self._awaits_meter = True
+        self._next_look = 0.0
+        self._series: dict[tuple[object, ...], _Series] = {}
         self._databases: list[ObservedDatabase] = []
         self._loads: list[tuple[str, Load]] = []
-        self._counts: dict[str, dict[int, tuple[int, Attributes]]] = {name: {} for name in COUNTERS}
-        meter = get_meter(SCOPE, meter_provider=meter_provider)
-        self._duration = meter.create_histogram(
-            "db.client.operation.duration",
-            "s",
-            "How long callers waited for calls of repositories",
-            explicit_bucket_boundaries_advisory=SECONDS,
+        self._make_instruments(get_meter(SCOPE, meter_provider=meter_provider))
+        self._look()
+
+    def _make_instruments(self, meter: Meter) -> None:
+        def seconds(name: str, description: str) -> Histogram:
+            return meter.create_histogram(
+                name, "s", description, explicit_bucket_boundaries_advisory=SECONDS
+            )
+
+        self._duration = seconds(
+            "db.client.operation.duration", "How long callers waited for calls of repositories"
         )
-        self._connection_wait = meter.create_histogram(
+        self._connection_wait = seconds(
             "db.client.connection.wait_time",
-            "s",
             "How long calls waited for a connection, of those that had to wait",
-            explicit_bucket_boundaries_advisory=SECONDS,
         )
-        self._lock_wait = meter.create_histogram(
+        self._lock_wait = seconds(
             "synthorg.db.write_lock.wait_time",
-            "s",
             "How long calls and units waited for SQLite's write lock, of those that had to wait",
-            explicit_bucket_boundaries_advisory=SECONDS,
         )
-        self._unit_duration = meter.create_histogram(
+        self._unit_duration = seconds(
             "synthorg.db.unit.duration",
-            "s",
             "How long units of work took, with all that the program did in them",
-            explicit_bucket_boundaries_advisory=SECONDS,
         )
         self._trip_calls = meter.create_histogram(
             "synthorg.db.trip.calls",
@@ -140,22 +160,58 @@ class OpenTelemetryObserver:
         """Take the gauges of a backend, as `LoadObserver` says."""
         self._loads.append((_pool_name(database), load))
 
-    def call_started(self, call: ObservedCall, /) -> None:
-        """Begin a span, which is the current one until the call ends."""
-        if call.what == "trip":
-            self._begin_trip(call)
+    def is_idle(self) -> bool:
+        """Tell whether no provider is there, as `PausingObserver` says."""
+        if self._awaits_tracer or self._awaits_meter:
+            self._look()
+        return self._tracer is None and not self._measures
+
+    def _look(self) -> None:
+        """Find out whether a provider is there that was not before."""
+        now = monotonic()
+        if now < self._next_look:
             return
-        outer = get_current_span().get_span_context()
-        if outer.is_valid and not outer.trace_flags.sampled:
-            return  # nothing inside of what is not sampled is
-        if call.what == "call":
-            name, kind = f"{call.operation} {call.collection}", SpanKind.CLIENT
-        else:
-            name, kind = call.operation, SpanKind.INTERNAL
-        span = self._tracer.start_span(name, kind=kind, attributes=self._names(call))
-        call.wants_trips = span.is_recording()
-        if call.wants_trips or call.what != "call":
-            self._enter(call, span, set_span_in_context(span))
+        self._next_look = now + SECONDS_BETWEEN_LOOKS
+        if self._awaits_tracer:
+            tracers = self._tracer_provider
+            if tracers is None:
+                tracers = get_tracer_provider()
+            self._awaits_tracer = _is_proxy(tracers)
+            if not self._awaits_tracer:
+                tracer = tracers.get_tracer(SCOPE)
+                self._tracer = None if isinstance(tracer, NoOpTracer) else tracer
+        if self._awaits_meter:
+            meters = self._meter_provider
+            if meters is None:
+                meters = get_meter_provider()
+            self._awaits_meter = _is_proxy(meters)
+            if not self._awaits_meter:
+                self._measures = not isinstance(meters.get_meter(SCOPE), NoOpMeter)
+
+    def call_started(self, call: ObservedCall, /) -> bool:
+        """Begin a span, which is the current one until the call ends, where one is recorded."""
+        if self._awaits_tracer or self._awaits_meter:
+            self._look()
+        tracer = self._tracer
+        if tracer is None:
+            return self._measures
+        if call.what == "trip":
+            self._begin_trip(tracer, call)
+            return True
+        outer = get_current_span()
+        if outer is not INVALID_SPAN:
+            outside = outer.get_span_context()
+            if outside.is_valid and not outside.trace_flags.sampled:
+                return self._measures  # nothing inside of what is not sampled is
+        series, is_call = self._series_of(call), call.what == "call"
+        kind = SpanKind.CLIENT if is_call else SpanKind.INTERNAL
+        span = tracer.start_span(series.title, None, kind, series.attributes)
+        if span.is_recording():
+            call.wants_trips = True
+        elif is_call:
+            return self._measures
+        self._enter(call, span, set_span_in_context(span))
+        return True
 
     def call_ended(self, call: ObservedCall, /) -> None:
         """End the span, and count."""
@@ -168,16 +224,17 @@ class OpenTelemetryObserver:
             if span is not None:
                 _fill(span, call)
                 span.end()
-        if call.what == "trip":
-            if call.trip_calls > 1:
-                self._trip_calls.record(call.trip_calls, self._names(call))
-        else:
-            self._measure(call)
+        if not self._measures:
+            return
+        if call.what != "trip":
+            self._measure(call, self._series_of(call))
+        elif call.trip_calls > 1:
+            self._trip_calls.record(call.trip_calls, self._series_of(call).attributes)
 
     def _enter(self, call: ObservedCall, span: Span | None, within: Context) -> None:
         call.notes[self] = (span, within, contexts.attach(within))
 
-    def _begin_trip(self, trip: ObservedCall) -> None:
+    def _begin_trip(self, tracer: Tracer, trip: ObservedCall) -> None:
         """Begin the span of a trip below the first call that is recorded, linked to the others."""
         spans = [call.notes[self][0] for call in trip.calls if self in call.notes]
         if not spans:
@@ -185,52 +242,48 @@ class OpenTelemetryObserver:
             self._enter(trip, None, Context())
             return
         first, *others = spans
-        within = set_span_in_context(first)
-        names = self._names(trip)
-        span = self._tracer.start_span("trip", within, kind=SpanKind.CLIENT, attributes=names)
+        within, series = set_span_in_context(first), self._series_of(trip)
+        span = tracer.start_span(series.title, within, SpanKind.CLIENT, series.attributes)
         for other in others:
             other.add_link(span.get_span_context())
             span.add_link(other.get_span_context())
         self._enter(trip, span, set_span_in_context(span))
 
-    def _names(self, call: ObservedCall) -> Attributes:
-        """Name what is done and where, as the conventions do; made once for each combination."""
+    def _series_of(self, call: ObservedCall) -> "_Series":
         # A database is one object for each backend, and is hashed slowly.
         key = (id(call.database), call.operation, call.collection, call.error_type)
-        found = self._attributes.get(key)
+        found = self._series.get(key)
         if found is None:
             self._databases.append(call.database)  # or its identity could become another's
-            found = self._attributes[key] = dict(_names_of(call))
+            found = self._series[key] = _Series(call)
         return found
 
-    def _measure(self, call: ObservedCall) -> None:
-        names = self._names(call)
-        if call.what == "call":
-            self._duration.record(call.seconds, names)
-            self._count("synthorg.db.rows.read", call.rows_read, names)
-            self._count("synthorg.db.rows.written", call.rows_written, names)
-        elif call.what == "unit":
-            self._unit_duration.record(call.seconds, names)
+    def _measure(self, call: ObservedCall, series: "_Series") -> None:
+        what = call.what
+        if what == "call":
+            self._duration.record(call.seconds, series.attributes)
+            if call.rows_read:
+                series.count("synthorg.db.rows.read", call.rows_read)
+            if call.rows_written:
+                series.count("synthorg.db.rows.written", call.rows_written)
+        elif what == "unit":
+            self._unit_duration.record(call.seconds, series.attributes)
         if call.waited_seconds:
             pool = {POOL: _pool_name(call.database)}
             self._connection_wait.record(call.waited_seconds, pool)
         if call.lock_waited_seconds:
-            self._lock_wait.record(call.lock_waited_seconds, names)
-        if call.what != "attempt":
-            self._count("synthorg.db.retries", call.attempts - 1, names)
+            self._lock_wait.record(call.lock_waited_seconds, series.attributes)
+        if call.attempts > 1 and what != "attempt":
+            series.count("synthorg.db.retries", call.attempts - 1)
         if call.error_type == "TransactionConflictError" and call.parent is None:
-            self._count("synthorg.db.given_up", 1, names)
-
-    def _count(self, name: str, number: int, names: Attributes) -> None:
-        if number:
-            counts = self._counts[name]
-            before, _ = counts.get(id(names), (0, names))  # of the kept ones, which stay
-            counts[id(names)] = (before + number, names)
+            series.count("synthorg.db.given_up", 1)
 
     def _counted(self, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def observe(_: CallbackOptions) -> Iterable[Observation]:
-            for number, names in tuple(self._counts[name].values()):
-                yield Observation(number, names)
+            for series in tuple(self._series.values()):
+                number = series.counts.get(name)
+                if number is not None:
+                    yield Observation(number, series.attributes)
 
         return observe
 
@@ -261,6 +314,30 @@ class OpenTelemetryObserver:
             current = load()
             if current is not None:
                 yield name, current
+
+
+def _is_proxy(provider: TracerProvider | MeterProvider | None) -> bool:
+    """Tell whether a provider stands for the global one, which is not there yet."""
+    # That of meters has a class that is not public, and waits to be told.
+    return isinstance(provider, ProxyTracerProvider) or hasattr(provider, "on_set_meter_provider")
+
+
+class _Series:
+    """What is told in the same words: of one database, operation, table and error.
+
+    Args:
+        call: The first of its calls.
+    """
+
+    def __init__(self, call: ObservedCall) -> None:
+        self.attributes: Attributes = dict(_names_of(call))
+        table = "" if call.collection is None else f" {call.collection}"
+        self.title = f"{call.operation}{table}"
+        self.counts: dict[str, int] = {}
+
+    def count(self, name: str, number: int) -> None:
+        """Add to one of the `COUNTERS`."""
+        self.counts[name] = self.counts.get(name, 0) + number
 
 
 def _names_of(call: ObservedCall) -> Iterator[tuple[str, str | int]]:

@@ -402,6 +402,8 @@ def _observed(
     if not observers:
         return nullcontext()
     observing = Observing(observers, dialect.observed, dialect.table_prefix)
+    if observing.is_idle():
+        return nullcontext()
     return observing.during("maintenance", operation)
 
 

@@ -258,11 +258,18 @@ class SQLPersistenceBackend(Repositories):
             what: What it is.
             operation: What it is called.
         """
-        if self.observing is None:
+        observing = self._listening
+        if observing is None:
             yield
             return
-        with self.observing.during(what, operation):
+        with observing.during(what, operation):
             yield
+
+    @property
+    def _listening(self) -> Observing | None:
+        """Who is told of what begins now; None for nobody."""
+        observing = self.observing
+        return None if observing is None or observing.is_idle() else observing
 
     async def _find_schema_problem(
         self, connection: AsyncConnection, dialect: Dialect
@@ -286,11 +293,12 @@ class SQLPersistenceBackend(Repositories):
             unit = self._replicas.unit(savepoints=savepoints)
         else:
             unit = database.unit(read_only=read_only, savepoints=savepoints)
-        if self.observing is None:
+        observing = self._listening
+        if observing is None:
             async with unit as transaction:
                 yield SQLUnitOfWork(transaction, self._extensions)
             return
-        with self.observing.during("unit", "transaction") as call:
+        with observing.during("unit", "transaction") as call:
             async with self._observed(unit, call) as work:
                 yield work
 
@@ -321,9 +329,10 @@ class SQLPersistenceBackend(Repositories):
                 return await _done(work, unit)
 
         survives_failover = self._dialect.survives_failover
-        if self.observing is None:
+        observing = self._listening
+        if observing is None:
             return await run_again_on_conflict(attempt, survives_failover=survives_failover)
-        with self.observing.during("unit", "run_in_transaction") as whole, at_work_for(whole):
+        with observing.during("unit", "run_in_transaction") as whole, at_work_for(whole):
             database = self.database_for("transaction()")
 
             async def observed_attempt() -> Result:

@@ -8,7 +8,13 @@ from time import perf_counter
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from synthorg.persistence.observing import ObservedCall, ObservedDatabase, Observer, What
+from synthorg.persistence.observing import (
+    ObservedCall,
+    ObservedDatabase,
+    Observer,
+    PausingObserver,
+    What,
+)
 
 Entered = TypeVar("Entered")
 
@@ -23,13 +29,18 @@ class Observed(ObservedCall):
 
     Attributes:
         observing: They.
+        told: Those of them who want to hear of its end, in this order.
         queued: Since when it has been waiting for a connection of the fast route.
-        statement: The one of its statements that took longest.
+        times_statements: Set by an observer that wants to know which of its statements took
+            longest.
+        statement: That statement.
         statement_seconds: How long that took.
     """
 
     observing: "Observing"
+    told: Sequence[Observer] = ()
     queued: float = 0.0
+    times_statements: bool = False
     statement: object = None
     statement_seconds: float = 0.0
 
@@ -41,71 +52,81 @@ class Observing:
         observers: Whom to tell, in this order; of an end, in the opposite one.
         database: The database.
         table_prefix: What the names of this library's tables begin with there.
-        parent: The unit in which it is done.
     """
 
     def __init__(
-        self,
-        observers: Sequence[Observer],
-        database: ObservedDatabase,
-        table_prefix: str = "",
-        parent: ObservedCall | None = None,
+        self, observers: Sequence[Observer], database: ObservedDatabase, table_prefix: str = ""
     ) -> None:
         self._observers = tuple(observers)
         self._last_first = self._observers[::-1]
         self._broken: set[int] = set()
+        pausing = [each for each in observers if isinstance(each, PausingObserver)]
+        self._pausing = pausing if len(pausing) == len(observers) else []
+        self._parent: Observed | None = None
+        self._has_told_parent = False
         self.database = database
         self.table_prefix = table_prefix
-        self.parent = parent
 
-    def inside(self, unit: ObservedCall) -> "Observing":
+    def inside(self, unit: Observed) -> "Observing":
         """Observe what is done in a unit of work.
 
         Args:
             unit: The unit.
         """
-        return Observing(self._observers, self.database, self.table_prefix, unit)
+        within = Observing.__new__(Observing)
+        within.__dict__.update(self.__dict__)
+        within._parent = unit  # noqa: SLF001 (of the same class)
+        within._has_told_parent = bool(unit.told) or self._has_told_parent  # noqa: SLF001 (likewise)
+        return within
 
-    def begin(
-        self,
-        what: What,
-        operation: str,
-        *,
-        repository: str | None = None,
-        collection: str | None = None,
-        attempt: int = 1,
-    ) -> Observed:
-        """Tell that something begins, and give what is known of it.
+    def is_idle(self) -> bool:
+        """Tell whether nobody wants to hear of what begins now."""
+        for observer in self._pausing:
+            try:
+                if not observer.is_idle():
+                    return False
+            except Exception as error:  # noqa: BLE001 (it must not harm the call)
+                self._tell_of_fault(observer, error)
+                return False
+        return bool(self._pausing)
+
+    def begin_call(self, operation: str, repository: str, collection: str) -> Observed | None:
+        """Tell that a call begins, and give what is known of it.
 
         Args:
-            what: What it is.
             operation: The name of the method.
             repository: The repository.
             collection: Its table.
-            attempt: Which attempt it is.
-        """
-        call = Observed(what, operation, self.database, repository, collection, self.parent)
-        call.observing = self
-        if attempt > 1:
-            call.attempts = attempt
-        self.tell_start(call)
-        return call
 
-    def tell_start(self, call: ObservedCall) -> None:
+        Returns:
+            The call; None if nobody wants to hear more of it, or of a unit in which it is.
+        """
+        call = Observed("call", operation, self.database, repository, collection, self._parent)
+        call.observing = self
+        self.tell_start(call)
+        return call if call.told or self._has_told_parent else None
+
+    def tell_start(self, call: Observed) -> None:
         """Tell that something begins."""
+        declining: list[int] = []
         for observer in self._observers:
             try:
-                observer.call_started(call)
+                if observer.call_started(call) is False:
+                    declining.append(id(observer))
             except Exception as error:  # noqa: BLE001 (it must not harm the call)
                 self._tell_of_fault(observer, error)
+        if not declining:
+            call.told = self._last_first
+        elif len(declining) < len(self._observers):
+            call.told = [each for each in self._last_first if id(each) not in declining]
 
-    def tell_end(self, call: ObservedCall) -> None:
+    def tell_end(self, call: Observed) -> None:
         """Tell that something has ended."""
         parent = call.parent
         if parent is not None and call.what != "trip":
             parent.rows_read += call.rows_read
             parent.rows_written += call.rows_written
-        for observer in self._last_first:
+        for observer in call.told:
             try:
                 observer.call_ended(call)
             except Exception as error:  # noqa: BLE001 (likewise)
@@ -120,7 +141,11 @@ class Observing:
             operation: The name of the method.
             attempt: Which attempt it is.
         """
-        call = self.begin(what, operation, attempt=attempt)
+        call = Observed(what, operation, self.database, parent=self._parent)
+        call.observing = self
+        if attempt > 1:
+            call.attempts = attempt
+        self.tell_start(call)
         began = perf_counter()
         try:
             yield call

@@ -1,7 +1,8 @@
 """An executor that notes what it does on the call for which it does it."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from time import perf_counter
+from typing import Any
 
 from sqlalchemy import Table
 
@@ -50,11 +51,14 @@ class ObservedExecutor:
         """Find the transactions under way that write a table, as `Executor` says."""
         return await self._executor.find_writers(table, patiently=patiently)
 
-    async def fetch(self, statement: Statement, parameters: Parameters) -> Rows:
+    def fetch(self, statement: Statement, parameters: Parameters) -> Coroutine[Any, Any, Rows]:
         """Run a statement that reads, as `Executor` says."""
         call = current.get()
         if call is None:
-            return await self._executor.fetch(statement, parameters)
+            return self._executor.fetch(statement, parameters)
+        return self._fetch(call, statement, parameters)
+
+    async def _fetch(self, call: Observed, statement: Statement, parameters: Parameters) -> Rows:
         began = perf_counter()
         try:
             rows = await self._executor.fetch(statement, parameters)
@@ -63,11 +67,14 @@ class ObservedExecutor:
         call.rows_read += len(rows)
         return rows
 
-    async def execute(self, statement: Statement, parameters: Parameters) -> int:
+    def execute(self, statement: Statement, parameters: Parameters) -> Coroutine[Any, Any, int]:
         """Run a statement that writes, as `Executor` says."""
         call = current.get()
         if call is None:
-            return await self._executor.execute(statement, parameters)
+            return self._executor.execute(statement, parameters)
+        return self._execute(call, statement, parameters)
+
+    async def _execute(self, call: Observed, statement: Statement, parameters: Parameters) -> int:
         began = perf_counter()
         try:
             row_count = await self._executor.execute(statement, parameters)
@@ -78,12 +85,18 @@ class ObservedExecutor:
         call.rows_written += 1 if is_one_row else max(row_count, 0)
         return row_count
 
-    async def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
+    def execute_many(
+        self, statement: Statement, parameters: Sequence[Parameters]
+    ) -> Coroutine[Any, Any, None]:
         """Run a statement that writes many times, as `Executor` says."""
         call = current.get()
         if call is None:
-            await self._executor.execute_many(statement, parameters)
-            return
+            return self._executor.execute_many(statement, parameters)
+        return self._execute_many(call, statement, parameters)
+
+    async def _execute_many(
+        self, call: Observed, statement: Statement, parameters: Sequence[Parameters]
+    ) -> None:
         began = perf_counter()
         try:
             await self._executor.execute_many(statement, parameters)
@@ -111,10 +124,11 @@ class ObservedExecutor:
         )
 
     def _note(self, call: Observed, statement: Statement, began: float) -> None:
-        """Note the route, and the statement if none before it took longer."""
+        """Note the route, and, if somebody wants to know, a statement that took longest so far."""
         route = self._executor.route
         if route is not None:
             call.route = route
-        seconds = perf_counter() - began
-        if seconds > call.statement_seconds:
-            call.statement, call.statement_seconds = statement, seconds
+        if call.times_statements:
+            seconds = perf_counter() - began
+            if seconds > call.statement_seconds:
+                call.statement, call.statement_seconds = statement, seconds

@@ -34,12 +34,15 @@ class SlowCalls:
         self._next_plan = 0.0
         self._questions: set[asyncio.Task[None]] = set()
 
-    def call_started(self, call: ObservedCall, /) -> None:
-        """Do nothing, as nothing is known yet."""
+    def call_started(self, call: ObservedCall, /) -> bool:
+        """Want calls alone, and their statements where one may be explained."""
+        assert isinstance(call, Observed)
+        call.times_statements = self._plan is not None
+        return call.what == "call"
 
     def call_ended(self, call: ObservedCall, /) -> None:
         """Log a call, if it was slow."""
-        if call.what != "call" or call.seconds < self._seconds:
+        if call.seconds < self._seconds:
             return
         facts = _facts(call)
         logger.warning(

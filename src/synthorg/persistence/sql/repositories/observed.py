@@ -5,12 +5,18 @@ A repository that nobody observes is of the class itself, so that being observab
 
 import inspect
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from contextvars import copy_context
 from functools import wraps
 from time import perf_counter
 from typing import Any, Final
 
-from synthorg.persistence.sql.drivers.observation import Observing, at_work_for, current
+from synthorg.persistence.sql.drivers.observation import (
+    Observed,
+    Observing,
+    at_work_for,
+    current,
+)
 from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.execution.observed_executor import ObservedExecutor
 from synthorg.persistence.sql.repositories.base import Repository
@@ -70,12 +76,17 @@ def _observed_method(
     @wraps(method)
     async def observed(self: Any, *args: Any, **kwargs: Any) -> Any:
         observing: Observing = self._observing
+        plain = _itself(kind, self)
+        if observing.is_idle():
+            return await method(plain, *args, **kwargs)
         collection = observing.table_prefix + table if is_ours else table
-        call = observing.begin("call", operation, repository=name, collection=collection)
+        call = observing.begin_call(operation, name, collection)
+        if call is None:
+            return await method(plain, *args, **kwargs)
         began = perf_counter()
         token = current.set(call)
         try:
-            return await method(_itself(kind, self), *args, **kwargs)
+            return await method(plain, *args, **kwargs)
         except BaseException as error:
             call.error_type = type(error).__name__
             raise
@@ -99,10 +110,15 @@ def _observed_stream(
         collection = observing.table_prefix + table if is_ours else table
         # What observers set as context variables must not hold for the caller in between.
         context = copy_context()
-        call = context.run(
-            observing.begin, "call", operation, repository=name, collection=collection
-        )
+        call: Observed | None = None
+        if not observing.is_idle():
+            call = context.run(observing.begin_call, operation, name, collection)
         records = method(_itself(kind, self), *args, **kwargs)
+        if call is None:
+            async with aclosing(records):
+                async for record in records:
+                    yield record
+            return
         try:
             while True:
                 began = perf_counter()
