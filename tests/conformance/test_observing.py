@@ -298,9 +298,12 @@ async def test_an_observer_that_fails_harms_no_call_and_is_told_once(
             async with backend.transaction() as unit:
                 assert await unit.tasks.get(TASKS.example.id) == TASKS.example
     assert [call.operation for call in recorder.of("call")] == ["save", "get", "get"]
-    assert [record.message for record in caplog.records if "observer" in record.message] == [
-        "an observer failed, and may fail again"
-    ]
+    (told,) = [vars(record) for record in caplog.records if record.levelname == "WARNING"]
+    assert (told["event"], told["observer"], told["error"]) == (
+        "observer_failed",
+        "Broken",
+        "RuntimeError",
+    )
 
 
 class Pausing(Recorder):

@@ -15,14 +15,14 @@ from tests.conformance.conftest import ROUTES
 from tests.conformance.observer import Recorder, arguments, called, methods_of, observed
 from tests.servers.base import Server
 
-LOGGER = "synthorg.persistence.sql.execution.slow_calls"
+EVENTS = ("call_slow", "call_explained", "call_unexplained")
 
 each_route = pytest.mark.parametrize("route", ROUTES)
 
 
 def slow(caplog: pytest.LogCaptureFixture) -> list[Any]:
     """Give what was logged of slow calls."""
-    return [record for record in caplog.records if record.name == LOGGER]
+    return [record for record in caplog.records if getattr(record, "event", "") in EVENTS]
 
 
 @each_route

@@ -29,5 +29,5 @@ async def test_a_primary_without_a_binary_log_answers_itself_and_says_so_once(
             assert backend.replicas is not None
             (replica,) = backend.replicas.all
             assert (replica.answers, replica.reason) == (0, None)
-    told = [each.message for each in caplog.records if each.levelname == "WARNING"]
-    assert told == ["the primary does not say how far it has come"]
+    told = [vars(each)["event"] for each in caplog.records if each.levelname == "WARNING"]
+    assert told == ["position_unknown"]

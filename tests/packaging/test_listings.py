@@ -21,6 +21,7 @@ RUN_BY: Final = {
     "docs/extending.md": "tests/extensions/test_docs.py",
     "docs/operators/exporting.md": "tests/transfer/test_docs.py",
     "docs/operators/health.md": "tests/packaging/test_health_page.py",
+    "docs/operators/logging.md": "tests/test_log_events.py",
     "docs/operators/moving.md": "tests/transfer/test_docs.py",
     "docs/operators/observing.md": "tests/packaging/test_observing_page.py",
     "docs/testing-your-own.md": "tests/testing/test_docs.py",

@@ -27,6 +27,7 @@ from synthorg.persistence.errors import (
     RecordNotFoundError,
     UsageError,
 )
+from synthorg.persistence.log_events import LogEvent, log_event
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +199,7 @@ class FileSystemArtifactStorage(ArtifactStorageBackend):
             return  # it may be another's write that is still going on
         for unfinished in self._folder.glob(f"*{UNFINISHED_SUFFIX}"):
             unfinished.unlink(missing_ok=True)
-            logger.info("removed what an interrupted write of an artifact had left")
+            log_event(logger, LogEvent.WRITE_INTERRUPTED)
 
     def _measure(self) -> int:
         total = 0

@@ -27,6 +27,7 @@ from synthorg.entities import NotBlankStr
 from synthorg.persistence.config import Reads
 from synthorg.persistence.errors import NotConnectedError, UsageError
 from synthorg.persistence.health import Health
+from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.observing import DatabaseLoad, LoadObserver, Observer, What
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.drivers.observation import Edges, Observed, Observing, at_work_for
@@ -173,7 +174,7 @@ class SQLPersistenceBackend(Repositories):
             database = Database(self._dialect, self._find_schema_problem)
             await database.open()
             self._database, self._replicas = database, self._replicas_of(database)
-        logger.info("connected", extra={"backend": self.backend_name})
+        log_event(logger, LogEvent.CONNECTED, backend=self.backend_name)
 
     def _replicas_of(self, database: Database) -> Replicas | None:
         """Make what reads on replicas, none of which need be there before it is asked."""
@@ -190,7 +191,7 @@ class SQLPersistenceBackend(Repositories):
             if self._database is None:
                 return
             await self._leave()
-        logger.info("disconnected", extra={"backend": self.backend_name})
+        log_event(logger, LogEvent.DISCONNECTED, backend=self.backend_name)
 
     async def _leave(self) -> None:
         assert self._database is not None
@@ -212,7 +213,7 @@ class SQLPersistenceBackend(Repositories):
         question = self._asking(ask())
         if await in_time(question, HEALTH_CHECK_SECONDS) and question.exception() is None:
             return True
-        logger.warning("health check failed", extra={"backend": self.backend_name})
+        log_event(logger, LogEvent.HEALTH_CHECK_FAILED, backend=self.backend_name)
         return False
 
     async def health(self, *, timeout: float = HEALTH_CHECK_SECONDS) -> Health:  # noqa: ASYNC109 (as declared)

@@ -40,6 +40,7 @@ from sqlalchemy.sql.operators import custom_op
 
 from synthorg.persistence.config import SQLiteConfig
 from synthorg.persistence.errors import MigrationError, PersistenceConnectionError
+from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.observing import ObservedDatabase
 from synthorg.persistence.sql.dialects.base import (
     Dialect,
@@ -495,7 +496,7 @@ class SQLiteDialect(Dialect):
                 f"PRAGMA busy_timeout={round(self.lock_timeout_seconds * 1000)}"
             )
         if mode == WAL:
-            logger.warning("the file stays in WAL mode, since another connection has it open")
+            log_event(logger, LogEvent.WAL_NOT_LEFT)
 
     async def _enter_wal_mode(self, connection: ThreadConnection) -> None:
         """Switch the file to WAL, waiting for others, as the busy timeout does not apply to it."""
@@ -510,7 +511,7 @@ class SQLiteDialect(Dialect):
                 await asyncio.sleep(0.01)
                 continue
             if mode != WAL:
-                logger.warning("the file system does not support WAL; readers wait for writers")
+                log_event(logger, LogEvent.WAL_NOT_SUPPORTED)
             return
 
 

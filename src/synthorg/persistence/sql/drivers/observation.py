@@ -8,6 +8,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.observing import (
     ObservedCall,
     ObservedDatabase,
@@ -159,8 +160,12 @@ class Observing:
     def _tell_of_fault(self, observer: Observer, error: Exception) -> None:
         if id(observer) not in self._broken:  # once, or it would be told for each call
             self._broken.add(id(observer))
-            context = {"observer": type(observer).__name__, "error": type(error).__name__}
-            logger.warning("an observer failed, and may fail again", extra=context)
+            log_event(
+                logger,
+                LogEvent.OBSERVER_FAILED,
+                observer=type(observer).__name__,
+                error=type(error).__name__,
+            )
 
 
 @contextmanager

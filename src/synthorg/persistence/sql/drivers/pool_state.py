@@ -90,6 +90,9 @@ class CountingPool(AsyncAdaptedQueuePool):
 
     openings: Openings | None = None
 
+    _sqla_logger_namespace = "sqlalchemy.pool.CountingPool"
+    """What SQLAlchemy logs is its own, and would bear this module's name."""
+
     def connect(self) -> PoolProxiedConnection:
         """Give a connection, as SQLAlchemy says."""
         deadline = time.monotonic() + self._timeout

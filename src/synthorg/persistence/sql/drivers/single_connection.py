@@ -27,6 +27,9 @@ class SingleConnectionPool(StaticPool):
     write_lock: WriteLock | None = None
     _own_sql: OpenTransaction | None = None
 
+    _sqla_logger_namespace = "sqlalchemy.pool.SingleConnectionPool"
+    """What SQLAlchemy logs is its own, and would bear this module's name."""
+
     def recreate(self) -> "SingleConnectionPool":
         """Make a pool of the same kind, as SQLAlchemy asks for."""
         pool = super().recreate()

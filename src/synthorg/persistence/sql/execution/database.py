@@ -30,6 +30,7 @@ from synthorg.persistence.errors import (
     PersistenceConnectionError,
     PersistenceError,
 )
+from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.sql.dialects.base import Dialect, Sharing
 from synthorg.persistence.sql.dialects.positions import Position
 from synthorg.persistence.sql.drivers.base import Call
@@ -689,7 +690,7 @@ class Database:
         for pause in pauses(STATEMENT_ATTEMPTS):
             if pause is None or not policy.allows(failures):
                 break
-            logger.info("running a statement again", extra={"table": statement.table.name})
+            _tell_of_another_attempt(statement, failures[-1].diagnosis)
             note_another_attempt()
             if not failures[-1].diagnosis.is_crowd:  # others are there, and are waited for
                 await asyncio.sleep(pause)
@@ -749,3 +750,14 @@ async def _ordered(
 def _statement_of(ordering: Update) -> Statement:
     assert isinstance(ordering.table, Table)
     return from_expression("order", ordering.table, ordering)
+
+
+def _tell_of_another_attempt(statement: Statement, diagnosis: Diagnosis) -> None:
+    is_lost = diagnosis.fault is Fault.CONNECTION
+    log_event(
+        logger,
+        LogEvent.CONNECTION_RETRIED if is_lost else LogEvent.CONFLICT_RETRIED,
+        what="statement",
+        table=statement.table.name,
+        reason=diagnosis.reason,
+    )

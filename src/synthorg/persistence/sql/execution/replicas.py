@@ -20,6 +20,7 @@ from synthorg.persistence.errors import (
     PersistenceConnectionError,
     TransactionConflictError,
 )
+from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.sql.dialects.positions import Position
 from synthorg.persistence.sql.drivers.faults import FATAL, TIMED_OUT, Fault
 from synthorg.persistence.sql.execution.database import Database, Ready
@@ -133,8 +134,8 @@ class Goals:
     def _unknown(self) -> PositionUnknownError:
         if not self._is_told:
             self._is_told = True
-            context = {"primary": self._primary.dialect.description}
-            logger.warning("the primary does not say how far it has come", extra=context)
+            primary = self._primary.dialect.description
+            log_event(logger, LogEvent.POSITION_UNKNOWN, primary=primary)
         return PositionUnknownError()
 
 
@@ -176,7 +177,7 @@ class Replica:
         self.answers += 1
         if self._failures:
             self._failures, self._left_alone_until, self.reason = 0, 0.0, None
-            logger.info("reading from a replica again", extra={"replica": self.description})
+            log_event(logger, LogEvent.REPLICA_READ_AGAIN, replica=self.description)
 
     def failed(self, reason: str) -> None:
         """Note that it could not answer.
@@ -188,8 +189,7 @@ class Replica:
         if self._failures:
             return  # as others have found out, or whoever asks it first again
         self._leave_alone()
-        context = {"replica": self.description, "reason": reason}
-        logger.warning("a replica cannot be read from at present: %s", reason, extra=context)
+        log_event(logger, LogEvent.REPLICA_LEFT_ALONE, replica=self.description, reason=reason)
 
     def _leave_alone(self) -> None:
         respite = FIRST_RESPITE_SECONDS * float(2 ** min(self._failures, 10))

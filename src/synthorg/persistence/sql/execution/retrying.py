@@ -15,6 +15,7 @@ from synthorg.persistence.errors import (
     PersistenceConnectionError,
     TransactionConflictError,
 )
+from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.sql.drivers.faults import Diagnosis, Fault
 from synthorg.persistence.sql.drivers.observation import note_another_attempt
 from synthorg.persistence.sql.execution.executor import Result
@@ -162,14 +163,15 @@ async def run_again_on_conflict(
     for pause in pauses(UNIT_ATTEMPTS):
         try:
             return await attempt()
-        except TransactionConflictError:
+        except TransactionConflictError as error:
             if pause is None:
                 raise
+            _tell_of_another_attempt(LogEvent.CONFLICT_RETRIED, error)
         except PersistenceConnectionError as error:
             if pause is None or not may_be_lost or isinstance(error, _NOT_FOR_A_MOMENT):
                 raise
             may_be_lost = False
-        logger.info("running a transaction again")
+            _tell_of_another_attempt(LogEvent.CONNECTION_RETRIED, error)
         note_another_attempt()
         await asyncio.sleep(pause)
     raise AssertionError("the last pause is None")
@@ -191,8 +193,13 @@ async def run_again_if_unknown(write: Callable[[], Awaitable[Result]]) -> Result
         return await write()
     except OutcomeUnknownError as error:
         unknown = error
+    _tell_of_another_attempt(LogEvent.CONNECTION_RETRIED, unknown)
     note_another_attempt()
     try:
         return await write()
     except (PersistenceConnectionError, TransactionConflictError):
         raise unknown from unknown.__cause__
+
+
+def _tell_of_another_attempt(event: LogEvent, error: Exception) -> None:
+    log_event(logger, event, what="transaction", table=None, reason=type(error).__name__)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Any, Final
 
+from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.observing import ObservedCall
 from synthorg.persistence.sql.drivers.observation import Observed
 from synthorg.persistence.sql.statements.statement import Statement
@@ -44,14 +45,7 @@ class SlowCalls:
         """Log a call, if it was slow."""
         if call.seconds < self._seconds:
             return
-        facts = _facts(call)
-        logger.warning(
-            "a call was slow: %s.%s took %d ms",
-            call.repository,
-            call.operation,
-            facts["milliseconds"],
-            extra=facts,
-        )
+        log_event(logger, LogEvent.CALL_SLOW, **_facts(call))
         assert isinstance(call, Observed)
         if self._plan is not None and isinstance(call.statement, Statement):
             self._ask(self._plan, call.statement, call)
@@ -73,18 +67,11 @@ async def _tell_plan(plan: Plan, statement: Statement, call: ObservedCall) -> No
     try:
         lines = await plan(statement)
     except Exception as error:  # noqa: BLE001 (a plan is worth no failure)
-        context = {**names, "error": type(error).__name__}
-        logger.info("no plan of a slow call could be had", extra=context)
+        log_event(logger, LogEvent.CALL_UNEXPLAINED, **names, error=type(error).__name__)
         return
     if not lines:
         return  # such as SQLite has none of an INSERT
-    logger.warning(
-        "the plan of a slow call: %s.%s\n%s",
-        call.repository,
-        call.operation,
-        "\n".join(lines),
-        extra={**names, "plan": "\n".join(lines)},
-    )
+    log_event(logger, LogEvent.CALL_EXPLAINED, **names, plan="\n".join(lines))
 
 
 def _facts(call: ObservedCall) -> dict[str, Any]:

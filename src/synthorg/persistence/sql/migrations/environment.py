@@ -13,6 +13,7 @@ from alembic.runtime.migration import RevisionStep
 from sqlalchemy import Connection
 
 from synthorg.persistence.errors import MigrationError
+from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.sql.dialects.base import Dialect, Sharing
 from synthorg.persistence.sql.migrations import adoption
 from synthorg.persistence.sql.migrations.crash_marker import CrashMarker, marked, remove_mark
@@ -66,7 +67,7 @@ def run(
     work = _Work(connection, dialect, owned, judge=not stamps)
     connection.rollback()
     if not work.is_needed:
-        logger.info("there is nothing to migrate")
+        log_event(logger, LogEvent.NOTHING_TO_MIGRATE)
         return
     with dialect.migration_transaction(connection):
         # Another process may have done it in the meantime.

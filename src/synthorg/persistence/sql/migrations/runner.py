@@ -1,7 +1,6 @@
 """Alembic from code: migrating inside a running loop, and writing the migration as a script."""
 
 import asyncio
-import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -36,8 +35,6 @@ from synthorg.persistence.sql.migrations.revisions import (
 )
 from synthorg.persistence.sql.migrations.state import Condition, SchemaState, read_state
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables
-
-logger = logging.getLogger(__name__)
 
 HEAD: Final = "head"
 

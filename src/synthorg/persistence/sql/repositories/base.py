@@ -25,6 +25,7 @@ from synthorg.persistence.errors import (
     UnreadableRecordError,
     VersionConflictError,
 )
+from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.paging import Arrival, Arrivals, Page
 from synthorg.persistence.signatures import filters_of
 from synthorg.persistence.sql.execution.executor import Executor, Rows
@@ -255,8 +256,13 @@ class Repository(Generic[Record]):
         except UnreadableRecordError as error:
             if not self._executor.skips_unreadable:
                 raise
-            context = {"table": error.table, "key": error.key}
-            logger.warning("passed over a stored record: %s", error, extra=context)
+            log_event(
+                logger,
+                LogEvent.RECORD_PASSED_OVER,
+                table=error.table,
+                key=error.key,
+                reason=str(error),
+            )
             return None
 
     async def _delete(self, *key: object) -> bool:

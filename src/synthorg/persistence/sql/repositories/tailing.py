@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Table
 
+from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.statements.statement import Parameters
 from synthorg.persistence.sql.statements.tails import (
@@ -137,10 +138,7 @@ class Tail:
         still = beyond(gaps, horizon.settled)
         if len(still) <= room:
             return horizon
-        logger.warning(
-            "too many numbers are missing to go on before some transactions end",
-            extra={"table": self._table.name, "ranges": len(still)},
-        )
+        log_event(logger, LogEvent.TAIL_HELD_UP, table=self._table.name, ranges=len(still))
         through = still[max(room, 0)][0] - 1
         return Horizon(max(through, place.seen), horizon.settled, gaps, is_last=True)
 

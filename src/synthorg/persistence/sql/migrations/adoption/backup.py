@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from synthorg.persistence.errors import MigrationError
+from synthorg.persistence.log_events import LogEvent, log_event
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def back_up(connection: Connection) -> Path | None:
                 f"cannot adopt {database}: it cannot be backed up beside itself first ({reason}); "
                 "nothing was changed"
             ) from error
-    logger.info("the database was backed up as %s", backup)
+    log_event(logger, LogEvent.DATABASE_BACKED_UP, backup=str(backup))
     return backup
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from synthorg.persistence.errors import MigrationError
+from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.sql.migrations.adoption.recognition import is_predecessor
 from synthorg.persistence.sql.migrations.adoption.schema import SESSIONS
 from synthorg.persistence.sql.migrations.adoption.transfer import Transfer, name_row
@@ -110,7 +111,7 @@ def adopt(
     if table_prefix:
         _have_references_follow(connection, USERS, table_prefix + USERS)
     _refuse(_dangling(connection))
-    logger.info("the predecessor's database was adopted")
+    log_event(logger, LogEvent.DATABASE_ADOPTED)
 
 
 def _refuse(faults: Sequence[str]) -> None:
