@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 import pytest_asyncio
 
+from synthorg.entities import Task
 from synthorg.persistence import (
     DuplicateRecordError,
     ObservedCall,
@@ -24,6 +25,8 @@ from synthorg.persistence.observing import What
 from synthorg.persistence.retention import Keep, RetentionPolicy, prune
 from synthorg.persistence.rollups import roll_up_costs
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
+from synthorg.persistence.sql.drivers.observation import SECONDS_BETWEEN_QUESTIONS
+from synthorg.persistence.sql.repositories.tasks import SQLTaskRepository
 from synthorg.persistence.testing.kind import Kind
 from synthorg.persistence.testing.kinds import AUDIT_ENTRIES, COST_RECORDS, MESSAGES, TASKS, kinds
 from tests.conformance.beside import beside, until
@@ -354,8 +357,34 @@ async def test_an_idle_observer_is_told_nothing_until_it_is_idle_no_more(
         await use(backend, tasks)
         assert pausing.started == pausing.ended == []
         pausing.pauses = False
+        await asyncio.sleep(2 * SECONDS_BETWEEN_QUESTIONS)
         await use(backend, tasks)
     assert [(call.what, call.operation) for call in pausing.of(*get_args(What))] == EVERYTHING
+
+
+class CountingTasks(SQLTaskRepository):
+    """Tasks that remember how often one was asked for."""
+
+    asked = 0
+
+    async def get(self, key: str) -> Task | None:
+        """Get a task, and count."""
+        self.asked += 1
+        return await super().get(key)
+
+
+async def test_what_a_repository_remembers_is_the_same_whether_its_calls_are_observed_or_not(
+    server: Server,
+) -> None:
+    pausing = Pausing()
+    async with observed(server, "fast", pausing) as backend:
+        tasks = backend.repository(CountingTasks)
+        await tasks.get("key")
+        pausing.pauses = False
+        await asyncio.sleep(2 * SECONDS_BETWEEN_QUESTIONS)
+        await tasks.get("key")
+        assert tasks.asked == 2
+    assert pausing.only.repository == "CountingTasks"
 
 
 async def test_an_idle_observer_is_told_all_the_same_beside_one_that_never_is(

@@ -27,7 +27,7 @@ from synthorg.persistence import (
     create_backend,
 )
 from synthorg.persistence.sql.backend import SQLPersistenceBackend
-from synthorg.persistence.telemetry import OpenTelemetryObserver
+from synthorg.persistence.telemetry import SECONDS_BETWEEN_LOOKS, OpenTelemetryObserver
 from synthorg.persistence.testing.kind import Kind
 from synthorg.persistence.testing.kinds import AUDIT_ENTRIES, TASKS, kinds
 from tests.conformance.beside import until
@@ -326,11 +326,11 @@ async def test_a_provider_that_is_set_up_later_gets_what_is_done_from_then_on(
             tasks = backend.repositories.tasks
             await tasks.save(TASKS.example)
             trace.set_tracer_provider(exported.tracer_provider)
-            await asyncio.sleep(0.01)  # within a thousandth of a second, it may not look again
+            await asyncio.sleep(2 * SECONDS_BETWEEN_LOOKS)
             await tasks.get(TASKS.example.id)
             spans = [span.name for span in exported.spans if span.name != "trip"]
             metrics.set_meter_provider(exported.meter_provider)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(2 * SECONDS_BETWEEN_LOOKS)
             await tasks.list_tasks()
             points = exported.points("db.client.operation.duration")
         return [*spans, *(point.attributes["db.operation.name"] for point in points)]

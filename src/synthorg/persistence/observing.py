@@ -162,8 +162,9 @@ class PausingObserver(Observer, Protocol):
     def is_idle(self) -> bool:
         """Tell whether it wants to hear of nothing now.
 
-        It is asked before all that begins, and must be very quick. While all observers of a backend
-        are idle, none of them is told of what begins; while one is not, all are.
+        While all observers of a backend are idle, none of them is told of what begins; while one is
+        not, all are. It is asked before something begins, but not again for a hundredth of a
+        second.
         """
         ...
 

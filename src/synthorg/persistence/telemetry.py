@@ -46,8 +46,8 @@ POOL: Final = "db.client.connection.pool.name"
 CALLS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 """The boundaries for the calls that share a trip."""
 
-SECONDS_BETWEEN_LOOKS: Final = 0.001
-"""How long a provider may be there unnoticed, since to look for it at each call would cost more."""
+SECONDS_BETWEEN_LOOKS: Final = 0.01
+"""How long a provider may be there unnoticed: to look for it takes longer than all else."""
 
 COUNTERS: Final = {
     "synthorg.db.retries": ("{attempt}", "Attempts after the first, at calls and units"),
@@ -81,7 +81,6 @@ class OpenTelemetryObserver:
         self._tracer: Tracer | None = None
         self._measures = False
         self._awaits_tracer = self._awaits_meter = True
-        self._next_look = 0.0
         self._series: dict[tuple[object, ...], _Series] = {}
         self._databases: list[ObservedDatabase] = []
         self._loads: list[tuple[str, Load]] = []
@@ -162,16 +161,13 @@ class OpenTelemetryObserver:
 
     def is_idle(self) -> bool:
         """Tell whether no provider is there, as `PausingObserver` says."""
-        if self._awaits_tracer or self._awaits_meter:
+        if self._awaits:
             self._look()
         return self._tracer is None and not self._measures
 
     def _look(self) -> None:
         """Find out whether a provider is there that was not before."""
-        now = monotonic()
-        if now < self._next_look:
-            return
-        self._next_look = now + SECONDS_BETWEEN_LOOKS
+        self._next_look = monotonic() + SECONDS_BETWEEN_LOOKS
         if self._awaits_tracer:
             tracers = self._tracer_provider
             if tracers is None:
@@ -187,10 +183,11 @@ class OpenTelemetryObserver:
             self._awaits_meter = _is_proxy(meters)
             if not self._awaits_meter:
                 self._measures = not isinstance(meters.get_meter(SCOPE), NoOpMeter)
+        self._awaits = self._awaits_tracer or self._awaits_meter
 
     def call_started(self, call: ObservedCall, /) -> bool:
         """Begin a span, which is the current one until the call ends, where one is recorded."""
-        if self._awaits_tracer or self._awaits_meter:
+        if self._awaits and monotonic() >= self._next_look:
             self._look()
         tracer = self._tracer
         if tracer is None:
@@ -198,19 +195,20 @@ class OpenTelemetryObserver:
         if call.what == "trip":
             self._begin_trip(tracer, call)
             return True
-        outer = get_current_span()
+        context = contexts.get_current()
+        outer = get_current_span(context)
         if outer is not INVALID_SPAN:
             outside = outer.get_span_context()
             if outside.is_valid and not outside.trace_flags.sampled:
                 return self._measures  # nothing inside of what is not sampled is
         series, is_call = self._series_of(call), call.what == "call"
         kind = SpanKind.CLIENT if is_call else SpanKind.INTERNAL
-        span = tracer.start_span(series.title, None, kind, series.attributes)
+        span = tracer.start_span(series.title, context, kind, series.attributes)
         if span.is_recording():
             call.wants_trips = True
         elif is_call:
             return self._measures
-        self._enter(call, span, set_span_in_context(span))
+        self._enter(call, span, set_span_in_context(span, context))
         return True
 
     def call_ended(self, call: ObservedCall, /) -> None:
@@ -269,8 +267,7 @@ class OpenTelemetryObserver:
         elif what == "unit":
             self._unit_duration.record(call.seconds, series.attributes)
         if call.waited_seconds:
-            pool = {POOL: _pool_name(call.database)}
-            self._connection_wait.record(call.waited_seconds, pool)
+            self._connection_wait.record(call.waited_seconds, series.pool)
         if call.lock_waited_seconds:
             self._lock_wait.record(call.lock_waited_seconds, series.attributes)
         if call.attempts > 1 and what != "attempt":
@@ -331,6 +328,7 @@ class _Series:
 
     def __init__(self, call: ObservedCall) -> None:
         self.attributes: Attributes = dict(_names_of(call))
+        self.pool: Attributes = {POOL: _pool_name(call.database)}
         table = "" if call.collection is None else f" {call.collection}"
         self.title = f"{call.operation}{table}"
         self.counts: dict[str, int] = {}

@@ -1,12 +1,13 @@
 """The seam at which everything is observed: begun, filled with facts from below, ended."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
-from contextvars import ContextVar
-from time import perf_counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
+from contextvars import ContextVar, copy_context
+from math import inf
+from time import monotonic, perf_counter
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from synthorg.persistence.log_events import LogEvent, log_event
 from synthorg.persistence.observing import (
@@ -18,6 +19,10 @@ from synthorg.persistence.observing import (
 )
 
 Entered = TypeVar("Entered")
+Item = TypeVar("Item")
+
+SECONDS_BETWEEN_QUESTIONS: Final = 0.01
+"""How long calls go unobserved, at most, after an observer was idle, so that few have to ask."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +58,13 @@ class Observing:
         observers: Whom to tell, in this order; of an end, in the opposite one.
         database: The database.
         table_prefix: What the names of this library's tables begin with there.
+
+    Attributes:
+        was_idle: Whether all of them were idle when they were asked last.
+        asks_at: When they are asked again, on the monotonic clock.
     """
+
+    was_idle: bool = False
 
     def __init__(
         self, observers: Sequence[Observer], database: ObservedDatabase, table_prefix: str = ""
@@ -62,7 +73,8 @@ class Observing:
         self._last_first = self._observers[::-1]
         self._broken: set[int] = set()
         pausing = [each for each in observers if isinstance(each, PausingObserver)]
-        self._pausing = pausing if len(pausing) == len(observers) else []
+        self._pausing = pausing
+        self.asks_at = 0.0 if len(pausing) == len(observers) else inf
         self._parent: Observed | None = None
         self._has_told_parent = False
         self.database = database
@@ -76,20 +88,24 @@ class Observing:
         """
         within = Observing.__new__(Observing)
         within.__dict__.update(self.__dict__)
+        within.asks_at = inf  # it was asked when the unit began
         within._parent = unit  # noqa: SLF001 (of the same class)
         within._has_told_parent = bool(unit.told) or self._has_told_parent  # noqa: SLF001 (likewise)
         return within
 
     def is_idle(self) -> bool:
         """Tell whether nobody wants to hear of what begins now."""
-        for observer in self._pausing:
-            try:
-                if not observer.is_idle():
-                    return False
-            except Exception as error:  # noqa: BLE001 (it must not harm the call)
-                self._tell_of_fault(observer, error)
-                return False
-        return bool(self._pausing)
+        if monotonic() >= self.asks_at:
+            self.asks_at = monotonic() + SECONDS_BETWEEN_QUESTIONS
+            self.was_idle = all(map(self._says_idle, self._pausing))
+        return self.was_idle
+
+    def _says_idle(self, observer: PausingObserver) -> bool:
+        try:
+            return observer.is_idle()
+        except Exception as error:  # noqa: BLE001 (it must not harm the call)
+            self._tell_of_fault(observer, error)
+            return False
 
     def begin_call(self, operation: str, repository: str, collection: str) -> Observed | None:
         """Tell that a call begins, and give what is known of it.
@@ -180,6 +196,47 @@ def at_work_for(call: Observed | None) -> Iterator[None]:
         yield
     finally:
         current.reset(token)
+
+
+async def observed_stream(
+    records: AsyncGenerator[Item, None],
+    observing: Observing,
+    begin: Callable[[], Observed | None],
+) -> AsyncGenerator[Item, None]:
+    """Observe what gives records one by one, and not what is done with them in between.
+
+    Args:
+        records: The records, which are closed in the end.
+        observing: Who is told.
+        begin: Tells them that it begins; None if nobody wants to hear more of it.
+    """
+    # What observers set as context variables must not hold for the caller in between.
+    context = copy_context()
+    call = None if observing.is_idle() else context.run(begin)
+    if call is None:
+        async with aclosing(records):
+            async for record in records:
+                yield record
+        return
+    try:
+        while True:
+            began = perf_counter()
+            try:
+                with at_work_for(call):
+                    record = await anext(records)
+            except StopAsyncIteration:
+                return
+            finally:
+                call.seconds += perf_counter() - began
+            yield record
+    except GeneratorExit:
+        raise  # its caller has seen enough
+    except BaseException as error:
+        call.error_type = type(error).__name__
+        raise
+    finally:
+        await records.aclose()
+        context.run(observing.tell_end, call)
 
 
 class Edges(Generic[Entered]):

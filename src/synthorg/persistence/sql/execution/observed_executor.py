@@ -21,6 +21,7 @@ class ObservedExecutor:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
+        self._route = executor.route
         self._for_lists: ObservedExecutor | None = None
 
     @property
@@ -41,7 +42,7 @@ class ObservedExecutor:
     @property
     def route(self) -> RouteName | None:
         """The way to the database, as `Executor` says."""
-        return self._executor.route
+        return self._route
 
     def refuse_to_follow(self, table: Table) -> None:
         """Refuse where the other one does, as `Executor` says."""
@@ -59,11 +60,12 @@ class ObservedExecutor:
         return self._fetch(call, statement, parameters)
 
     async def _fetch(self, call: Observed, statement: Statement, parameters: Parameters) -> Rows:
-        began = perf_counter()
+        began = self._begin(call)
         try:
             rows = await self._executor.fetch(statement, parameters)
         finally:
-            self._note(call, statement, began)
+            if began:
+                _note_duration(call, statement, began)
         call.rows_read += len(rows)
         return rows
 
@@ -75,11 +77,12 @@ class ObservedExecutor:
         return self._execute(call, statement, parameters)
 
     async def _execute(self, call: Observed, statement: Statement, parameters: Parameters) -> int:
-        began = perf_counter()
+        began = self._begin(call)
         try:
             row_count = await self._executor.execute(statement, parameters)
         finally:
-            self._note(call, statement, began)
+            if began:
+                _note_duration(call, statement, began)
         # Of what inserts or replaces, drivers count nothing, one row or two.
         is_one_row = statement.inserts or statement.replaces
         call.rows_written += 1 if is_one_row else max(row_count, 0)
@@ -97,11 +100,12 @@ class ObservedExecutor:
     async def _execute_many(
         self, call: Observed, statement: Statement, parameters: Sequence[Parameters]
     ) -> None:
-        began = perf_counter()
+        began = self._begin(call)
         try:
             await self._executor.execute_many(statement, parameters)
         finally:
-            self._note(call, statement, began)
+            if began:
+                _note_duration(call, statement, began)
         call.rows_written += len(parameters)
 
     async def atomically(
@@ -123,12 +127,14 @@ class ObservedExecutor:
             observed_work, repeatable=repeatable, idempotent=idempotent
         )
 
-    def _note(self, call: Observed, statement: Statement, began: float) -> None:
-        """Note the route, and, if somebody wants to know, a statement that took longest so far."""
-        route = self._executor.route
-        if route is not None:
-            call.route = route
-        if call.times_statements:
-            seconds = perf_counter() - began
-            if seconds > call.statement_seconds:
-                call.statement, call.statement_seconds = statement, seconds
+    def _begin(self, call: Observed) -> float:
+        """Note the route, and tell the time if a statement is to be timed."""
+        if self._route is not None:
+            call.route = self._route
+        return perf_counter() if call.times_statements else 0.0
+
+
+def _note_duration(call: Observed, statement: Statement, began: float) -> None:
+    seconds = perf_counter() - began
+    if seconds > call.statement_seconds:
+        call.statement, call.statement_seconds = statement, seconds

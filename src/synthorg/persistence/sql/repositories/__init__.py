@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
 
 from sqlalchemy import Table
@@ -59,9 +60,14 @@ class _Provided(Generic[AnyRepository]):
     ) -> "AnyRepository | _Provided[AnyRepository]":
         if owner is None:
             return self
-        repository: AnyRepository = provide(
-            self._kind, owner.executor_for(self._name), self._name, owner.observing
-        )
+        executor = owner.executor_for(self._name)
+        observing = owner.observing
+        if observing is None:
+            return self._kind(executor)
+        kept = owner.kept
+        repository: AnyRepository | None = kept.get(self._name)
+        if repository is None:
+            repository = kept[self._name] = provide(self._kind, executor, self._name, observing)
         return repository
 
 
@@ -120,6 +126,11 @@ class Repositories(ABC):
 
     observing: Observing | None = None
     """Who is told of their calls; None for nobody."""
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """Those whose calls are observed, which takes longer to make; by name."""
+        return {}
 
     @abstractmethod
     def executor_for(self, repository: str) -> Executor:

@@ -6,17 +6,11 @@ A repository that nobody observes is of the class itself, so that being observab
 import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from contextvars import copy_context
-from functools import wraps
-from time import perf_counter
+from functools import partial, wraps
+from time import monotonic, perf_counter
 from typing import Any, Final
 
-from synthorg.persistence.sql.drivers.observation import (
-    Observed,
-    Observing,
-    at_work_for,
-    current,
-)
+from synthorg.persistence.sql.drivers.observation import Observing, current, observed_stream
 from synthorg.persistence.sql.execution.executor import Executor
 from synthorg.persistence.sql.execution.observed_executor import ObservedExecutor
 from synthorg.persistence.sql.repositories.base import Repository
@@ -47,39 +41,42 @@ def provide(
     observed = _observed.get(key)
     if observed is None:
         observed = _observed[key] = _derived(kind, name)
-    repository: Any = observed(ObservedExecutor(executor))
-    repository._observing = observing  # noqa: SLF001 (of the class made below)
+    plain = kind(ObservedExecutor(executor))
+    table = plain.table.name
+    is_ours = isinstance(table, LibraryName)
+    collection = observing.table_prefix + table if is_ours else table
+    repository: Any = observed.__new__(observed)
+    repository.__dict__ = plain.__dict__
+    repository._seam = (plain, observing, collection)  # noqa: SLF001 (of the class made below)
     return repository
 
 
 def _derived(kind: type[Repository[Any]], name: str) -> type[Repository[Any]]:
-    """Derive the class whose public methods are observed."""
+    """Derive the class whose public methods are observed, and done by a plain repository.
+
+    So the calls that this makes of itself are not told. Both have their attributes in common.
+    """
     members: dict[str, Any] = {
         each: getattr(kind, each) for each in ("__module__", "__qualname__", "__doc__")
     }
+    members["__slots__"] = ("_seam",)
     for operation, method in inspect.getmembers(kind, inspect.isfunction):
         if operation.startswith("_") or operation in WITHOUT_END:
             continue
         if inspect.iscoroutinefunction(method):
-            members[operation] = _observed_method(kind, name, operation, method)
+            members[operation] = _observed_method(name, operation, method)
         elif inspect.isasyncgenfunction(method):
-            members[operation] = _observed_stream(kind, name, operation, method)
+            members[operation] = _observed_stream(name, operation, method)
     return type(kind.__name__, (kind,), members)
 
 
-def _observed_method(
-    kind: type[Repository[Any]], name: str, operation: str, method: Callable[..., Any]
-) -> Callable[..., Any]:
-    table = kind.table.name
-    is_ours = isinstance(table, LibraryName)
-
+def _observed_method(name: str, operation: str, method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     async def observed(self: Any, *args: Any, **kwargs: Any) -> Any:
-        observing: Observing = self._observing
-        plain = _itself(kind, self)
-        if observing.is_idle():
+        plain, observing, collection = self._seam
+        # What is_idle() says, mostly without asking it, which would take longer than all of this.
+        if observing.was_idle if monotonic() < observing.asks_at else observing.is_idle():
             return await method(plain, *args, **kwargs)
-        collection = observing.table_prefix + table if is_ours else table
         call = observing.begin_call(operation, name, collection)
         if call is None:
             return await method(plain, *args, **kwargs)
@@ -98,52 +95,14 @@ def _observed_method(
     return observed
 
 
-def _observed_stream(
-    kind: type[Repository[Any]], name: str, operation: str, method: Callable[..., Any]
-) -> Callable[..., Any]:
-    table = kind.table.name
-    is_ours = isinstance(table, LibraryName)
-
+def _observed_stream(name: str, operation: str, method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     async def observed(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        observing: Observing = self._observing
-        collection = observing.table_prefix + table if is_ours else table
-        # What observers set as context variables must not hold for the caller in between.
-        context = copy_context()
-        call: Observed | None = None
-        if not observing.is_idle():
-            call = context.run(observing.begin_call, operation, name, collection)
-        records = method(_itself(kind, self), *args, **kwargs)
-        if call is None:
-            async with aclosing(records):
-                async for record in records:
-                    yield record
-            return
-        try:
-            while True:
-                began = perf_counter()
-                try:
-                    with at_work_for(call):
-                        record = await anext(records)
-                except StopAsyncIteration:
-                    return
-                finally:
-                    call.seconds += perf_counter() - began
+        plain, observing, collection = self._seam
+        begin = partial(observing.begin_call, operation, name, collection)
+        records = method(plain, *args, **kwargs)
+        async with aclosing(observed_stream(records, observing, begin)) as told:
+            async for record in told:
                 yield record
-        except GeneratorExit:
-            raise  # its caller has seen enough
-        except BaseException as error:
-            call.error_type = type(error).__name__
-            raise
-        finally:
-            await records.aclose()
-            context.run(observing.tell_end, call)
 
     return observed
-
-
-def _itself(kind: type[Repository[Any]], repository: Repository[Any]) -> Repository[Any]:
-    """Give the repository as one that is not observed, for the calls that it makes of itself."""
-    plain = kind.__new__(kind)
-    plain.__dict__ = repository.__dict__
-    return plain
