@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from synthorg.persistence.config import PersistenceConfig
+from synthorg.persistence.observing import Observer
 from synthorg.persistence.sql.dialects.findings import Finding, Severity
 from synthorg.persistence.sql.dialects.registry import create_dialect
+from synthorg.persistence.sql.drivers.observation import observed_by
 from synthorg.persistence.sql.examination.examination import Examination, examine
 from synthorg.persistence.sql.owned_tables import LIBRARY, refuse_clashes
 
@@ -16,7 +18,11 @@ __all__ = ["Examination", "Finding", "Severity", "examine_database"]
 
 
 async def examine_database(
-    config: PersistenceConfig, *, extensions: Sequence["Extension"] = (), rows: bool = True
+    config: PersistenceConfig,
+    *,
+    extensions: Sequence["Extension"] = (),
+    rows: bool = True,
+    observers: Sequence[Observer] = (),
 ) -> Examination:
     """Look at schema, records, storage, settings and load of a database, and change nothing.
 
@@ -25,6 +31,7 @@ async def examine_database(
         extensions: The application's own tables, which are looked at as well.
         rows: Whether to read every record, to find those that cannot be read. They are read only
             if nothing else is wrong with the tables.
+        observers: Who is told that it begins and that it ends.
 
     Returns:
         What was found, each with what to do about it. No finding has a stored value, but for the
@@ -36,4 +43,6 @@ async def examine_database(
     """
     owned = [each.owned for each in extensions]
     refuse_clashes(owned)
-    return await examine(create_dialect(config), [LIBRARY, *owned], rows=rows)
+    dialect = create_dialect(config)
+    with observed_by(observers, dialect.observed, "maintenance", "examine_database"):
+        return await examine(dialect, [LIBRARY, *owned], rows=rows)

@@ -1,8 +1,9 @@
 """Moving records: to another database of any kind, into files of several formats, and back."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,11 @@ from synthorg.persistence.errors import UsageError
 from synthorg.persistence.observing import Observer
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.dialects.registry import create_dialect
-from synthorg.persistence.sql.drivers.observation import Observing
+from synthorg.persistence.sql.drivers.observation import (
+    Observing,
+    observed_by,
+    observed_stream,
+)
 from synthorg.persistence.sql.owned_tables import LIBRARY, OwnedTables, refuse_clashes
 from synthorg.persistence.sql.transfer import backups, exporting, importing
 from synthorg.persistence.sql.transfer.backups import BackupReport
@@ -107,6 +112,7 @@ async def compare_databases(
     extensions: Sequence["Extension"] = (),
     skip_unreadable: bool = False,
     progress: Progress | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Comparison:
     """Compare the records of two databases, table by table, and change nothing.
 
@@ -116,6 +122,7 @@ async def compare_databases(
         extensions: The application's own tables, which are compared as well.
         skip_unreadable: Whether to leave out records that do not fit their entity.
         progress: As for `copy_database`.
+        observers: Who is told that it begins and that it ends, with the second database.
 
     Returns:
         The number of rows and the digest of each table on both sides.
@@ -125,13 +132,15 @@ async def compare_databases(
         PersistenceConnectionError: If one of them cannot be reached.
         UnreadableRecordError: If a stored value is none of its column.
     """
-    return await compare(
-        create_dialect(first),
-        create_dialect(second),
-        _owned(extensions),
-        skip_unreadable=skip_unreadable,
-        progress=progress,
-    )
+    dialect = create_dialect(second)
+    with _observed(observers, dialect, "compare_databases"):
+        return await compare(
+            create_dialect(first),
+            dialect,
+            _owned(extensions),
+            skip_unreadable=skip_unreadable,
+            progress=progress,
+        )
 
 
 async def back_up(
@@ -333,6 +342,7 @@ def export_records(
     extensions: Sequence["Extension"] = (),
     since: datetime | None = None,
     until: datetime | None = None,
+    observers: Sequence[Observer] = (),
 ) -> AsyncIterator[Mapping[str, Any]]:
     """Read the records of one kind, in one state of the database, in the order of keys.
 
@@ -342,6 +352,8 @@ def export_records(
         extensions: The application's own tables.
         since: The earliest time, of a kind that has a time of its own.
         until: The latest one.
+        observers: Who is told that it begins, with the first record that is asked for, and that it
+            ends.
 
     Returns:
         An iterator of the values of each record, by column: JSON as what it stands for.
@@ -353,7 +365,12 @@ def export_records(
         UsageError: If there is no such kind, or the database is in memory.
     """
     dialect, window = create_dialect(config), _window(since, until)
-    return exporting.export_records(dialect, _owned(extensions), kind, window)
+    records = exporting.export_records(dialect, _owned(extensions), kind, window)
+    if not observers:
+        return records
+    observing = Observing(observers, dialect.observed)
+    begin = partial(observing.begin, "maintenance", "export_records")
+    return observed_stream(records, observing, begin)
 
 
 async def import_records(
@@ -363,6 +380,7 @@ async def import_records(
     *,
     extensions: Sequence["Extension"] = (),
     replace: bool = False,
+    observers: Sequence[Observer] = (),
 ) -> ImportedKind:
     """Save records of one kind as they come, some hundred in each transaction.
 
@@ -372,6 +390,7 @@ async def import_records(
         records: The values of each by column, as `export_records` gives them; times may be text.
         extensions: The application's own tables.
         replace: Whether they replace others with the same key, if the kind changes at all.
+        observers: Who is told that it begins and that it ends.
 
     Returns:
         What was imported. What is there already, just like this, is passed over.
@@ -384,27 +403,17 @@ async def import_records(
         UnreadableRecordError: If a record does not fit its entity.
         UsageError: If there is no such kind, or the database is in memory.
     """
-    return await importing.import_records(
-        create_dialect(config), _owned(extensions), kind, records, replace=replace
-    )
+    dialect = create_dialect(config)
+    with _observed(observers, dialect, "import_records"):
+        return await importing.import_records(
+            dialect, _owned(extensions), kind, records, replace=replace
+        )
 
 
 def _observed(
     observers: Sequence[Observer], dialect: Dialect, operation: str
 ) -> AbstractContextManager[object]:
-    """Tell observers of what is done with a database inside.
-
-    Args:
-        observers: They.
-        dialect: The database.
-        operation: What it is called.
-    """
-    if not observers:
-        return nullcontext()
-    observing = Observing(observers, dialect.observed, dialect.table_prefix)
-    if observing.is_idle():
-        return nullcontext()
-    return observing.during("maintenance", operation)
+    return observed_by(observers, dialect.observed, "maintenance", operation)
 
 
 def _window(since: datetime | None, until: datetime | None) -> Window:

@@ -17,6 +17,7 @@ from synthorg.persistence.cli import doctor as examination
 from synthorg.persistence.cli.extensions import load, tables_named, tables_of
 from synthorg.persistence.cli.failures import ExitCode, fail, reported
 from synthorg.persistence.cli.new_extension import write_skeleton
+from synthorg.persistence.cli.observing import observed
 from synthorg.persistence.cli.session import ask, config_of, dialect_of, with_database
 from synthorg.persistence.cli.status import find_status
 from synthorg.persistence.config import DATABASE_URL_VARIABLE, PersistenceConfig
@@ -143,7 +144,8 @@ def migrate(
 
         for owned in every:
             _refuse_untouched(dialect, owned)
-        with_database(dialect, upgrade)
+        with observed(dialect, "migration", "migrate"):
+            with_database(dialect, upgrade)
         _say("nothing more to do")
 
 
@@ -164,7 +166,8 @@ def status(
     extensions = load(extension or ())
     with reported():
         dialect = dialect_of(database)
-        found = ask(dialect, lambda connection: find_status(connection, dialect, extensions))
+        with observed(dialect, "maintenance", "status"):
+            found = ask(dialect, lambda connection: find_status(connection, dialect, extensions))
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2))
     else:
@@ -192,15 +195,16 @@ def check(
     problems: list[str] = []
     with reported():
         dialect = dialect_of(database)
-        unfinished = ask(dialect, find_unfinished)
-        if unfinished is not None:
-            fail(unfinished, ExitCode.REFUSED)
-        for owned in every:
-            state = _state_of(dialect, owned)
-            if state.condition is not Condition.CURRENT:
-                fail(state.description, ExitCode.REFUSED)
-            heads.append(state.head)
-            problems += ask(dialect, partial(find_drift, dialect=dialect, owned=owned))
+        with observed(dialect, "maintenance", "check"):
+            unfinished = ask(dialect, find_unfinished)
+            if unfinished is not None:
+                fail(unfinished, ExitCode.REFUSED)
+            for owned in every:
+                state = _state_of(dialect, owned)
+                if state.condition is not Condition.CURRENT:
+                    fail(state.description, ExitCode.REFUSED)
+                heads.append(state.head)
+                problems += ask(dialect, partial(find_drift, dialect=dialect, owned=owned))
     if as_json:
         typer.echo(json.dumps({"revisions": heads, "problems": problems}, indent=2))
     if problems:
@@ -277,9 +281,10 @@ def downgrade(
         if not yes:
             lost = "ALL of its data" if revision == BASE else f"what {revision} cannot hold"
             typer.confirm(f"Delete {lost} from {dialect.description}?", abort=True, err=True)
-        with_database(
-            dialect, lambda opened: migration.downgrade(opened, revision, _Progress(), owned)
-        )
+        with observed(dialect, "migration", "downgrade"):
+            with_database(
+                dialect, lambda opened: migration.downgrade(opened, revision, _Progress(), owned)
+            )
         _say("nothing more to do")
 
 

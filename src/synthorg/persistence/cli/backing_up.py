@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from synthorg.persistence.cli.copying import shown
+from synthorg.persistence.cli.observing import observers
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.extension import Extension
 from synthorg.persistence.transfer import BackupReport
@@ -26,7 +27,12 @@ def back_up(
     """Back a database up, and say what came of it."""
     report = shown(
         lambda told: back_up_database(
-            config, file, extensions=extensions, overwrite=overwrite, progress=told
+            config,
+            file,
+            extensions=extensions,
+            overwrite=overwrite,
+            progress=told,
+            observers=observers(),
         )
     )
     _say(report, f"backed up: {report.database} as {report.file}", as_json=as_json)
@@ -43,7 +49,12 @@ def restore(
     """Restore a database, and say what came of it."""
     report = shown(
         lambda told: restore_database(
-            file, config, extensions=extensions, overwrite=overwrite, progress=told
+            file,
+            config,
+            extensions=extensions,
+            overwrite=overwrite,
+            progress=told,
+            observers=observers(),
         )
     )
     _say(report, f"restored: {report.database} from {report.file}", as_json=as_json)

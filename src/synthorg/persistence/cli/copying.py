@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synthorg.persistence.cli.failures import ExitCode, fail
+from synthorg.persistence.cli.observing import observers
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.extension import Extension
 from synthorg.persistence.transfer import Progress as Told
@@ -47,7 +48,12 @@ def copy(
     """Copy a database and say what came of it."""
     report = shown(
         lambda told: copy_database(
-            source, target, extensions=extensions, skip_unreadable=skip_unreadable, progress=told
+            source,
+            target,
+            extensions=extensions,
+            skip_unreadable=skip_unreadable,
+            progress=told,
+            observers=observers(),
         )
     )
     if as_json:
@@ -73,7 +79,12 @@ def verify(
     """Compare two databases, and fail if they are not the same."""
     compared = shown(
         lambda told: compare_databases(
-            first, second, extensions=extensions, skip_unreadable=skip_unreadable, progress=told
+            first,
+            second,
+            extensions=extensions,
+            skip_unreadable=skip_unreadable,
+            progress=told,
+            observers=observers(),
         )
     )
     if as_json:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from synthorg.persistence.cli.failures import ExitCode
+from synthorg.persistence.cli.observing import observers
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.diagnosis import Severity, examine_database
 from synthorg.persistence.extension import Extension
@@ -22,7 +23,9 @@ def examine(
     config: PersistenceConfig, extensions: Sequence[Extension], *, rows: bool, as_json: bool
 ) -> None:
     """Examine a database, say what was found, and fail if that is more than notes."""
-    found = asyncio.run(examine_database(config, extensions=extensions, rows=rows))
+    found = asyncio.run(
+        examine_database(config, extensions=extensions, rows=rows, observers=observers())
+    )
     if as_json:
         findings = [asdict(each) for each in found.findings]
         healthy = found.is_healthy

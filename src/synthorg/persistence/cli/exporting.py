@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from synthorg.persistence.cli.copying import shown, table_of_numbers
+from synthorg.persistence.cli.observing import observers
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.errors import UsageError
 from synthorg.persistence.extension import Extension
@@ -69,6 +70,7 @@ def export(  # noqa: PLR0913 (what the command was told)
             file_format=file_format,
             skip_unreadable=skip_unreadable,
             progress=told,
+            observers=observers(),
         )
     )
     if as_json:
@@ -99,6 +101,7 @@ def import_(
             replace=replace,
             skip_unreadable=skip_unreadable,
             progress=told,
+            observers=observers(),
         )
     )
     if as_json:

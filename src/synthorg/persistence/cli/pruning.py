@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from synthorg.persistence.cli.copying import shown, table_of_numbers
+from synthorg.persistence.cli.observing import observers
 from synthorg.persistence.config import PersistenceConfig
 from synthorg.persistence.errors import UsageError
 from synthorg.persistence.extension import Extension
@@ -94,7 +95,8 @@ def prune(  # noqa: PLR0913 (what the command was told)
     create_dialect(config).refuse_absence()
 
     async def work(told: Progress) -> PruneReport:
-        async with create_backend(config, extensions=extensions) as backend:
+        backend = create_backend(config, extensions=extensions, observers=observers())
+        async with backend:
             return await prune_backend(
                 backend,
                 policy,

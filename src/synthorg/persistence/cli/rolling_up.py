@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import typer
 
+from synthorg.persistence.cli.observing import observed
 from synthorg.persistence.cli.session import with_database
 from synthorg.persistence.sql.dialects.base import Dialect
 from synthorg.persistence.sql.repositories.cost_rollups import roll_up as roll_up_days
@@ -21,7 +22,8 @@ def roll_up(dialect: Dialect, before: datetime | None, *, as_json: bool) -> None
     """
     dialect.refuse_absence()
     day = midnight_before(datetime.now(UTC) if before is None else before.replace(tzinfo=UTC))
-    report = with_database(dialect, lambda database: roll_up_days(database, day, _say_day))
+    with observed(dialect, "maintenance", "roll_up_costs"):
+        report = with_database(dialect, lambda database: roll_up_days(database, day, _say_day))
     before_text = report.rolled_up_before.date().isoformat()
     if as_json:
         outcome = {"days": report.days, "rolled_up_before": before_text}

@@ -2,7 +2,13 @@
 
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    aclosing,
+    contextmanager,
+    nullcontext,
+)
 from contextvars import ContextVar, copy_context
 from math import inf
 from time import monotonic, perf_counter
@@ -149,13 +155,12 @@ class Observing:
             except Exception as error:  # noqa: BLE001 (likewise)
                 self._tell_of_fault(observer, error)
 
-    @contextmanager
-    def during(self, what: What, operation: str, *, attempt: int = 1) -> Iterator[Observed]:
-        """Observe all that is done inside, which may be the program's own code.
+    def begin(self, what: What, operation: str, *, attempt: int = 1) -> Observed:
+        """Tell that something else than a call begins, and give what is known of it.
 
         Args:
             what: What it is.
-            operation: The name of the method.
+            operation: What it is called.
             attempt: Which attempt it is.
         """
         call = Observed(what, operation, self.database, parent=self._parent)
@@ -163,6 +168,18 @@ class Observing:
         if attempt > 1:
             call.attempts = attempt
         self.tell_start(call)
+        return call
+
+    @contextmanager
+    def during(self, what: What, operation: str, *, attempt: int = 1) -> Iterator[Observed]:
+        """Observe all that is done inside, which may be the program's own code.
+
+        Args:
+            what: What it is.
+            operation: What it is called.
+            attempt: Which attempt it is.
+        """
+        call = self.begin(what, operation, attempt=attempt)
         began = perf_counter()
         try:
             yield call
@@ -196,6 +213,21 @@ def at_work_for(call: Observed | None) -> Iterator[None]:
         yield
     finally:
         current.reset(token)
+
+
+def observed_by(
+    observers: Sequence[Observer], database: ObservedDatabase, what: What, operation: str
+) -> AbstractContextManager[object]:
+    """Tell observers, if there are any, of what is done with a database inside.
+
+    Args:
+        observers: They.
+        database: The database.
+        what: What is done.
+        operation: What it is called.
+    """
+    observing = Observing(observers, database)
+    return nullcontext() if observing.is_idle() else observing.during(what, operation)
 
 
 async def observed_stream(
