@@ -96,6 +96,7 @@ from synthorg.persistence.sql.drivers.forks import protect_connections
 from synthorg.persistence.sql.drivers.idle_connections import replace_unfit
 from synthorg.persistence.sql.drivers.openings import Openings, watch_losses
 from synthorg.persistence.sql.drivers.pool_state import wait_where_crowded
+from synthorg.persistence.sql.drivers.returning import spare_rollbacks
 from synthorg.persistence.sql.drivers.server import (
     ServerConnection,
     ServerPool,
@@ -367,8 +368,10 @@ class MySQLDialect(Dialect):
                 "init_command": self._init_command,
                 **arguments,
             },
+            pool_reset_on_return=None,
             **(pool_options(config, connections) | options),
         )
+        spare_rollbacks(engine)
         write_prefix(engine, self.table_prefix)
         protect_connections(engine, self.connections, sever)
         event.listen(engine.sync_engine, "begin", _begin)

@@ -10,6 +10,7 @@ from synthorg.persistence.sql.drivers.answer_timeout import AnswerTimeout
 from synthorg.persistence.sql.drivers.base import Call, DriverStatement, DriverTransaction
 from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
 from synthorg.persistence.sql.drivers.faults import FATAL
+from synthorg.persistence.sql.drivers.returning import note_end
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.server_policy import ServerPolicy
 
@@ -110,6 +111,7 @@ class ServerTransaction(DriverTransaction):
             await self.rollback()
             raise
         self._begun = False
+        note_end(self.connection)
 
     async def rollback(self) -> None:
         """Undo all, as `DriverTransaction` says."""
@@ -126,7 +128,9 @@ class ServerTransaction(DriverTransaction):
                     await self._driver.run("ROLLBACK")
                     undone = True
         finally:
-            if not undone:
+            if undone:
+                note_end(self.connection)
+            else:
                 await self.connection.invalidate()
 
     @asynccontextmanager
