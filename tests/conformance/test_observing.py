@@ -1,6 +1,8 @@
 """Everything that is done is told to observers, once, with the right names and facts."""
 
 import asyncio
+import inspect
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -385,6 +387,15 @@ async def test_what_a_repository_remembers_is_the_same_whether_its_calls_are_obs
         await tasks.get("key")
         assert tasks.asked == 2
     assert pausing.only.repository == "CountingTasks"
+
+
+async def test_a_method_that_is_observed_is_seen_to_be_asynchronous(server: Server) -> None:
+    is_asynchronous = (
+        asyncio.iscoroutinefunction if sys.version_info < (3, 12) else inspect.iscoroutinefunction
+    )
+    async with observed(server, "fast", Recorder()) as backend:
+        assert is_asynchronous(backend.tasks.get)
+        assert inspect.isasyncgenfunction(backend.tasks.stream)
 
 
 async def test_an_idle_observer_is_told_all_the_same_beside_one_that_never_is(
