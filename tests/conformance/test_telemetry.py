@@ -1,7 +1,9 @@
 """Spans and metrics of everything that is done, on every database and route."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -313,6 +315,34 @@ async def test_without_a_provider_nothing_is_recorded_and_nothing_fails(server: 
         await backend.tasks.save(TASKS.example)
         assert await backend.tasks.get(TASKS.example.id) == TASKS.example
     assert observer.is_idle()
+
+
+async def functions_of(backend: SQLPersistenceBackend) -> int:
+    """Count the functions of this library that a call calls, at best of some calls."""
+    functions: list[int] = []
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and "/synthorg/" in frame.f_code.co_filename:
+            functions[-1] += 1
+
+    for _ in range(10):
+        functions.append(0)
+        sys.setprofile(count)
+        try:
+            await backend.tasks.get("key")
+        finally:
+            sys.setprofile(None)
+    return min(functions)
+
+
+async def test_without_a_provider_a_call_takes_one_step_more_than_without_an_observer(
+    server: Server,
+) -> None:
+    async with (
+        observed(server, "fast") as alone,
+        observed(server, "fast", OpenTelemetryObserver()) as idle,
+    ):
+        assert 0 < await functions_of(idle) <= await functions_of(alone) + 1
 
 
 async def test_a_provider_that_is_set_up_later_gets_what_is_done_from_then_on(

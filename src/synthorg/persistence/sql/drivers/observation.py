@@ -78,9 +78,8 @@ class Observing:
         self._observers = tuple(observers)
         self._last_first = self._observers[::-1]
         self._broken: set[int] = set()
-        pausing = [each for each in observers if isinstance(each, PausingObserver)]
-        self._pausing = pausing
-        self.asks_at = 0.0 if len(pausing) == len(observers) else inf
+        self._pausing = [each for each in observers if isinstance(each, PausingObserver)]
+        self.asks_at = 0.0 if len(self._pausing) == len(observers) else inf
         self._parent: Observed | None = None
         self._has_told_parent = False
         self.database = database
@@ -94,7 +93,7 @@ class Observing:
         """
         within = Observing.__new__(Observing)
         within.__dict__.update(self.__dict__)
-        within.asks_at = inf  # it was asked when the unit began
+        within.was_idle, within.asks_at = False, inf  # who hears of a unit hears of its calls
         within._parent = unit  # noqa: SLF001 (of the same class)
         within._has_told_parent = bool(unit.told) or self._has_told_parent  # noqa: SLF001 (likewise)
         return within
