@@ -1,4 +1,4 @@
-"""Repositories whose calls are observed: of each class one more, whose public methods tell of them.
+"""Repositories whose calls are observed: of each class, another whose public methods tell of them.
 
 A repository that nobody observes is of the class itself, so that being observable costs it nothing.
 """
