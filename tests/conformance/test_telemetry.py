@@ -137,7 +137,10 @@ async def test_each_method_of_each_repository_is_one_span(
         assert "error.type" not in attributes
         trips = exported.named("trip")
         assert all(is_inside(trip, span) for trip in trips)
-        assert trips or attributes["synthorg.db.route"] == "public" or "many" in method
+        # A record of a SQLite file may be read on the event loop's own thread.
+        needs_none = traced.backend_name == "sqlite" and method.startswith("get")
+        is_public = attributes["synthorg.db.route"] == "public"
+        assert trips or is_public or "many" in method or needs_none
 
 
 async def test_calls_are_inside_their_unit_and_it_is_inside_of_what_the_program_does(

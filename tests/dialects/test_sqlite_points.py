@@ -76,12 +76,12 @@ async def open_file(path: Path, **options: Any) -> AsyncIterator[SQLitePersisten
 def test_after_a_slow_read_comes_a_pause_by_what_it_cost() -> None:
     pace = Pace()
     assert pace.allows(0.0)
-    pace.note(10.0, 10.0009)
-    assert pace.allows(10.0009)
+    pace.note(10.0, 10.0002)
+    assert pace.allows(10.0002)
     pace.note(10.0, 10.005)
     assert not pace.allows(10.5)
     assert pace.allows(10.506)
-    pace.note(20.0, 20.0011)
+    pace.note(20.0, 20.0003)
     assert not pace.allows(20.0 + SHORTEST_PAUSE)
     pace.note(20.0, 27.0)
     assert not pace.allows(27.0 + LONGEST_PAUSE - 0.1)
@@ -117,6 +117,19 @@ async def test_a_turn_of_the_loop_has_room_for_few_reads_and_one_may_wait_for_th
     turns = Turns()
     taken = await asyncio.gather(*(turns.take() for _ in range(4 * READS_IN_A_TURN)))
     assert taken == [True] * (READS_IN_A_TURN + 1) + [False] * (3 * READS_IN_A_TURN - 1)
+
+
+async def test_a_turn_that_has_taken_long_has_no_room_for_more_reads() -> None:
+    turns = Turns()
+
+    async def read_for_long() -> None:
+        assert await turns.take()
+        turns.end()
+
+    others = (turns.take() for _ in range(READS_IN_A_TURN))
+    taken = await asyncio.gather(read_for_long(), *others)
+    # One of them waits for the next turn.
+    assert taken == [None, True, *[False] * (READS_IN_A_TURN - 1)]
 
 
 async def test_who_waits_for_the_next_turn_may_be_cancelled() -> None:

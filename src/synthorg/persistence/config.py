@@ -115,8 +115,8 @@ class SQLiteConfig(_Model):
         prepared_statements: Whether statements go straight to the driver, single ones prepared
             and on connections that are kept; else all of them go through SQLAlchemy.
         point_reads: Where a file's prepared statements that get one record by its key run:
-            "thread" is always on a thread beside the event loop's; "adaptive" is on the loop's own
-            while that takes less than a millisecond, and else on another.
+            "adaptive" is on the event loop's own thread while that takes less than a quarter of a
+            millisecond, and else on another; "thread" is always on another.
         unreadable_records: What lists do with a stored record that does not fit its kind, as a
             newer release may write it: "raise" says which it is; "skip" leaves it out and logs it.
         table_prefix: What the names of this library's tables, indexes, constraints and triggers
@@ -134,7 +134,7 @@ class SQLiteConfig(_Model):
     synchronous: Literal["full", "normal"] = "full"
     busy_timeout_seconds: SecondsOrZero = 30
     prepared_statements: bool = True
-    point_reads: Literal["adaptive", "thread"] = "thread"
+    point_reads: Literal["adaptive", "thread"] = "adaptive"
     unreadable_records: UnreadableRecords = "raise"
     table_prefix: TablePrefix = ""
     slow_call_seconds: SecondsOrZero | None = None

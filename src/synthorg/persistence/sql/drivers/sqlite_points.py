@@ -18,8 +18,12 @@ from synthorg.persistence.sql.drivers.sqlite_file import FileConnection
 if sys.platform == "linux":
     from resource import RUSAGE_THREAD, getrusage
 
-SLOW_SECONDS: Final = 0.001
-"""From how long on a read is one that the event loop must not wait for."""
+SLOW_SECONDS: Final = 0.00025
+"""From how long on a read is one that the event loop must not wait for: ten times what a row in
+memory takes."""
+
+LONG_SECONDS: Final = 0.0001
+"""From how long on a read is the last one in its turn of the event loop."""
 
 SHORTEST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 60.0
@@ -102,6 +106,10 @@ class Turns:
         await self._waiting
         return True
 
+    def end(self) -> None:
+        """Let no more reads through in this turn."""
+        self._left = 0
+
     def _take(self, loop: asyncio.AbstractEventLoop) -> None:
         self._left -= 1
         if not self._is_next_due:
@@ -172,6 +180,8 @@ class PointReader:
         except Exception:  # noqa: BLE001 (a thread meets the same, and may wait for a lock)
             rows = None
         ended = perf_counter()
+        if ended - began > LONG_SECONDS:
+            self._turns.end()
         if ended - began > SLOW_SECONDS:
             self._pace.note(began, ended, preempted=_is_preempted(before, switches()))
         observed = current.get()
