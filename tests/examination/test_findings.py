@@ -164,7 +164,7 @@ async def test_space_log_and_statistics_of_a_file_are_looked_at(
     monkeypatch.setattr(sqlite_examination, "MUCH_UNUSED", 2**16)
     monkeypatch.setattr(sqlite_examination, "LARGE_LOG", 2**14)
     monkeypatch.setattr(sqlite_examination, "MANY_ROWS_OF_PAGES", 10)
-    await fill(sqlite_url, "DELETE FROM tasks", tasks=500)
+    await fill(sqlite_url, "DELETE FROM tasks", tasks=1_000)
     async with create_backend(PersistenceConfig.from_url(sqlite_url)) as backend:
         await backend.tasks.save_many(TASKS.make(id=f"{number}") for number in range(100))
         found = await examine(sqlite_url)
