@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import pytest
@@ -278,6 +279,7 @@ async def test_a_backend_opens_no_more_connections_than_it_says(
         load = asyncio.create_task(use_at_once(backend, 24))
         seen = []
         while not load.done():
-            seen.append(len(await asyncio.to_thread(limited.sessions)))
+            seen.append({*await asyncio.to_thread(limited.sessions)})
         await load
-        assert 1 < max(seen) <= most
+        # One that was closed may be there for a moment longer, but not when asked again.
+        assert 1 < max(len(before & after) for before, after in pairwise(seen)) <= most
