@@ -365,10 +365,3 @@ async def test_a_row_is_found_by_another_unique_key_without_a_trip(
             found = await observed.backend.users.get_by_username(USERS.example.username)
         assert found == USERS.example
         assert counts.trips == 0
-
-
-async def test_a_database_in_memory_takes_the_field_for_what_it_is() -> None:
-    async with opened(":memory:", point_reads="adaptive") as backend:
-        await backend.migrate()
-        await backend.tasks.save(TASKS.example)
-        assert await backend.tasks.get(TASKS.example.id) == TASKS.example

@@ -114,8 +114,8 @@ class SQLiteConfig(_Model):
         busy_timeout_seconds: How long a write waits for the writers before it.
         prepared_statements: Whether statements go straight to the driver, single ones prepared
             and on connections that are kept; else all of them go through SQLAlchemy.
-        point_reads: Where a file's prepared statements that get one record by its key run:
-            "adaptive" is on the event loop's own thread while that takes less than a quarter of a
+        point_reads: Where prepared statements that get one record by its key run: "adaptive" is on
+            the event loop's own thread, for a file while that takes less than a quarter of a
             millisecond, and else on another; "thread" is always on another.
         unreadable_records: What lists do with a stored record that does not fit its kind, as a
             newer release may write it: "raise" says which it is; "skip" leaves it out and logs it.

@@ -219,10 +219,11 @@ class Dialect(ABC):
             if loop_is_closed:
                 close_without_loop(connection)
 
-    def driver_pool(self, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (used where there is one)
+    def driver_pool(self, engine: AsyncEngine, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (used where there is one)
         """Make the fast route, unless it is switched off or does not pay for this driver.
 
         Args:
+            engine: The database's own, which the fast route shares where it has one connection.
             write_lock: The lock of those that write.
         """
         return None

@@ -301,10 +301,10 @@ class MySQLDialect(Dialect):
         wait_where_crowded(engine, self.openings)
         return engine
 
-    def driver_pool(self, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (the server sorts writers out)
+    def driver_pool(self, engine: AsyncEngine, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (the server sorts writers out)
         if not self._kept_connections:
             return None
-        engine = self._engine_with(
+        kept = self._engine_with(
             self._kept_connections,
             {
                 "init_command": f"{self._init_command}, {self.read_committed}, {SHORT_LOCK_WAIT}",
@@ -315,10 +315,9 @@ class MySQLDialect(Dialect):
         )
         age = self._config.pool_recycle_seconds
         connections = [
-            ServerConnection(engine, AsyncmyDriver, age, self)
-            for _ in range(self._kept_connections)
+            ServerConnection(kept, AsyncmyDriver, age, self) for _ in range(self._kept_connections)
         ]
-        return ServerPool(connections, engine)
+        return ServerPool(connections, kept)
 
     async def driver_transaction(
         self, connection: AsyncConnection, options: Mapping[str, Any]

@@ -163,16 +163,16 @@ class PostgreSQLDialect(Dialect):
         wait_where_crowded(engine, self.openings)
         return engine
 
-    def driver_pool(self, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (the server sorts writers out)
+    def driver_pool(self, engine: AsyncEngine, write_lock: WriteLock) -> DriverPool | None:  # noqa: ARG002 (the server sorts writers out)
         if not self._kept_connections:
             return None
         answer_timeout = {"lock_timeout": str(LOCK_TIMEOUT_MILLISECONDS)}
-        engine = self._engine_with(self._kept_connections, answer_timeout, max_overflow=0)
+        kept = self._engine_with(self._kept_connections, answer_timeout, max_overflow=0)
         age = self._config.pool_recycle_seconds
         connections = [
-            ServerConnection(engine, driver_of, age, self) for _ in range(self._kept_connections)
+            ServerConnection(kept, driver_of, age, self) for _ in range(self._kept_connections)
         ]
-        return ServerPool(connections, engine)
+        return ServerPool(connections, kept)
 
     async def driver_transaction(
         self, connection: AsyncConnection, options: Mapping[str, Any]

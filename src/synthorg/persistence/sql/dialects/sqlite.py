@@ -97,7 +97,8 @@ from synthorg.persistence.sql.drivers.sqlite_forks import (
     InheritedFileClosedError,
     about_to_open,
 )
-from synthorg.persistence.sql.drivers.sqlite_points import PointReader
+from synthorg.persistence.sql.drivers.sqlite_memory import MemoryPool
+from synthorg.persistence.sql.drivers.sqlite_points import PointReader, Turns
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 logger = logging.getLogger(__name__)
@@ -250,16 +251,19 @@ class SQLiteDialect(Dialect):
             pool = self._file_pool(READERS + 1)
         return self._engine_with(**pool)
 
-    def driver_pool(self, write_lock: WriteLock) -> DriverPool | None:
-        # In memory there is one connection, whose transactions must not mix.
-        if self._in_memory or not self._config.prepared_statements:
+    def driver_pool(self, engine: AsyncEngine, write_lock: WriteLock) -> DriverPool | None:
+        if not self._config.prepared_statements:
             return None
+        reads_on_loop = self._config.point_reads == "adaptive"
+        if self._in_memory:
+            return MemoryPool(engine, write_lock, Turns() if reads_on_loop else None)
         points = None
-        if self._config.point_reads == "adaptive":
+        if reads_on_loop:
             points = PointReader(partial(self._open_file, check_same_thread=False))
             self.connections.add(points)
-        engine = self._engine_with(**self._file_pool(KEPT_CONNECTIONS))
-        return SQLitePool(engine, write_lock, points)
+        return SQLitePool(
+            self._engine_with(**self._file_pool(KEPT_CONNECTIONS)), write_lock, points
+        )
 
     async def abandon(self, *, loop_is_closed: bool) -> None:  # noqa: ARG002 (it does not matter)
         # Their threads go on without the event loop.
@@ -297,7 +301,7 @@ class SQLiteDialect(Dialect):
         path = MEMORY if self._in_memory else self._identity.path
         if not self._in_memory:
             _refuse_unusable(Path(path))
-        connect = partial(self._connect, MEMORY) if self._in_memory else self._open_file
+        connect = self._open_memory if self._in_memory else self._open_file
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=path),
             async_creator=lambda: ThreadConnection(connect),
@@ -317,6 +321,9 @@ class SQLiteDialect(Dialect):
         self._identity.refuse_other_file()
         connection.identity = self._identity
         return connection
+
+    def _open_memory(self) -> FileConnection:
+        return self._connect(MEMORY, check_same_thread=False)  # the event loop's may read, too
 
     def _connect(self, path: str, *, check_same_thread: bool = True) -> FileConnection:
         # The driver's own transaction control would leave DDL outside, so BEGIN is sent by events.

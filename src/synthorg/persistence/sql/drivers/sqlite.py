@@ -84,6 +84,17 @@ class ThreadConnection(aiosqlite.Connection):
             raise
         return result
 
+    def run_here(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Run a function on the caller's thread, while nothing runs on that of the connection.
+
+        Args:
+            function: What to do; it is given the connection first.
+            arguments: What else it is given.
+        """
+        if not self.is_open:
+            raise ConnectionClosedError
+        return function(self._connection, *arguments)
+
     def refuse_other_file(self) -> None:
         """Make sure that the file is at its path, as `FileConnection` does."""
         if isinstance(self._connection, FileConnection):
@@ -375,7 +386,7 @@ class ReadConnection:
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """Run queries, as `BatchingConnection` says."""
-        return await self._connection.run(_read_there, _each, _read, calls, stop=True)
+        return await self._connection.run(_read_there, run_each, _read, calls, stop=True)
 
 
 class WriteConnection:
@@ -403,7 +414,7 @@ class WriteConnection:
                 with suppress(sqlite3.Error):
                     return await self._connection.run(_write_together, calls)
             # The whole transaction is gone, for which one of them may be to blame.
-            return await self._connection.run(_each, _write_durably, calls)
+            return await self._connection.run(run_each, _write_durably, calls)
         finally:
             self._write_lock.release()
 
@@ -492,11 +503,12 @@ def _write_many(
     connection.execute("RELEASE many")
 
 
-def _each(
+def run_each(
     connection: FileConnection,
-    function: Callable[[sqlite3.Connection, Call], Outcome],
+    function: Callable[[FileConnection, Call], Outcome],
     calls: Sequence[Call],
 ) -> list[Outcome]:
+    """Run calls one after the other, each with an outcome of its own."""
     outcomes: list[Outcome] = []
     for call in calls:
         try:

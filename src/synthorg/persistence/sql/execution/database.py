@@ -108,7 +108,7 @@ class Database:
             *self._errors.foreign_errors,
         )
         self._write_lock = WriteLock(dialect.lock_timeout_seconds)
-        self._driver_pool = dialect.driver_pool(self._write_lock)
+        self._driver_pool = dialect.driver_pool(self.engine, self._write_lock)
         self._connections = Connections(self.engine, dialect, self._errors, self._write_lock)
         if self._driver_pool is not None:
             self._connections.make_room = self._driver_pool.make_room
