@@ -56,12 +56,12 @@ def draw(workload: str, databases: Sequence[DatabaseResults], caption: str) -> d
     drawing.append(drawsvg.Rectangle(0, 0, WIDTH, height, fill=BACKGROUND))
     chosen = WORKLOADS[workload]
     title = f"{chosen.title} ({chosen.per_second}, longer is faster)"
-    drawing.append(_text(title, MARGIN, MARGIN + 18, size=18, weight="bold"))
+    drawing.append(label(title, MARGIN, MARGIN + 18, size=18, weight="bold"))
     top = MARGIN + HEADING
     for heading, found in sections:
         drawing.extend(_section(found, heading, top))
         top += HEADING + LINE * len(found)
-    drawing.append(_text(caption, MARGIN, height - MARGIN, size=11, fill=QUIET))
+    drawing.append(label(caption, MARGIN, height - MARGIN, size=11, fill=QUIET))
     return drawing
 
 
@@ -73,7 +73,7 @@ def _shown(found: dict[str, Measurement]) -> dict[str, Measurement]:
 def _section(
     found: dict[str, Measurement], title: str, top: float
 ) -> Iterator[drawsvg.DrawingElement]:
-    yield _text(title, MARGIN, top + 22, size=13, weight="bold", fill=QUIET)
+    yield label(title, MARGIN, top + 22, size=13, weight="bold", fill=QUIET)
     scale = BARS / max(each.rates.most for each in found.values())
     left = MARGIN + NAMES
     for number, (name, measurement) in enumerate(found.items()):
@@ -81,14 +81,14 @@ def _section(
         middle = line_top + BAR / 2
         rates = measurement.rates
         color = OWN_BAR if name.startswith(OWN) else OTHER_BAR
-        yield _text(name, left - 8, middle + 4, size=12, anchor="end")
+        yield label(name, left - 8, middle + 4, size=12, anchor="end")
         yield drawsvg.Rectangle(left, line_top, round(rates.middle * scale, 1), BAR, fill=color)
         least, most = (round(left + rate * scale, 1) for rate in (rates.least, rates.most))
         yield drawsvg.Line(least, middle, most, middle, stroke=TEXT)
-        yield _text(f"{rates.middle:,.0f}", left + BARS + 8, middle + 4, size=12)
+        yield label(f"{rates.middle:,.0f}", left + BARS + 8, middle + 4, size=12)
 
 
-def _text(
+def label(
     text: str,
     x: float,
     y: float,
@@ -98,4 +98,5 @@ def _text(
     fill: str = TEXT,
     anchor: str = "start",
 ) -> drawsvg.Text:
+    """Write a text."""
     return drawsvg.Text(text, size, x, y, fill=fill, font_weight=weight, text_anchor=anchor)

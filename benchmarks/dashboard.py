@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import drawsvg
 
+from benchmarks.charts import FONT, QUIET, label
 from benchmarks.recording import Recording, Series
 
 COLUMN: Final = 36
@@ -15,11 +16,8 @@ AXIS: Final = 52
 LEGEND: Final = 13
 SHOWN: Final = 4
 """How many lines of a panel are named: those that rise highest."""
-FONT: Final = "system-ui, 'Segoe UI', Helvetica, Arial, sans-serif"
 BACKGROUND: Final = "#f4f5f5"
 PANEL: Final = "#ffffff"
-TEXT: Final = "#1f2328"
-QUIET: Final = "#59636e"
 GRID: Final = "#d8dee4"
 MARK: Final = "#cf222e"
 LINES: Final = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989", "#57606a")
@@ -85,10 +83,10 @@ class _Panel:
         yield drawsvg.Rectangle(
             self._left, self._top, self._width, self._height, rx=3, fill=PANEL, stroke=GRID
         )
-        yield _text(self._title, self._left + PADDING, self._top + 20, size=12, weight="600")
+        yield label(self._title, self._left + PADDING, self._top + 20, size=12, weight="600")
         if not self._series:
             middle = self._left + self._width / 2, self._top + self._height / 2
-            yield _text("No data", *middle, size=12, fill=QUIET, anchor="middle")
+            yield label("No data", *middle, size=12, fill=QUIET, anchor="middle")
             return
         yield from self._axes()
         for number, each in enumerate(self._series):
@@ -108,17 +106,17 @@ class _Panel:
             y = self._y(self._most * part)
             yield drawsvg.Line(self._axis_left, y, self._axis_right, y, stroke=GRID)
             text = _shown(self._most * part, self._unit)
-            yield _text(text, self._axis_left - 6, y + 4, size=10, fill=QUIET, anchor="end")
+            yield label(text, self._axis_left - 6, y + 4, size=10, fill=QUIET, anchor="end")
         for minute in range(int(self._until // 60) + 1):
             x, y = self._x(60 * minute), self._axis_bottom + 14
-            yield _text(f"{minute} min", x, y, size=10, fill=QUIET, anchor="middle")
+            yield label(f"{minute} min", x, y, size=10, fill=QUIET, anchor="middle")
         for happened, at in self._recording.marks.items():
             if at <= self._until:
                 x = self._x(at)
                 yield drawsvg.Line(
                     x, self._axis_top - 4, x, self._axis_bottom, stroke=MARK, stroke_dasharray="3 3"
                 )
-                yield _text(happened, x + 3, self._axis_top + 4, size=9, fill=MARK)
+                yield label(happened, x + 3, self._axis_top + 4, size=9, fill=MARK)
 
     def _named(self, number: int, color: str, each: Series) -> Iterator[drawsvg.DrawingElement]:
         y = self._axis_bottom + 30 + LEGEND * number
@@ -127,7 +125,7 @@ class _Panel:
         )
         last, most = _shown(each.points[-1][1], self._unit), _shown(_most_of(each), self._unit)
         told = f"{each.name or 'value'}: {last}, at most {most}"
-        yield _text(told, self._axis_left + 20, y, size=10)
+        yield label(told, self._axis_left + 20, y, size=10)
 
     def _x(self, at: float) -> float:
         part = at / (self._until or 1)
@@ -150,16 +148,3 @@ def _shown(value: float, unit: str) -> str:
     if unit == "bytes":
         return f"{value:,.0f} B"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 (three digits)
-
-
-def _text(
-    text: str,
-    x: float,
-    y: float,
-    *,
-    size: int,
-    weight: str = "normal",
-    fill: str = TEXT,
-    anchor: str = "start",
-) -> drawsvg.Text:
-    return drawsvg.Text(text, size, x, y, fill=fill, font_weight=weight, text_anchor=anchor)

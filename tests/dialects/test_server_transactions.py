@@ -31,6 +31,7 @@ from tests.conformance.cancelling import cancelled_at_each_wait
 from tests.conftest import checked_out_connections
 from tests.dialects.places import Place, by_fast_drivers, connected, on, task
 from tests.dialects.relay import relayed
+from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 
 SECONDS = 20
@@ -135,6 +136,24 @@ async def test_a_transaction_makes_no_more_trips_than_it_has_to(
         before = relay.trips
         await work(backend, "counts")
         assert relay.trips - before == trips[place.kind]
+
+
+@on(MariaDB)  # where a transaction that has ended goes back without a rollback
+async def test_a_transaction_that_was_left_open_is_rolled_back_when_its_connection_goes_back(
+    place: Place,
+) -> None:
+    async with connected(place.url) as backend:
+        async with backend.transaction() as unit:  # after which the connection has ended one
+            await unit.tasks.save(task("a"))
+        async with backend.get_db().connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            await driver.cursor().execute("BEGIN")
+            await driver.cursor().execute("UPDATE tasks SET title = 'left open'")
+        assert await transactions_left_open(place, backend) == 0
+        found = await backend.tasks.get("a")
+        assert found is not None
+        assert found.title != "left open"
 
 
 LEVEL = {"postgresql": "SHOW transaction_isolation", "mariadb": "SELECT @@tx_isolation"}

@@ -155,6 +155,19 @@ async def test_many_that_read_side_by_side_share_a_trip(
         assert counts.trips == 2
 
 
+async def test_a_read_that_takes_longer_is_the_last_one_in_its_turn(
+    sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_points, "SLOW_SECONDS", math.inf)
+    monkeypatch.setattr(sqlite_points, "LONG_SECONDS", -1)
+    async with looked_at(sqlite_file, monkeypatch, point_reads="adaptive") as observed:
+        async with observed.counted() as counts:
+            gets = [observed.backend.tasks.get(TASKS.example.id) for _ in range(3)]
+            assert await asyncio.gather(*gets) == [TASKS.example] * 3
+        # One of the others waits for the next turn, and the last one goes to a thread.
+        assert counts.trips == 1
+
+
 async def test_a_slow_read_sends_the_next_ones_to_a_thread_until_a_probe_is_fast(
     sqlite_file: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
