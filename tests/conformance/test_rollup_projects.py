@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 
@@ -58,7 +58,18 @@ class Expected:
 
     task_id: str
     is_rolled_up: bool = False
+    began_as: str | None = None
     known: str | None = None
+
+    def roll_up(self, project: str | None, others: Iterable["Expected"]) -> None:
+        """Become part of the roll-up that began with this project, and knows the last one."""
+        same = (
+            each.known
+            for each in others
+            if each.is_rolled_up and (each.task_id, each.began_as) == (self.task_id, project)
+        )
+        self.known = next(same, project)
+        self.is_rolled_up, self.began_as = True, project
 
 
 @settings(examples, max_examples=20)
@@ -71,6 +82,16 @@ class Expected:
         min_size=4,
         max_size=16,
     )
+)
+@example(
+    [
+        ("record", "task-1"),
+        ("roll up", "task-1"),
+        ("record", "task-1"),
+        ("website", "task-1"),
+        ("delete", "task-1"),
+        ("roll up", "task-1"),
+    ]
 )
 async def test_costs_count_for_the_project_of_their_task_or_for_the_last_one_known(
     backend: TransactionalBackend, steps: list[tuple[str, str]]
@@ -98,7 +119,7 @@ async def test_costs_count_for_the_project_of_their_task_or_for_the_last_one_kno
                 await roll_up_costs(backend, before=MOMENT + DAY)
             for cost in costs:
                 if not cost.is_rolled_up:
-                    cost.is_rolled_up, cost.known = True, projects.get(cost.task_id)
+                    cost.roll_up(projects.get(cost.task_id), costs)
         assert await counts(backend) == Counter(
             projects.get(cost.task_id, cost.known) for cost in costs
         )
