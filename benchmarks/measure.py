@@ -50,11 +50,13 @@ class Race:
 
     Attributes:
         workers: By the name of the contender.
+        urls: Of their databases, by the name of the contender.
         seconds: By workload and contender, one for each round.
         problems: What went wrong, for people.
     """
 
     workers: dict[str, Worker]
+    urls: dict[str, str] = field(default_factory=dict)
     seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -107,11 +109,12 @@ def measure(database: str, plan: Plan, tell: Tell) -> DatabaseResults:
         race = Race({})
         for name, url in _databases(site, plan, race.problems):
             tell(f"{database}: starting {name}")
+            race.urls[name] = url
             try:
                 race.workers[name] = stack.enter_context(Worker(name, url, plan.volume))
             except WorkerError as error:
                 race.problems.append(str(error))
-        _run(database, race, plan, tell)
+        _run(database, site, race, plan, tell)
         return DatabaseResults(
             database, dict(site.settings()), race.problems, list(_measurements(race, plan))
         )
@@ -127,7 +130,7 @@ def _databases(site: Site, plan: Plan, problems: list[str]) -> Iterator[tuple[st
             yield name, site.copy()
 
 
-def _run(database: str, race: Race, plan: Plan, tell: Tell) -> None:
+def _run(database: str, site: Site, race: Race, plan: Plan, tell: Tell) -> None:
     choose = random.Random(SEED)
     for round_number in range(plan.rounds + 1):
         which = f"round {round_number} of {plan.rounds}" if round_number else "warming up"
@@ -136,12 +139,16 @@ def _run(database: str, race: Race, plan: Plan, tell: Tell) -> None:
             order = Order(workload, plan.units(workload), round_number)
             names = [name for name in race.workers if contenders.takes_part(name, workload)]
             names = choose.sample(sorted(names), k=len(names))
-            race.record(order, dict(_outcomes(race, order, names)))
+            race.record(order, dict(_outcomes(site, race, order, names)))
 
 
-def _outcomes(race: Race, order: Order, names: Sequence[str]) -> Iterator[tuple[str, Outcome]]:
+def _outcomes(
+    site: Site, race: Race, order: Order, names: Sequence[str]
+) -> Iterator[tuple[str, Outcome]]:
     for name in names:
-        os.sync()  # nobody pays for what others have left to be written
+        # Nobody pays for what others have left to be written, or have pushed out of memory.
+        os.sync()
+        site.warm(race.urls[name])
         try:
             yield name, race.workers[name].perform(order)
         except WorkerError as error:
