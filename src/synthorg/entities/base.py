@@ -185,8 +185,8 @@ def refuse_duplicates(values: Iterable[object], what: str) -> None:
     Raises:
         ValueError: If any value occurs more than once.
     """
-    listed = tuple(values)
-    if len(set(listed)) < len(listed):
+    listed = values if type(values) is tuple else tuple(values)
+    if len(listed) > 1 and len(set(listed)) < len(listed):
         raise ValueError(f"{what} must be unique")
 
 
