@@ -1,11 +1,12 @@
 """Saving, reading and deleting many records at once: the same as one by one, but all or none."""
 
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
 
+from synthorg.entities import Task
 from synthorg.persistence import (
     DuplicateRecordError,
     PersistenceError,
@@ -112,15 +113,74 @@ async def test_a_record_that_is_refused_at_any_place_is_named_and_nothing_is_sav
     assert await count(backend, kind) == len(fault.stored) + len(records)
 
 
+@pytest.mark.parametrize("chunk", [2, 500])
 async def test_saving_many_records_can_be_cancelled_at_any_wait(
-    backend: TransactionalBackend,
+    backend: TransactionalBackend, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("synthorg.persistence.sql.repositories.base.ROWS_AT_ONCE", chunk)
+
     async def save(number: int) -> None:
-        tasks = [TASKS.make(id=f"{number}-{copy}") for copy in range(3)]
+        tasks = [TASKS.make(id=f"{number}-{copy}") for copy in range(5)]
         await backend.tasks.save_many(tasks)
 
     async for number in cancelled_at_each_wait(save):
-        saved = await backend.tasks.get_many([f"{number}-{copy}" for copy in range(3)])
-        assert len(saved) in (0, 3)
+        saved = await backend.tasks.get_many([f"{number}-{copy}" for copy in range(5)])
+        assert len(saved) in (0, 5)
         assert checked_out_connections(backend) == 0
-    assert len(saved) == 3
+    assert len(saved) == 5
+
+
+async def test_the_last_of_many_records_with_the_same_key_stays(
+    backend: TransactionalBackend,
+) -> None:
+    await backend.tasks.save_many(
+        TASKS.make(id=str(number % 7), title=f"title {number}") for number in range(613)
+    )
+    saved = await backend.tasks.list_tasks()
+    assert {task.title for task in saved} == {f"title {number}" for number in range(606, 613)}
+
+
+async def test_what_the_database_refuses_comes_before_a_later_record_that_is_unfit(
+    backend: TransactionalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthorg.persistence.sql.repositories.base.ROWS_AT_ONCE", 2)
+    stored = MESSAGES.keyed("stored")
+    await backend.messages.save(stored)
+    unfit = MESSAGES.forged(MESSAGES.keyed("unfit"), content="\x00")
+    for given in ([stored, MESSAGES.keyed("good"), unfit], [MESSAGES.keyed("good"), stored, unfit]):
+        with pytest.raises(DuplicateRecordError):
+            await backend.messages.save_many(given)
+        with pytest.raises(QueryError, match="NUL"):
+            await backend.messages.save_many(given[::-1])
+    assert await count(backend, MESSAGES) == 1
+
+
+async def test_an_asynchronous_input_may_read_in_the_unit_that_saves_it(
+    backend: TransactionalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthorg.persistence.sql.repositories.base.ROWS_AT_ONCE", 2)
+    async with backend.transaction() as unit:
+
+        async def tasks() -> AsyncIterator[Task]:
+            for number in range(7):
+                written = len(await unit.tasks.list_tasks())
+                yield TASKS.make(id=str(number), title=f"after {written}")
+
+        await unit.tasks.save_many(tasks())
+    saved = sorted(await backend.tasks.list_tasks(), key=lambda task: task.id)
+    assert [task.title for task in saved] == [f"after {n - n % 2}" for n in range(7)]
+
+
+async def test_an_input_that_fails_saves_nothing(
+    backend: TransactionalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthorg.persistence.sql.repositories.base.ROWS_AT_ONCE", 2)
+
+    def tasks() -> Iterator[Task]:
+        yield from [TASKS.make(id=str(number)) for number in range(5)]
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await backend.tasks.save_many(tasks())
+    assert await backend.tasks.list_tasks() == ()
+    assert checked_out_connections(backend) == 0

@@ -5,6 +5,8 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
+from itertools import chain
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 LIST_CONNECTIONS: Final = 3
 KEPT_CONNECTIONS: Final = 2 + LIST_CONNECTIONS
 """One connection that writes, one for single rows, and some for lists, which take longer."""
+
+ROWS_OF_VALUES: Final = (500, 50)
+"""How many rows a statement writes where there are as many; few, since each is prepared."""
 
 Result = TypeVar("Result")
 
@@ -339,7 +344,8 @@ class ThreadTransaction(DriverTransaction):
         self, statement: DriverStatement, values: Iterable[Sequence[Any]]
     ) -> None:
         """Run a statement many times, as `DriverTransaction` says."""
-        await self._step(_write_many, statement, values)
+        # Converted here, so that the thread, once it writes, seldom has to wait for Python.
+        await self._step(_write_many, statement, list(values))
 
     async def begin_savepoint(self) -> None:
         """Set a savepoint, as `DriverTransaction` says."""
@@ -491,16 +497,40 @@ def _write_durably(connection: FileConnection, call: Call) -> int:
 
 
 def _write_many(
-    connection: FileConnection, statement: DriverStatement, values: Iterable[Sequence[Any]]
+    connection: FileConnection, statement: DriverStatement, rows: Sequence[Sequence[Any]]
 ) -> None:
     connection.execute("SAVEPOINT many")
     try:
-        connection.executemany(statement.sql, values)
+        _write_rows(connection, statement, rows)
     except BaseException:
         if connection.in_transaction:  # https://www.sqlite.org/lang_transaction.html
             _run(connection, "ROLLBACK TO many", "RELEASE many")
         raise
     connection.execute("RELEASE many")
+
+
+def _write_rows(
+    connection: FileConnection, statement: DriverStatement, rows: Sequence[Sequence[Any]]
+) -> None:
+    """Write many rows by each statement, which costs less, and holds up no other thread."""
+    if statement.inserts and rows:
+        values = len(rows[0])
+        most = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // values
+        for size in [size for size in ROWS_OF_VALUES if size <= most]:
+            while len(rows) >= size:
+                sql = _of_rows(statement.sql, values, size)
+                connection.execute(sql, list(chain.from_iterable(rows[:size])))
+                rows = rows[size:]
+    connection.executemany(statement.sql, rows)
+
+
+@lru_cache(maxsize=128)
+def _of_rows(sql: str, values: int, rows: int) -> str:
+    """Make of a statement that inserts one row the one that inserts several."""
+    row = f"({', '.join('?' * values)})"
+    beginning, found, end = sql.partition(f" VALUES {row}")
+    assert found
+    return f"{beginning} VALUES {', '.join([row] * rows)}{end}"
 
 
 def run_each(

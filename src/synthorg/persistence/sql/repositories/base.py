@@ -39,6 +39,7 @@ from synthorg.persistence.sql.repositories.fitness import (
     refuse_unnumbered,
 )
 from synthorg.persistence.sql.repositories.large_rows import LargeRows
+from synthorg.persistence.sql.repositories.one_ahead import OneAhead
 from synthorg.persistence.sql.repositories.records import Records
 from synthorg.persistence.sql.repositories.tailing import Tail
 from synthorg.persistence.sql.statements.cursors import Position
@@ -141,8 +142,11 @@ class Repository(Generic[Record]):
 
         async def save(executor: Executor) -> None:
             repository = type(self)(executor)
-            async for chunk in chunks(records, ROWS_AT_ONCE, self._weigh):
-                await repository._save_chunk(chunk)  # noqa: SLF001 (of this class)
+            async with OneAhead() as steps:
+                async for chunk in chunks(records, ROWS_AT_ONCE, self._weigh):
+                    await repository._save_chunk(chunk, steps)  # noqa: SLF001 (of this class)
+                    if isinstance(records, AsyncIterable):
+                        await steps.finish()  # it may use the same unit of work
 
         # What can be read only once would be missing from a second attempt.
         repeatable = isinstance(records, Collection)
@@ -179,7 +183,7 @@ class Repository(Generic[Record]):
     async def _insert(self, record: Record) -> None:
         await self._executor.execute(self._insertion, self._values_of(record))
 
-    async def _save_chunk(self, records: Sequence[Record]) -> None:
+    async def _save_chunk(self, records: Sequence[Record], steps: OneAhead) -> None:
         for record in records:
             self._check_kind(record)
         values: list[Mapping[str, Any]] = []
@@ -188,9 +192,9 @@ class Repository(Generic[Record]):
                 values.append(self._records.values(record))  # noqa: PERF401 (some stay on a fault)
         except InvalidArgumentError:
             # Those before it come first, for one of them may be the first at fault.
-            await self._executor.execute_many(self._saving, values)
+            await steps.start(self._executor.execute_many(self._saving, values))
             raise
-        await self._executor.execute_many(self._saving, values)
+        await steps.start(self._executor.execute_many(self._saving, values))
 
     def _values_of(self, record: Record) -> Mapping[str, Any]:
         self._check_kind(record)
@@ -609,7 +613,7 @@ class VersionedRepository(KeyedRepository[Record]):
         """
         await self._save_version(record)
 
-    async def _save_chunk(self, records: Sequence[Record]) -> None:
+    async def _save_chunk(self, records: Sequence[Record], steps: OneAhead) -> None:  # noqa: ARG002 (each has to find the version before it)
         for record in records:
             self._check_kind(record)
         for record in records:

@@ -1,6 +1,7 @@
 """Cutting a long input, or a long list, into pieces of few rows and few bytes."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from types import NoneType
 from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -12,6 +13,8 @@ ROWS_AT_ONCE: Final = 500
 
 BYTES_OF_NODE: Final = 64  # about what an object of Python takes
 NODES_AT_ONCE: Final = BYTES_AT_ONCE // BYTES_OF_NODE
+
+_SMALL: Final = frozenset({bool, int, float, NoneType})
 
 Item = TypeVar("Item")
 
@@ -78,14 +81,15 @@ def bytes_of(values: list[object]) -> int:
     # What is inside is appended to what is walked: what nobody validated may be nested as deeply
     # as it likes, and an enormous document need not be walked to its end.
     for node in values:
-        if isinstance(node, str):
+        kind = type(node)
+        if kind is str or isinstance(node, str):
             total += node.__sizeof__()
+        elif kind in _SMALL:
+            continue
         elif isinstance(node, (tuple, list)):
             values += node
-        elif node is None or isinstance(node, (int, float)):
-            continue  # before the kinds that take longer to tell
         elif isinstance(node, BaseModel):
-            values += vars(node).values()
+            values += node.__dict__.values()
         elif isinstance(node, Mapping):
             values += node
             values += node.values()
