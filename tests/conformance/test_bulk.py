@@ -20,6 +20,7 @@ from synthorg.persistence.testing.kinds import (
     DEFINITIONS,
     EXECUTIONS,
     MESSAGES,
+    PROJECTS,
     TASKS,
     USERS,
     kinds,
@@ -184,3 +185,27 @@ async def test_an_input_that_fails_saves_nothing(
         await backend.tasks.save_many(tasks())
     assert await backend.tasks.list_tasks() == ()
     assert checked_out_connections(backend) == 0
+
+
+TEXTS: Final = (
+    "",
+    "\x1f",
+    "\x1e",
+    "a\x1fb",
+    "\x1e\x1f\x1e",
+    "plain",
+    " ",
+    "é\U0001f600",
+)
+"""What might be taken for a mark between texts, or for none, where many are sent as one."""
+
+
+@pytest.mark.parametrize("others", [0, 1, 40])
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+async def test_text_that_is_saved_together_with_other_text_is_read_as_it_was(
+    backend: TransactionalBackend, text: str, others: int
+) -> None:
+    projects = [PROJECTS.make(id="0", description=text, lead=None)]
+    projects += [PROJECTS.make(id=f"{each + 1}", description="other") for each in range(others)]
+    await backend.projects.save_many(projects)
+    assert [await backend.projects.get(each.id) for each in projects] == projects

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
+from synthorg.entities import Task
 from synthorg.persistence import (
     DuplicateRecordError,
     OutcomeUnknownError,
@@ -24,6 +25,7 @@ from synthorg.persistence.sql.dialects.registry import create_dialect
 from synthorg.persistence.sql.drivers import idle_connections
 from synthorg.persistence.sql.drivers.faults import Fault
 from synthorg.persistence.sql.execution.connections import COMMIT_UNKNOWN
+from synthorg.persistence.sql.repositories.chunks import ROWS_AT_ONCE
 from synthorg.persistence.testing.kinds import COST_RECORDS, MESSAGES, TASKS
 from synthorg.persistence.testing.units import Mishap
 from synthorg.persistence.transactions import UnitOfWork
@@ -136,6 +138,37 @@ async def test_a_transaction_makes_no_more_trips_than_it_has_to(
         before = relay.trips
         await work(backend, "counts")
         assert relay.trips - before == trips[place.kind]
+
+
+@on(PostgreSQL)
+@pytest.mark.parametrize("prepared", [True, False], ids=["fast", "public"])
+async def test_the_next_records_are_made_while_the_server_stores_the_last_ones(
+    place: Place, *, prepared: bool
+) -> None:
+    made = 0
+    goes_on = asyncio.Event()
+
+    def records() -> Iterator[Task]:
+        nonlocal made
+        for made in range(1, 3 * MANY):
+            yield task(str(made))
+            if made > ROWS_AT_ONCE:
+                goes_on.set()
+
+    async with (
+        connected(place.url, prepared_statements=prepared) as backend,
+        connected(place.url) as other,
+        other.get_db().connect() as holder,
+    ):
+        await holder.execute(text("LOCK TABLE tasks"))
+        saving = asyncio.create_task(backend.tasks.save_many(records()))
+        async with asyncio.timeout(SECONDS):
+            await goes_on.wait()
+        await asyncio.sleep(0.1)
+        assert made == 2 * ROWS_AT_ONCE  # and no more of them pile up
+        await holder.rollback()
+        await saving
+        assert len(await backend.tasks.list_tasks()) == made
 
 
 @on(MariaDB)  # where a transaction that has ended goes back without a rollback

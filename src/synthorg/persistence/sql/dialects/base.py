@@ -276,7 +276,7 @@ class Dialect(ABC):
 
         Args:
             table: The table; the statement has a bind parameter for each insertable column, which
-                takes the values of all rows in that column.
+                takes the values of all rows in that column: an array, or texts that are joined.
         """
         raise NotImplementedError(f"{self.backend_name} has no arrays to send")
 

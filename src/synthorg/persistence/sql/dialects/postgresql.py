@@ -14,7 +14,6 @@ from sqlalchemy import (
     Executable,
     String,
     Table,
-    Text,
     bindparam,
     event,
     func,
@@ -43,6 +42,7 @@ from synthorg.persistence.sql.dialects.base import (
     replacing_on_conflict,
 )
 from synthorg.persistence.sql.dialects.findings import Finding
+from synthorg.persistence.sql.dialects.joined_text import JoinedText, taken_apart
 from synthorg.persistence.sql.dialects.positions import (
     LOG_POSITION_QUESTION,
     Position,
@@ -83,6 +83,7 @@ from synthorg.persistence.sql.drivers.server_transaction import ServerTransactio
 from synthorg.persistence.sql.drivers.sockets import sever
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 from synthorg.persistence.sql.tables import NUMBER, LibraryName
+from synthorg.persistence.sql.types import JsonDocument, LongText, ShortText
 
 EXPLAINED: Final = "synthorg_explained"
 """The name of a prepared statement whose plan is asked for."""
@@ -268,7 +269,7 @@ class PostgreSQLDialect(Dialect):
     def insert_arrays(self, table: Table) -> Insert:
         # https://www.postgresql.org/docs/current/functions-array.html: unnest() of many arrays
         names = list(insertable(table))
-        arrays = [bindparam(name, type_=_array_of(table.columns[name])) for name in names]
+        arrays = [_array_of(table.columns[name]) for name in names]
         rows = func.unnest(*arrays).table_valued(*names, name="given").render_derived()
         return insert(table).from_select(names, select(*rows.c), include_defaults=False)
 
@@ -452,13 +453,10 @@ def _always(triggers: Mapping[str, Trigger]) -> tuple[str, ...]:
     )
 
 
-def _array_of(column: Column[Any]) -> ARRAY[Any]:
-    try:
-        is_text = column.type.python_type is str
-    except NotImplementedError:  # by SQLAlchemy 2.0, for a type of one's own
-        is_text = False
-    # A cast to a text of limited length would cut the values off, where the column refuses them.
-    return ARRAY(Text() if is_text else column.type)
+def _array_of(column: Column[Any]) -> ColumnElement[Any]:
+    if isinstance(column.type, ShortText | LongText | JsonDocument):
+        return taken_apart(bindparam(column.name, type_=JoinedText()))
+    return bindparam(column.name, type_=ARRAY(column.type))
 
 
 _CONNECTORS: Final[Mapping[str, type[AsyncpgConnector | PsycopgConnector]]] = {

@@ -1,6 +1,6 @@
-"""The fast route of PostgreSQL through asyncpg, which takes the values of many rows as arrays."""
+"""The fast route of PostgreSQL through asyncpg, which takes many rows as values of columns."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from synthorg.persistence.errors import PersistenceConnectionError
@@ -8,8 +8,8 @@ from synthorg.persistence.sql.drivers.base import Call, DriverStatement
 from synthorg.persistence.sql.drivers.batching import Outcome
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 
-BYTES_AT_ONCE: Final = 1024 * 1024
-"""How many bytes of values are sent together, so that large rows do not pile up in memory."""
+CHARACTERS_AT_ONCE: Final = 1024 * 1024
+"""How many characters are sent together, so that large rows do not pile up in memory."""
 
 BYTES_OF_MANY_RUNS: Final = 64 * 1024
 """The same for many runs of a statement. From 128 KiB, asyncpg sends those in several goes, and a
@@ -47,19 +47,21 @@ class AsyncpgDriver(ServerDriver):
 
     async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:
         """Run a statement many times, as `ServerDriver` says."""
-        for rows in _portions(values, BYTES_AT_ONCE):
-            if not await self._send_arrays(statement, rows):
-                for portion in _portions(rows, BYTES_OF_MANY_RUNS):
+        for rows in _portions(values, CHARACTERS_AT_ONCE, _characters):
+            if not await self._send_columns(statement, rows):
+                for portion in _portions(rows, BYTES_OF_MANY_RUNS, _largest_size):
                     await self.connection.executemany(statement.sql, portion)
 
     async def send_together(
         self, statement: DriverStatement, values: Sequence[Sequence[Any]]
     ) -> None:
         """Run a statement many times in one transaction, as `ServerDriver` says."""
-        if not await self._send_arrays(statement, values):
+        if not await self._send_columns(statement, values):
             await self.connection.executemany(statement.sql, values)
 
-    async def _send_arrays(self, statement: DriverStatement, rows: Sequence[Sequence[Any]]) -> bool:
+    async def _send_columns(
+        self, statement: DriverStatement, rows: Sequence[Sequence[Any]]
+    ) -> bool:
         """Write rows by one run of a statement for many, and tell whether there is one."""
         at_once = statement.batched(rows)
         if at_once is not None:
@@ -73,13 +75,15 @@ class AsyncpgDriver(ServerDriver):
             raise PersistenceConnectionError("the transaction failed: it was rolled back")
 
 
-def _portions(rows: Iterable[Sequence[Any]], size: int) -> Iterator[Sequence[Sequence[Any]]]:
+def _portions(
+    rows: Iterable[Sequence[Any]], size: int, size_of: Callable[[Sequence[Any]], int]
+) -> Iterator[Sequence[Sequence[Any]]]:
     """Divide rows into what is sent together."""
     portion: list[Sequence[Any]] = []
     so_far = 0
     for row in rows:
         portion.append(row)
-        so_far += sum(map(_largest_size, row))
+        so_far += size_of(row)
         if so_far >= size:
             yield portion
             portion, so_far = [], 0
@@ -87,7 +91,13 @@ def _portions(rows: Iterable[Sequence[Any]], size: int) -> Iterator[Sequence[Seq
         yield portion
 
 
-def _largest_size(value: Any) -> int:
-    if not isinstance(value, str):
-        return WIDEST_NUMBER
-    return WIDEST_NUMBER + len(value) * (1 if value.isascii() else WIDEST_CHARACTER)
+def _characters(row: Sequence[Any]) -> int:
+    return sum([len(value) for value in row if value.__class__ is str])
+
+
+def _largest_size(row: Sequence[Any]) -> int:
+    """Tell how many bytes a row has at most as it is sent."""
+    texts = [value for value in row if isinstance(value, str)]
+    characters = sum(map(len, texts))
+    widest = 1 if all(map(str.isascii, texts)) else WIDEST_CHARACTER
+    return WIDEST_NUMBER * len(row) + characters * widest

@@ -31,7 +31,7 @@ class PooledAsyncpgDriver(AsyncpgDriver):
         self, statement: DriverStatement, values: Sequence[Sequence[Any]]
     ) -> None:
         """Run a statement many times in one transaction, as `ServerDriver` says."""
-        if not await self._send_arrays(statement, values):
+        if not await self._send_columns(statement, values):
             async with self._transaction():
                 await self.connection.executemany(statement.sql, values)
 

@@ -76,15 +76,16 @@ class DriverStatement(Protocol):
 
     def batched(
         self, rows: Sequence[Sequence[Any]]
-    ) -> "tuple[DriverStatement, Sequence[Sequence[Any]]] | None":
+    ) -> "tuple[DriverStatement, Sequence[Any]] | None":
         """Find the statement that does the same with several rows, in their order.
 
         Args:
-            rows: The values of each row by position, where the driver takes arrays.
+            rows: The values of each row by position, where the driver takes columns.
 
         Returns:
-            The statement and its values, an array for each column; None if there is none, or if
-            two rows have the same key, of which one statement could replace only one.
+            The statement and its values, one for each column; None if there is none, if two rows
+            have the same key, of which one statement could replace only one, or if a column
+            cannot be sent as one value.
         """
         ...
 

@@ -33,6 +33,11 @@ class OneAhead:
         self._step = asyncio.create_task(step)
         await asyncio.sleep(0)  # so that it gets to where it waits for the database
 
+    async def let_it_go_on(self) -> None:
+        """Give the step under way a moment, to send what follows an answer that has come."""
+        if self._step is not None and not self._step.done():
+            await asyncio.sleep(0)
+
     async def finish(self) -> None:
         """Wait for the end of the step under way, if there is one.
 

@@ -8,6 +8,7 @@ from sqlalchemy import Boolean, Dialect, Executable, TypeDecorator
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
+from synthorg.persistence.sql.dialects.joined_text import JoinedText
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
 from synthorg.persistence.sql.tables import record_key
 
@@ -29,6 +30,7 @@ class PreparedStatement:
 
     __slots__ = (
         "_columns",
+        "_joined",
         "_key_of",
         "_parameters",
         "_prepared",
@@ -70,6 +72,11 @@ class PreparedStatement:
                 _to_driver(compiled, name, coercions.get(name)),
             )
             for name in compiled.positiontup or ()
+        )
+        self._joined = tuple(
+            (place, type_.join)
+            for place, (name, *_) in enumerate(self._parameters)
+            if isinstance(type_ := compiled.binds[name].type, JoinedText)
         )
         self._key_of = _key_of(statement, [name for name, *_ in self._parameters])
         columns = list(getattr(compiled.statement, "selected_columns", ()))
@@ -120,7 +127,7 @@ class PreparedStatement:
 
     def batched(
         self, rows: Sequence[Sequence[Any]]
-    ) -> tuple["PreparedStatement", Sequence[Sequence[Any]]] | None:
+    ) -> tuple["PreparedStatement", Sequence[Any]] | None:
         """Find the statement that writes several rows, as `DriverStatement` says.
 
         Args:
@@ -129,7 +136,22 @@ class PreparedStatement:
         batched = self.statement.batched
         if batched is None or self._repeat_a_key(rows):
             return None
-        return self._prepared(batched), list(zip(*rows, strict=True))
+        prepared = self._prepared(batched)
+        columns = prepared.bind_columns(rows)
+        return None if columns is None else (prepared, columns)
+
+    def bind_columns(self, rows: Sequence[Sequence[Any]]) -> Sequence[Any] | None:
+        """Convert the values of many rows to a value for each column, if there is one.
+
+        Args:
+            rows: The values of each row by position, as another statement takes them.
+        """
+        columns: list[Any] = list(zip(*rows, strict=True))
+        for place, join in self._joined:
+            columns[place] = join(columns[place])
+            if columns[place] is None:
+                return None
+        return columns
 
     def decode(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Convert the columns of rows, as `DriverStatement` says.

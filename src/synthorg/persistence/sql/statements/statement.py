@@ -47,7 +47,7 @@ class Statement:
         build: Makes the expression for a dialect; most are the same for all.
         parameters: The bind parameters that each execution has to give.
         by_keys: Finds the statement that reads several of its rows at once, where it reads one.
-        batched: Does the same with many rows, given as an array for each column, where it writes
+        batched: Does the same with many rows, given as a value for each column, where it writes
             one; on databases with arrays.
         inserts: Whether it adds a row, so that a protected one that exists is a duplicate.
         replaces: Whether it adds a row or replaces the one with its key.
