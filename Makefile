@@ -87,7 +87,7 @@ test-oldest: $(VENV)/test.installed  ## Run what differs between releases on the
 
 test-newest: $(VENV)/test.installed  ## Run every behaviour on the newest releases, and install them beside others
 	$(call environment_of,newest,highest)
-	TEST_RESOLVER=$(CURDIR)/$(VENV)/bin/uv $(VENV)-newest/bin/python -m pytest --numprocesses $(WORKERS) \
+	TEST_UNIT_STEPS=adaptive TEST_RESOLVER=$(CURDIR)/$(VENV)/bin/uv $(VENV)-newest/bin/python -m pytest --numprocesses $(WORKERS) \
 		--dist worksteal -m 'not slow' -k 'sqlite or companions' tests/conformance tests/packaging/test_companions.py
 
 test-faults: $(VENV)/test.installed  ## Break connections for MINUTES on each of DATABASES, SEEDS times

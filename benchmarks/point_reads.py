@@ -1,4 +1,4 @@
-"""`python -m benchmarks.point_reads`: gets on the loop's own thread beside gets on another.
+"""`python -m benchmarks.point_reads`: gets and units on the loop's thread beside those on another.
 
 All on one SQLite file in one process, in rounds of random order, with a second backend of the same
 setting for the noise. How long a timer of a millisecond is late tells how long the loop stalls; on
@@ -12,7 +12,7 @@ import random
 import selectors
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,7 @@ ROUNDS: Final = 9
 PER_MILLES: Final = 999
 
 Key = Callable[[], str]
+Work = Callable[[TransactionalBackend, str], Awaitable[object]]
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ class Effort:
 
 @dataclass(frozen=True)
 class Load:
-    """What is got: which keys, and by how many tasks side by side."""
+    """What is done: with which keys, by how many tasks side by side, and how."""
 
     key: Key
     at_once: int
+    work: Work
 
 
 @dataclass
@@ -146,7 +148,7 @@ async def backends(
     async with AsyncExitStack() as stack:
         made: list[TransactionalBackend] = []
         for setting in CONTENDERS.values():
-            section = SQLiteConfig(path=str(file), point_reads=setting)
+            section = SQLiteConfig(path=str(file), point_reads=setting, unit_steps=setting)
             config = PersistenceConfig(sqlite=section)
             backend = create_backend(config, observers=observers)
             made.append(await stack.enter_async_context(backend))
@@ -158,20 +160,21 @@ def in_any_order() -> list[int]:
     return random.sample(range(len(CONTENDERS)), len(CONTENDERS))
 
 
-async def speeds(file: Path, at_once: int, rounds: int) -> list[Speed]:
-    """Measure how long gets of few rows take, which are in memory soon.
+async def speeds(file: Path, at_once: int, rounds: int, work: Work) -> list[Speed]:
+    """Measure how long it takes to do something with few rows, which are in memory soon.
 
     Args:
         file: The database.
-        at_once: How many tasks get side by side.
+        at_once: How many tasks do it side by side.
         rounds: How often.
+        work: What they do with each.
     """
     found = [Speed() for _ in CONTENDERS]
     async with backends(file, None) as made:
 
         async def get(backend: TransactionalBackend) -> None:
             for number in range(GETS // at_once):
-                await backend.tasks.get(task_id(number))
+                await work(backend, task_id(number))
 
         for turn in range(rounds + 1):  # the first one warms up
             for place in in_any_order():
@@ -229,7 +232,7 @@ async def timer_beside(backend: TransactionalBackend, load: Load, seconds: float
 
     async def get() -> None:
         while time.perf_counter() < ends:
-            await backend.tasks.get(load.key())
+            await load.work(backend, load.key())
 
     async def tick() -> list[float]:
         late = []
@@ -241,6 +244,20 @@ async def timer_beside(backend: TransactionalBackend, load: Load, seconds: float
     ticking = asyncio.create_task(tick())
     await asyncio.gather(*[get() for _ in range(load.at_once)])
     return await ticking
+
+
+async def get_one(backend: TransactionalBackend, key: str) -> None:
+    """Get a task."""
+    await backend.tasks.get(key)
+
+
+async def save_in_a_unit(backend: TransactionalBackend, key: str) -> None:
+    """Get a task and save it again, three times in one unit of work."""
+    async with backend.transaction() as unit:
+        for _ in range(3):
+            task = await unit.tasks.get(key)
+            if task is not None:
+                await unit.tasks.save(task)
 
 
 def forget(file: Path) -> None:
@@ -274,7 +291,7 @@ def speed_grid(found: Mapping[str, Sequence[Speed]]) -> Grid:
                 ]
             )
     header = ["", "µs", "times as fast", "µs of processor", "times as little"]
-    return Grid("Gets of a warm file", header, rows)
+    return Grid("Gets and units of a warm file", header, rows)
 
 
 def stall_grid(found: Mapping[str, Sequence[Stalls]]) -> Grid:
@@ -299,8 +316,8 @@ def stall_grid(found: Mapping[str, Sequence[Stalls]]) -> Grid:
                 ]
             )
     header = ["", "late p50", "p99", "p99.9", "most"]
-    header += ["turn p50", "p99", "p99.9", "gets/s", "on the loop"]
-    return Grid("A timer of 1 ms beside gets, and turns of the loop: milliseconds", header, rows)
+    header += ["turn p50", "p99", "p99.9", "calls/s", "on the loop"]
+    return Grid("A timer of 1 ms beside calls, and turns of the loop: milliseconds", header, rows)
 
 
 def at_moments(turns: Sequence[float]) -> list[float]:
@@ -349,15 +366,18 @@ async def measure(
 
     tell("speed")
     speed = {
-        "get": await speeds(file, 1, effort.rounds),
-        "get-64": await speeds(file, AT_ONCE, effort.rounds),
+        "get": await speeds(file, 1, effort.rounds, get_one),
+        "get-64": await speeds(file, AT_ONCE, effort.rounds, get_one),
+        "unit": await speeds(file, 1, effort.rounds, save_in_a_unit),
     }
     tell("stalls")
     found = {
-        "warm, 1": await stalls(timer, file, Load(warm, 1), effort),
-        "warm, 64": await stalls(timer, file, Load(warm, AT_ONCE), effort),
-        "cold, 1": await stalls(timer, file, Load(any_row, 1), effort, cold=True),
-        "cold, 64": await stalls(timer, file, Load(any_row, AT_ONCE), effort, cold=True),
+        "warm, 1": await stalls(timer, file, Load(warm, 1, get_one), effort),
+        "warm, 64": await stalls(timer, file, Load(warm, AT_ONCE, get_one), effort),
+        "cold, 1": await stalls(timer, file, Load(any_row, 1, get_one), effort, cold=True),
+        "cold, 64": await stalls(timer, file, Load(any_row, AT_ONCE, get_one), effort, cold=True),
+        "warm unit": await stalls(timer, file, Load(warm, 1, save_in_a_unit), effort),
+        "cold unit": await stalls(timer, file, Load(any_row, 1, save_in_a_unit), effort, cold=True),
     }
     size = file.stat().st_size / 2**20
     file.unlink()

@@ -25,6 +25,9 @@ PREPARED_STATEMENTS: Final = os.environ.get("TEST_PREPARED_STATEMENTS", "")
 
 POSTGRESQL_DRIVER: Final = os.environ.get("TEST_POSTGRESQL_DRIVER", "")
 """The driver through which backends reach PostgreSQL, or empty for the default."""
+UNIT_STEPS: Final = os.environ.get("TEST_UNIT_STEPS", "")
+"""Where steps of units of work on SQLite files run, or empty for the default."""
+
 READS: Final = os.environ.get("TEST_READS", "")
 """`replica` has PostgreSQL read on its server as if that were a replica of it; or empty."""
 
@@ -177,6 +180,8 @@ def on_route(url: str, prepared_statements: str = PREPARED_STATEMENTS) -> str:
     """
     if prepared_statements != "":
         url = with_parameter(url, f"prepared_statements={prepared_statements}")
+    if UNIT_STEPS != "" and url.startswith("sqlite:"):
+        url = with_parameter(url, f"unit_steps={UNIT_STEPS}")
     if POSTGRESQL_DRIVER != "" and url.startswith("postgresql:"):
         url = with_parameter(url, f"driver={POSTGRESQL_DRIVER}")
     if READS != "" and url.startswith("postgresql:"):

@@ -44,6 +44,9 @@ CONTENDERS: Final[Mapping[str, Entry]] = MappingProxyType(
         "synthorg-no-savepoints": Entry(
             "library", "WithoutSavepoints", ("postgresql",), workloads=("unit",)
         ),
+        "synthorg-unit-steps": Entry(
+            "library", "WithStepsOnTheLoop", ("sqlite",), workloads=("unit",)
+        ),
         "sqlite3": Entry("sqlite3_direct", "InProcess", ("sqlite",)),
         "sqlite3-one-hop": Entry("sqlite3_direct", "OneHop", ("sqlite",)),
         "aiosqlite": Entry("aiosqlite_shared", "SharedConnection", ("sqlite",)),

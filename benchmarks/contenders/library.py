@@ -63,6 +63,14 @@ class WithoutSavepoints(Library):
     savepoints = False
 
 
+class WithStepsOnTheLoop(Library):
+    """The library with steps of units of work on the event loop's own thread."""
+
+    def __init__(self, config: PersistenceConfig) -> None:
+        section = config.sqlite.model_copy(update={"unit_steps": "adaptive"})
+        super().__init__(config.model_copy(update={"sqlite": section}))
+
+
 class PublicRoute(Library):
     """The library with every statement executed through SQLAlchemy."""
 

@@ -16,4 +16,5 @@ def test_the_command_shows_speed_and_stalls_of_each_setting(
     for name in CONTENDERS:
         assert f"get-64, {name}" in shown
         assert f"cold, 1, {name}" in shown
+        assert f"cold unit, {name}" in shown
     assert not list(tmp_path.glob("*.db"))

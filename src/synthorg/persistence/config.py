@@ -117,6 +117,9 @@ class SQLiteConfig(_Model):
         point_reads: Where prepared statements that get one record by its key run: "adaptive" is on
             the event loop's own thread, for a file while that takes less than a quarter of a
             millisecond, and else on another; "thread" is always on another.
+        unit_steps: Where, in a unit of work on a file, prepared statements that get or save one
+            record run: "thread" is on another thread than the event loop's; "adaptive" is on its
+            own while that is fast, as for `point_reads`. A unit begins and ends on another.
         unreadable_records: What lists do with a stored record that does not fit its kind, as a
             newer release may write it: "raise" says which it is; "skip" leaves it out and logs it.
         table_prefix: What the names of this library's tables, indexes, constraints and triggers
@@ -135,6 +138,7 @@ class SQLiteConfig(_Model):
     busy_timeout_seconds: SecondsOrZero = 30
     prepared_statements: bool = True
     point_reads: Literal["adaptive", "thread"] = "adaptive"
+    unit_steps: Literal["adaptive", "thread"] = "thread"
     unreadable_records: UnreadableRecords = "raise"
     table_prefix: TablePrefix = ""
     slow_call_seconds: SecondsOrZero | None = None

@@ -98,7 +98,7 @@ from synthorg.persistence.sql.drivers.sqlite_forks import (
     about_to_open,
 )
 from synthorg.persistence.sql.drivers.sqlite_memory import MemoryPool
-from synthorg.persistence.sql.drivers.sqlite_points import PointReader, Turns
+from synthorg.persistence.sql.drivers.sqlite_points import Guard, PointReader, Turns
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 logger = logging.getLogger(__name__)
@@ -205,6 +205,7 @@ class SQLiteDialect(Dialect):
     def __init__(self, config: SQLiteConfig) -> None:
         self._config = config
         self._in_memory = config.path == MEMORY
+        self._guard: Guard | None = None
         self.sharing = Sharing.ONE if self._in_memory else Sharing.ONE_WRITER
         self.readers_block_writers = not self._in_memory and not config.wal_mode
 
@@ -254,6 +255,8 @@ class SQLiteDialect(Dialect):
     def driver_pool(self, engine: AsyncEngine, write_lock: WriteLock) -> DriverPool | None:
         if not self._config.prepared_statements:
             return None
+        # Of one event loop, as the engines are.
+        self._guard = Guard() if self._config.unit_steps == "adaptive" else None
         reads_on_loop = self._config.point_reads == "adaptive"
         if self._in_memory:
             return MemoryPool(engine, write_lock, Turns() if reads_on_loop else None)
@@ -261,9 +264,8 @@ class SQLiteDialect(Dialect):
         if reads_on_loop:
             points = PointReader(partial(self._open_file, check_same_thread=False))
             self.connections.add(points)
-        return SQLitePool(
-            self._engine_with(**self._file_pool(KEPT_CONNECTIONS)), write_lock, points
-        )
+        engine = self._engine_with(**self._file_pool(KEPT_CONNECTIONS))
+        return SQLitePool(engine, write_lock, points, self._guard)
 
     async def abandon(self, *, loop_is_closed: bool) -> None:  # noqa: ARG002 (it does not matter)
         # Their threads go on without the event loop.
@@ -277,7 +279,8 @@ class SQLiteDialect(Dialect):
     ) -> DriverTransaction | None:
         if not self._config.prepared_statements:
             return None
-        return ThreadTransaction(connection, await thread_of(connection), options[BEGIN_OPTION])
+        thread = await thread_of(connection)
+        return ThreadTransaction(connection, thread, options[BEGIN_OPTION], self._guard)
 
     @contextmanager
     def read_only_view(self, *, again: bool = False) -> Iterator[ReadOnlyView]:
@@ -301,7 +304,7 @@ class SQLiteDialect(Dialect):
         path = MEMORY if self._in_memory else self._identity.path
         if not self._in_memory:
             _refuse_unusable(Path(path))
-        connect = self._open_memory if self._in_memory else self._open_file
+        connect = self._open_memory if self._in_memory else self._open_for_steps
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=path),
             async_creator=lambda: ThreadConnection(connect),
@@ -321,6 +324,9 @@ class SQLiteDialect(Dialect):
         self._identity.refuse_other_file()
         connection.identity = self._identity
         return connection
+
+    def _open_for_steps(self) -> FileConnection:
+        return self._open_file(check_same_thread=self._guard is None)
 
     def _open_memory(self) -> FileConnection:
         return self._connect(MEMORY, check_same_thread=False)  # the event loop's may read, too

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from itertools import chain
 from threading import Thread
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import aiosqlite
@@ -28,7 +29,7 @@ from synthorg.persistence.sql.drivers.cancellation import (
 )
 from synthorg.persistence.sql.drivers.pool_state import PoolState
 from synthorg.persistence.sql.drivers.sqlite_file import FileConnection, FileMovedError
-from synthorg.persistence.sql.drivers.sqlite_points import PointReader
+from synthorg.persistence.sql.drivers.sqlite_points import Guard, PointReader, is_large, switches
 from synthorg.persistence.sql.drivers.write_lock import WriteLock
 
 if TYPE_CHECKING:
@@ -222,13 +223,19 @@ class SQLitePool(DriverPool):
         engine: An engine for these connections alone, which makes `ThreadConnection`s.
         write_lock: The lock of those that write.
         points: What reads single rows without a thread; None if nothing does.
+        guard: What admits steps of units without a thread; None if nothing does.
     """
 
     def __init__(
-        self, engine: AsyncEngine, write_lock: WriteLock, points: PointReader | None = None
+        self,
+        engine: AsyncEngine,
+        write_lock: WriteLock,
+        points: PointReader | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._engine = engine
         self._points = points
+        self._guard = guard
         self._write_lock = write_lock
         self._connections: list[AsyncConnection] = []
         self._writes = Batcher([])
@@ -296,7 +303,7 @@ class SQLitePool(DriverPool):
     async def transaction(self) -> AsyncIterator[DriverTransaction]:
         """Begin a transaction, as `DriverPool` says."""
         connection = self._connections[0]
-        transaction = ThreadTransaction(connection, self._writer, "IMMEDIATE")
+        transaction = ThreadTransaction(connection, self._writer, "IMMEDIATE", self._guard)
         async with self._write_lock:
             try:
                 async with transaction_scope(transaction):
@@ -323,22 +330,33 @@ class ThreadTransaction(DriverTransaction):
         connection: The connection, which this alone uses.
         driver: The driver's own behind it.
         mode: The kind of BEGIN.
+        guard: Admits steps that are done on the event loop's own thread; None for none.
     """
 
-    def __init__(self, connection: AsyncConnection, driver: ThreadConnection, mode: str) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        driver: ThreadConnection,
+        mode: str,
+        guard: Guard | None = None,
+    ) -> None:
         self.connection = connection
         self._connection = driver
+        self._guard = guard
         self._begin = f"BEGIN {mode}"
         self._begun = False
         self._savepoints = 0
 
     async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverTransaction` says."""
-        return call.statement.decode(await self._step(_read, call))
+        run = self._row_step if call.statement.finds_one else self._step
+        return call.statement.decode(await run(_read, call))
 
     async def execute(self, call: Call) -> int:
         """Run a statement that writes, as `DriverTransaction` says."""
-        return await self._step(_write, call)
+        run = self._row_step if call.statement.inserts else self._step
+        row_count: int = await run(_write, call)
+        return row_count
 
     async def execute_many(
         self, statement: DriverStatement, values: Iterable[Sequence[Any]]
@@ -368,6 +386,24 @@ class ThreadTransaction(DriverTransaction):
         if self._begun:
             with suppress(ConnectionClosedError):  # which has rolled back
                 await self._connection.run(_roll_back)
+
+    async def _row_step(
+        self, function: Callable[[FileConnection, Call], Result], call: Call
+    ) -> Result:
+        """Read or write a single row, on the event loop's own thread where that is admitted.
+
+        It neither waits for a lock, which the transaction has, nor for the disk, which is written
+        when it is committed; but what it needs may have to be read from there.
+        """
+        guard = self._guard
+        if guard is None or not self._begun or is_large(call) or not await guard.admits():
+            return await self._step(function, call)
+        before, began = switches(), perf_counter()
+        try:
+            result: Result = self._connection.run_here(_next, function, call)
+            return result
+        finally:
+            guard.note(before, began)
 
     async def _step(self, function: Callable[..., Result], *arguments: Any) -> Result:
         if self._begun:

@@ -1,4 +1,4 @@
-"""Reads of single rows of a SQLite file on the event loop's own thread, while that is fast.
+"""Single rows of a SQLite file on the event loop's own thread, while that is fast.
 
 A row in the system's cache is read in less time than it takes to wake another thread.
 """
@@ -33,6 +33,9 @@ SHARE: Final = 0.01
 
 READS_IN_A_TURN: Final = 8
 """So that reads, and what comes of them, keep others waiting for half a millisecond or so."""
+
+LONGEST_TEXT: Final = 2**16
+"""The most characters of a value that is written on the event loop's thread."""
 
 Switches = tuple[int, int]
 """How often a thread has waited, and how often it had to let others run though it did not."""
@@ -125,6 +128,40 @@ class Turns:
             self._take(loop)  # after that, so that the next turn begins after its read
 
 
+class Guard:
+    """Lets reads through while they are fast, and few in each turn of the event loop."""
+
+    def __init__(self) -> None:
+        self._pace = Pace()
+        self._turns = Turns()
+
+    async def admits(self) -> bool:
+        """Tell whether a read may be done now, which may be in the next turn."""
+        return (
+            self._pace.allows(perf_counter())
+            and await self._turns.take()
+            and self._pace.allows(perf_counter())
+        )
+
+    def note(self, before: Switches, began: float) -> None:
+        """Note the end of a read.
+
+        Args:
+            before: What `switches` gave before it.
+            began: When it began.
+        """
+        ended = perf_counter()
+        if ended - began > LONG_SECONDS:
+            self._turns.end()
+        if ended - began > SLOW_SECONDS:
+            self._pace.note(began, ended, preempted=_is_preempted(before, switches()))
+
+
+def is_large(call: Call) -> bool:
+    """Tell whether a value is so large that handling it alone takes too long for the loop."""
+    return any(type(value) is str and len(value) > LONGEST_TEXT for value in call.values)
+
+
 class PointReader:
     """Reads rows on the thread of the event loop, on a connection of its own that never waits.
 
@@ -136,8 +173,7 @@ class PointReader:
         self._connect = connect
         self._connection: FileConnection | None = None
         self._process = os.getpid()
-        self._pace = Pace()
-        self._turns = Turns()
+        self._guard = Guard()
         never_collect(self)
 
     def open(self) -> None:
@@ -167,23 +203,15 @@ class PointReader:
         Returns:
             The rows; None if a thread has to find out what they are, or what is wrong.
         """
-        if not (self._pace.allows(perf_counter()) and await self._turns.take()):
+        if not await self._guard.admits() or (connection := self._connection) is None:
             return None
-        connection = self._connection
-        if connection is None or not self._pace.allows(perf_counter()):
-            return None
-        before = switches()
-        began = perf_counter()
+        before, began = switches(), perf_counter()
         try:
             connection.refuse_other_file()
             rows = connection.execute(call.statement.sql, call.values).fetchall()
         except Exception:  # noqa: BLE001 (a thread meets the same, and may wait for a lock)
             rows = None
-        ended = perf_counter()
-        if ended - began > LONG_SECONDS:
-            self._turns.end()
-        if ended - began > SLOW_SECONDS:
-            self._pace.note(began, ended, preempted=_is_preempted(before, switches()))
+        self._guard.note(before, began)
         observed = current.get()
         if observed is not None and rows is not None:
             observed.route = "fast"
