@@ -16,7 +16,6 @@ from synthorg.persistence.sql.drivers.sqlite import SQLitePool
 from synthorg.persistence.sql.drivers.sqlite_points import (
     LONGEST_PAUSE,
     READS_IN_A_TURN,
-    SHORTEST_PAUSE,
     Pace,
     PointReader,
     Turns,
@@ -82,7 +81,8 @@ def test_after_a_slow_read_comes_a_pause_by_what_it_cost() -> None:
     assert not pace.allows(10.5)
     assert pace.allows(10.506)
     pace.note(20.0, 20.0003)
-    assert not pace.allows(20.0 + SHORTEST_PAUSE)
+    assert not pace.allows(20.03)
+    assert pace.allows(20.0304)
     pace.note(20.0, 27.0)
     assert not pace.allows(27.0 + LONGEST_PAUSE - 0.1)
     assert pace.allows(27.0 + LONGEST_PAUSE)

@@ -25,7 +25,6 @@ memory takes."""
 LONG_SECONDS: Final = 0.0001
 """From how long on a read is the last one in its turn of the event loop."""
 
-SHORTEST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 60.0
 
 SHARE: Final = 0.01
@@ -78,7 +77,7 @@ class Pace:
         """
         took = ended - began
         if took > SLOW_SECONDS and not preempted:
-            self._resumes = ended + min(max(took / SHARE, SHORTEST_PAUSE), LONGEST_PAUSE)
+            self._resumes = ended + min(took / SHARE, LONGEST_PAUSE)
 
 
 class Turns:
