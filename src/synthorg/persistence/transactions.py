@@ -203,11 +203,11 @@ class TransactionalBackend(Stores, PersistenceBackend, Protocol):
         Args:
             read_only: Whether all reads see one state of the database, and writes are refused.
             savepoints: Whether a call that fails is undone alone, so that the unit can go on, which
-                on PostgreSQL costs a trip to the server for each write but the first. Without, a
-                call that the database refuses, or that was done in part, ends the unit on every
-                database: further calls are refused, and leaving the block rolls back and raises
-                the error of the database again, unless another one leaves it. On PostgreSQL, an
-                error of `save_many` does not name the record then.
+                on PostgreSQL costs some work of the server, or a trip to it, for each write but the
+                first. Without, a call that the database refuses, or that was done in part, ends the
+                unit on every database: further calls are refused, and leaving the block rolls back
+                and raises the error of the database again, unless another one leaves it. On
+                PostgreSQL, an error of `save_many` does not name the record then.
 
         Returns:
             A context manager that gives the unit of work.

@@ -85,6 +85,9 @@ from synthorg.persistence.sql.drivers.write_lock import WriteLock
 from synthorg.persistence.sql.tables import NUMBER, LibraryName
 from synthorg.persistence.sql.types import JsonDocument, LongText, ShortText
 
+PREPARED: Final = "synthorg_prepared"
+"""By which a connection of the pool keeps what is prepared on it."""
+
 EXPLAINED: Final = "synthorg_explained"
 """The name of a prepared statement whose plan is asked for."""
 
@@ -180,7 +183,10 @@ class PostgreSQLDialect(Dialect):
     ) -> DriverTransaction | None:
         if not self._is_fast:
             return None
-        driver = AsyncpgDriver((await connection.get_raw_connection()).driver_connection)
+        pooled = await connection.get_raw_connection()
+        # Others use the only statement without a name where a session is one transaction's.
+        prepared = pooled.info.setdefault(PREPARED, {}) if self.keeps_sessions else None
+        driver = AsyncpgDriver(pooled.driver_connection, prepared)
         level = options.get("isolation_level", ISOLATION_LEVEL)
         access = " READ ONLY" if options.get(READ_ONLY_OPTION) else ""
         return ServerTransaction(

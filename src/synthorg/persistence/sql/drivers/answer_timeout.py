@@ -59,6 +59,57 @@ class AnswerTimeout:
         hang_up(self._connection)
 
 
+class AnswerTimeouts:
+    """An `AnswerTimeout` for one answer after the other, which has a timer for all of them.
+
+    Args:
+        connection: As for `AnswerTimeout`.
+        seconds: As for `AnswerTimeout`, for each answer.
+    """
+
+    __slots__ = ("_connection", "_due", "_is_over", "_loop", "_seconds", "_timer")
+
+    def __init__(self, connection: Any, seconds: float | None) -> None:
+        self._connection = connection
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due: float | None = None
+        self._is_over = False
+
+    def __enter__(self) -> None:
+        if self._seconds is not None:
+            self._due = self._loop.time() + self._seconds
+            if self._timer is None:
+                self._timer = self._loop.call_at(self._due, self._look)
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._due = None
+        if self._is_over and isinstance(error, Exception):
+            raise AnswerTimeoutError from None
+
+    def end(self) -> None:
+        """Wait for no more answers."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._due is None:
+            return  # the next answer that is waited for sets it anew
+        if self._loop.time() < self._due:
+            self._timer = self._loop.call_at(self._due, self._look)
+            return
+        self._is_over = True
+        hang_up(self._connection)
+
+
 def hang_up(connection: Any) -> None:
     """End a connection under whoever waits for its answer.
 

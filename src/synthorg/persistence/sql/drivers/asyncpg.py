@@ -4,6 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from synthorg.persistence.errors import PersistenceConnectionError
+from synthorg.persistence.sql.drivers.asyncpg_pipeline import (
+    MOST_PREPARED,
+    Prepared,
+    send_behind,
+)
 from synthorg.persistence.sql.drivers.base import Call, DriverStatement
 from synthorg.persistence.sql.drivers.batching import Outcome
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
@@ -20,7 +25,16 @@ WIDEST_NUMBER: Final = 32  # bytes, in the binary format, with what goes around 
 
 
 class AsyncpgDriver(ServerDriver):
-    """A connection of asyncpg."""
+    """A connection of asyncpg.
+
+    Args:
+        connection: The connection.
+        prepared: What is prepared on it to go behind other statements; None to prepare nothing.
+    """
+
+    def __init__(self, connection: Any, prepared: Prepared | None = None) -> None:
+        super().__init__(connection)
+        self._prepared = prepared
 
     def is_lost(self) -> bool:
         """Tell whether the connection is closed, as `ServerDriver` says."""
@@ -41,9 +55,15 @@ class AsyncpgDriver(ServerDriver):
             rows = held.copy()
             held.clear()  # the connection would hold the rows until the next call
             return rows
-        # Such as "UPDATE 1" or "INSERT 0 1".
-        status = await self.connection.execute(call.statement.sql, *call.values)
-        return int(status.rpartition(" ")[2])
+        return _row_count(await self.connection.execute(call.statement.sql, *call.values))
+
+    async def send_behind(self, statements: Sequence[str], call: Call) -> Outcome:
+        """Run statements and then a call, as `ServerDriver` says."""
+        prepared = self._prepared
+        if not statements or prepared is None or len(prepared) >= MOST_PREPARED:
+            return await super().send_behind(statements, call)
+        rows, status = await send_behind(self.connection, prepared, statements, call)
+        return rows if call.statement.reads else _row_count(status)
 
     async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:
         """Run a statement many times, as `ServerDriver` says."""
@@ -89,6 +109,11 @@ def _portions(
             portion, so_far = [], 0
     if portion:
         yield portion
+
+
+def _row_count(status: str) -> int:
+    """Find the number of rows in a status such as "UPDATE 1" or "INSERT 0 1"."""
+    return int(status.rpartition(" ")[2])
 
 
 def _characters(row: Sequence[Any]) -> int:

@@ -1,8 +1,10 @@
 """Steps that are never left half done."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import copy_context
+from types import coroutine
+from typing import Any, Final, TypeVar
 
 Result = TypeVar("Result")
 
@@ -40,3 +42,38 @@ async def run_to_completion(
             task.exception()  # seen: the cancellation is what the caller is told
         raise cancellation
     return task.result()
+
+
+async def begin_to_completion(step: Coroutine[Any, Any, Result]) -> Result:
+    """Do the same with a step that hardly ever waits, for which no task is made then.
+
+    Args:
+        step: The step, which must not ask for its task before it first waits.
+
+    Returns:
+        Its result.
+    """
+    context = copy_context()
+    try:
+        first = context.run(step.send, None)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    rest = asyncio.get_running_loop().create_task(_rest(step, first), context=context)
+    return await run_to_completion(rest)
+
+
+@coroutine
+def _rest(step: Coroutine[Any, Any, Result], waits_for: Any) -> Generator[Any, Any, Result]:
+    """Go on with a step from where it first waited."""
+    try:
+        while True:
+            try:
+                answer = yield waits_for
+            except BaseException as error:  # noqa: BLE001 (it is for the step)
+                waits_for = step.throw(error)
+            else:
+                waits_for = step.send(answer)
+    except StopIteration as end:
+        result: Result = end.value
+        return result

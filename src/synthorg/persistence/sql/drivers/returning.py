@@ -19,6 +19,18 @@ def note_end(connection: AsyncConnection) -> None:
     connection.sync_connection.connection.info[ENDED] = True
 
 
+def has_ended(connection: AsyncConnection) -> bool:
+    """Tell whether a transaction has ended on a connection, as noted.
+
+    Args:
+        connection: The connection of SQLAlchemy's.
+    """
+    proxy = connection.sync_connection
+    if proxy is None or proxy.closed or proxy.invalidated:
+        return False
+    return bool(proxy.connection.info.get(ENDED, False))
+
+
 def spare_rollbacks(engine: AsyncEngine) -> None:
     """Have a connection whose transaction is known to have ended go back without a rollback.
 

@@ -34,6 +34,20 @@ class ServerDriver(ABC):
     async def send(self, call: Call) -> Outcome:
         """Run one call, or raise what the driver does."""
 
+    async def send_behind(self, statements: Sequence[str], call: Call) -> Outcome:
+        """Run statements without values and rows and then a call, in one trip where that can be.
+
+        Args:
+            statements: The statements, up to the first that fails.
+            call: The call, unless one of them failed.
+
+        Raises:
+            Exception: What the driver raised.
+        """
+        if statements:
+            await self.run(*statements)
+        return await self.send(call)
+
     @abstractmethod
     async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:
         """Run a statement that writes many times, inside of a transaction.

@@ -1,12 +1,12 @@
 """Transactions of the fast route of servers, on connections of SQLAlchemy's pool."""
 
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from synthorg.persistence.sql.drivers.answer_timeout import AnswerTimeout
+from synthorg.persistence.sql.drivers.answer_timeout import AnswerTimeouts
 from synthorg.persistence.sql.drivers.base import Call, DriverStatement, DriverTransaction
 from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
 from synthorg.persistence.sql.drivers.faults import FATAL
@@ -23,7 +23,8 @@ class ServerTransaction(DriverTransaction):
     """A transaction on a pooled connection, which is dropped unless it ended in good order.
 
     A write that may have to be undone alone needs a savepoint before it. That stays until the next
-    such write, which then moves it in one trip, or in none if nothing was written since.
+    such write, which moves it in its own trip, where the driver can, or need not if nothing was
+    written since.
 
     Args:
         connection: The connection, with no transaction begun.
@@ -42,7 +43,7 @@ class ServerTransaction(DriverTransaction):
         self.connection = connection
         self._driver = driver
         self._diagnose = policy.diagnose
-        self._answer_timeout_seconds = policy.answer_timeout_seconds
+        self._answers = AnswerTimeouts(driver.connection, policy.answer_timeout_seconds)
         self._errors: tuple[type[Exception], ...] = (*policy.driver_errors, OSError)
         self._needs_savepoints = policy.failure_ends_transaction
         self._undoes_many = True
@@ -62,29 +63,39 @@ class ServerTransaction(DriverTransaction):
 
     async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverTransaction` says."""
-        if not self._begun:
+        if self._begun:
+            rows = await self._step(self._driver.send(call))
+        else:
             # The savepoint costs nothing in the same trip, and a write may follow.
-            await (self._set_savepoint() if self._needs_savepoints else self._control())
-        return call.statement.decode(await self._step(self._driver.send(call)))
+            before = self._to_savepoint() if self._needs_savepoints else self._beginning()
+            rows = await self._step(self._driver.send_behind(before, call))
+        return call.statement.decode(rows)
 
     async def execute(self, call: Call) -> int:
         """Run a statement that writes, as `DriverTransaction` says."""
         row_count: int
-        if self._needs_savepoints:
-            async with self._undone_if_it_fails():
-                row_count = await self._step(self._driver.send(call))
-        else:
-            await self._control()
-            self._wrote = True
-            row_count = await self._step(self._driver.send(call))
+        before = self._to_savepoint() if self._needs_savepoints else self._beginning()
+        self._wrote = True
+        try:
+            row_count = await self._step(self._driver.send_behind(before, call))
+        except Exception as error:
+            if self._needs_savepoints:
+                await self._undo_write(error)
+            raise
         return row_count
 
     async def execute_many(
         self, statement: DriverStatement, values: Iterable[Sequence[Any]]
     ) -> None:
         """Run a statement many times, as `DriverTransaction` says."""
-        async with self._undone_if_it_fails():
+        await self._control(*(self._to_savepoint() if self._undoes_many else self._beginning()))
+        self._wrote = True
+        try:
             await self._step(self._driver.send_many(statement, values))
+        except Exception as error:
+            if self._undoes_many:
+                await self._undo_write(error)
+            raise
 
     async def begin_savepoint(self) -> None:
         """Set a savepoint, as `DriverTransaction` says."""
@@ -111,6 +122,7 @@ class ServerTransaction(DriverTransaction):
             await self.rollback()
             raise
         self._begun = False
+        self._answers.end()
         note_end(self.connection)
 
     async def rollback(self) -> None:
@@ -124,55 +136,50 @@ class ServerTransaction(DriverTransaction):
         try:
             if not self._cut_off:
                 # The server undoes what has lost its connection.
-                with suppress(*self._errors), self._answer_timeout():
+                with suppress(*self._errors), self._answers:
                     await self._driver.run("ROLLBACK")
                     undone = True
         finally:
+            self._answers.end()
             if undone:
                 note_end(self.connection)
             else:
                 await self.connection.invalidate()
 
-    @asynccontextmanager
-    async def _undone_if_it_fails(self) -> AsyncIterator[None]:
-        if not self._undoes_many:
-            await self._control()
-            yield
-            return
-        await self._set_savepoint()
-        self._wrote = True
-        try:
-            yield
-        except Exception as error:
-            if self._diagnose(error).fault not in FATAL:
-                await self._control(ROLLBACK_TO_SAVEPOINT)
-                self._wrote = False
-            raise
+    async def _undo_write(self, error: Exception) -> None:
+        if self._diagnose(error).fault not in FATAL:
+            await self._control(ROLLBACK_TO_SAVEPOINT)
+            self._wrote = False
 
-    async def _set_savepoint(self) -> None:
-        if self._wrote or not self._has_savepoint:
-            await self._control(*[RELEASE_SAVEPOINT] * self._has_savepoint, SET_SAVEPOINT)
-            self._has_savepoint, self._wrote = True, False
+    def _to_savepoint(self) -> Sequence[str]:
+        """Give what has to be run before a write that is undone alone if it fails."""
+        if self._has_savepoint and not self._wrote:
+            return ()
+        release = [RELEASE_SAVEPOINT] * self._has_savepoint
+        self._has_savepoint, self._wrote = True, False
+        return (*self._beginning(), *release, SET_SAVEPOINT)
+
+    def _beginning(self) -> Sequence[str]:
+        """Give what has to be run first of all, once."""
+        if self._begun:
+            return ()
+        self._begun = True
+        return self._begin
 
     async def _nest(self, *statements: str) -> None:
         """Set or release a savepoint that was asked for; that of a write must not outlive it."""
-        await self._control(*statements, *[SET_SAVEPOINT] * self._needs_savepoints)
+        savepoint = [SET_SAVEPOINT] * self._needs_savepoints
+        await self._control(*self._beginning(), *statements, *savepoint)
         self._has_savepoint, self._wrote = self._needs_savepoints, False
 
     async def _control(self, *statements: str) -> None:
-        if not self._begun:
-            self._begun = True
-            statements = (*self._begin, *statements)
         if statements:
             await self._step(self._driver.run(*statements))
-
-    def _answer_timeout(self) -> AnswerTimeout:
-        return AnswerTimeout(self._driver.connection, self._answer_timeout_seconds)
 
     async def _step(self, step: Awaitable[Result]) -> Result:
         self._cut_off = True
         try:
-            with self._answer_timeout():
+            with self._answers:
                 result = await step
         except self._errors:
             self._cut_off = False

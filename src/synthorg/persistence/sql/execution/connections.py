@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.errors import OutcomeUnknownError, PersistenceConnectionError
 from synthorg.persistence.sql.dialects.base import Dialect, Sharing
-from synthorg.persistence.sql.drivers.cancellation import run_to_completion
+from synthorg.persistence.sql.drivers.cancellation import begin_to_completion, run_to_completion
 from synthorg.persistence.sql.drivers.observation import waiting_for_connection
 from synthorg.persistence.sql.drivers.pool_state import has_open
+from synthorg.persistence.sql.drivers.returning import has_ended
 from synthorg.persistence.sql.drivers.single_connection import holding_lock
 from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED, WriteLock
 from synthorg.persistence.sql.execution.affinity import Affinity
@@ -148,7 +149,9 @@ class Connections:
             try:
                 yield connection
             finally:
-                await run_to_completion(self._give_back(connection))
+                # With nothing to undo, it goes back without waiting for anybody.
+                run = begin_to_completion if has_ended(connection) else run_to_completion
+                await run(self._give_back(connection))
 
     async def _opened(self) -> AsyncConnection:
         """Check a connection out; while none can be had for the moment, try again for a time."""
