@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import OperationalError
 
 from synthorg.entities import Task
 from synthorg.persistence import (
@@ -114,12 +115,12 @@ async def save_together(backend: TransactionalBackend, name: str) -> None:
 Work = Callable[[TransactionalBackend, str], Coroutine[Any, Any, None]]
 
 # A write is one trip; a read as well. On PostgreSQL, what begins the transaction and the savepoint
-# before a write go in the same one.
+# before a write go in the same one. On MariaDB, the first statement begins one like that before.
 TRIPS: list[tuple[Work, Mapping[str, int]]] = [
-    (get_save_and_append, {"postgresql": 4 + 1, "mariadb": 1 + 4 + 1}),
+    (get_save_and_append, {"postgresql": 4 + 1, "mariadb": 4 + 1}),
     (
         get_save_and_append_without_savepoints,
-        {"postgresql": 4 + 1, "mariadb": 1 + 3 + 2 + 1},
+        {"postgresql": 4 + 1, "mariadb": 3 + 2 + 1},
     ),
     (read_twice, {"postgresql": 2 + 1, "mariadb": 1 + 2 + 1}),
     (write_in_parts, {"postgresql": 2 * (1 + 1 + 1) + 1, "mariadb": 2 * (1 + 1 + 1) + 1}),
@@ -226,6 +227,7 @@ async def test_a_transaction_is_as_isolated_as_it_should_be_on_the_fast_route(
         connected(url, prepared_statements=True) as backend,
     ):
         await work(backend, "warms up")  # a new connection is told its usual level
+        await (save_together if work is get_save_and_append else get_save_and_append)(backend, "a")
         relay.sent.clear()
         await work(backend, "counts")
         sent = relay.sent.decode(errors="replace").upper()
@@ -234,6 +236,124 @@ async def test_a_transaction_is_as_isolated_as_it_should_be_on_the_fast_route(
         others = {"SERIALIZABLE", "REPEATABLE READ", "READ COMMITTED"} - {level}
         assert f"ISOLATION LEVEL {level}" in sent
         assert not any(other in sent for other in others)
+
+
+async def ask_by_sql(backend: TransactionalBackend, _name: str) -> None:
+    async with backend.get_db().connect() as connection:
+        await connection.execute(text("SELECT 1"))
+
+
+async def ask_on_another_level(backend: TransactionalBackend, _name: str) -> None:
+    async with backend.get_db().connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        await connection.execute(text("SELECT 1"))
+
+
+async def choose_another_level_alone(backend: TransactionalBackend, _name: str) -> None:
+    async with backend.get_db().connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+
+
+async def set_another_level(backend: TransactionalBackend, _name: str) -> None:
+    driver = await driver_of(backend)
+    await driver.cursor().execute("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+
+
+async def set_another_level_in_a_unit(backend: TransactionalBackend, name: str) -> None:
+    async with backend.transaction() as unit:
+        await unit.tasks.save(task(name))
+        own = await unit.connection()
+        await own.execute(text("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED"))
+
+
+async def set_another_level_at_once(backend: TransactionalBackend, _name: str) -> None:
+    async with backend.transaction() as unit:
+        own = await unit.connection()
+        await own.execute(text("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED"))
+
+
+async def begin_nothing(backend: TransactionalBackend, _name: str) -> None:
+    async with backend.transaction():
+        pass
+
+
+async def fail(backend: TransactionalBackend, name: str) -> None:
+    with suppress(Mishap):
+        async with backend.transaction() as unit:
+            await unit.tasks.save(task(name))
+            raise Mishap
+
+
+async def locks_what_it_reads(
+    backend: TransactionalBackend, other: TransactionalBackend, name: str
+) -> bool:
+    """Tell whether a unit locks the task that it reads, as only those do that are serializable."""
+    question = text("SELECT id FROM tasks WHERE id = :name FOR UPDATE NOWAIT")
+    async with backend.transaction() as unit:
+        assert await unit.tasks.get(name) is not None
+        async with other.get_db().connect() as connection:
+            try:
+                await connection.execute(question, {"name": name})
+            except OperationalError:
+                return True
+    return False
+
+
+USES_BEFORE: list[Work] = [
+    get_save_and_append,
+    read_twice,
+    save_together,
+    ask_by_sql,
+    ask_on_another_level,
+    choose_another_level_alone,
+    begin_nothing,
+    fail,
+]
+
+
+@on(MariaDB)  # where a session remembers the level of the unit before
+@pytest.mark.parametrize(
+    "use",
+    [
+        *USES_BEFORE,
+        set_another_level,
+        set_another_level_in_a_unit,
+        set_another_level_at_once,
+    ],
+)
+async def test_a_unit_is_serializable_whoever_had_its_connection_before(
+    place: Place, use: Work
+) -> None:
+    async with connected(place.url) as backend, connected(place.url) as other:
+        await get_save_and_append(backend, "a")
+        await use(backend, "b")
+        assert await locks_what_it_reads(backend, other, "a")
+
+
+@on(MariaDB)
+@pytest.mark.parametrize("use", USES_BEFORE)
+async def test_sql_of_an_applications_own_keeps_its_level_after_a_unit(
+    place: Place, use: Work
+) -> None:
+    async with connected(place.url) as backend:
+        await get_save_and_append(backend, "a")
+        await use(backend, "b")
+        async with backend.get_db().connect() as connection:
+            assert await connection.scalar(text(LEVEL["mariadb"])) == "READ-COMMITTED"
+
+
+@on(MariaDB)
+async def test_a_unit_can_be_undone_where_sql_has_made_its_session_commit_by_itself(
+    place: Place,
+) -> None:
+    async with connected(place.url) as backend:
+        await get_save_and_append(backend, "a")
+        await (await driver_of(backend)).cursor().execute("SET autocommit = 1")
+        await fail(backend, "b")
+        await get_save_and_append(backend, "c")
+        await fail(backend, "d")
+        assert await backend.tasks.get("b") is None
+        assert await backend.tasks.get("d") is None
 
 
 async def list_tasks(backend: TransactionalBackend, _name: str) -> None:

@@ -71,7 +71,7 @@ from synthorg.persistence.sql.dialects.mysql_triggers import triggers_of
 from synthorg.persistence.sql.dialects.positions import GTID_QUESTION, Position, gtid_position
 from synthorg.persistence.sql.dialects.prefixing import write_prefix
 from synthorg.persistence.sql.dialects.triggered import Triggered
-from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
+from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for, driver_connection
 from synthorg.persistence.sql.drivers.asyncmy import AsyncmyDriver
 from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
 from synthorg.persistence.sql.drivers.cancellation import run_to_completion
@@ -96,7 +96,7 @@ from synthorg.persistence.sql.drivers.forks import protect_connections
 from synthorg.persistence.sql.drivers.idle_connections import replace_unfit
 from synthorg.persistence.sql.drivers.openings import Openings, watch_losses
 from synthorg.persistence.sql.drivers.pool_state import wait_where_crowded
-from synthorg.persistence.sql.drivers.returning import spare_rollbacks
+from synthorg.persistence.sql.drivers.returning import forget_begin, spare_rollbacks
 from synthorg.persistence.sql.drivers.server import (
     ServerConnection,
     ServerPool,
@@ -112,7 +112,6 @@ LEVEL_OPTION: Final = "synthorg_isolation_level"
 """The execution option of one transaction's isolation level, and where a session's is remembered.
 SQLAlchemy's own is set back when a session returns to the pool; failing, it loses its place."""
 
-CACHED_STATEMENTS: Final = 256  # all that the repositories have
 SHORT_LOCK_WAIT: Final = "innodb_lock_wait_timeout = 1"  # the least that the server takes
 LONGEST_LOCK_NAME: Final = 64  # https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
 
@@ -306,10 +305,7 @@ class MySQLDialect(Dialect):
             return None
         kept = self._engine_with(
             self._kept_connections,
-            {
-                "init_command": f"{self._init_command}, {self.read_committed}, {SHORT_LOCK_WAIT}",
-                "stmt_cache_size": CACHED_STATEMENTS,
-            },
+            {"init_command": f"{self._init_command}, {self.read_committed}, {SHORT_LOCK_WAIT}"},
             max_overflow=0,
             isolation_level="AUTOCOMMIT",
         )
@@ -324,17 +320,21 @@ class MySQLDialect(Dialect):
     ) -> DriverTransaction | None:
         if not self._config.prepared_statements:
             return None
-        driver = AsyncmyDriver((await connection.get_raw_connection()).driver_connection)
-        # For the next transaction alone; and the session's own is a level that all have.
+        driver = AsyncmyDriver(driver_connection(connection))
         level = options.get(LEVEL_OPTION, ISOLATION_LEVEL)
-        access = " READ ONLY" if options.get(READ_ONLY_OPTION) else ""
-        begin = [f"SET TRANSACTION ISOLATION LEVEL {level}", f"START TRANSACTION{access}"]
-        return ServerTransaction(connection, driver, self, begin)
+        if options.get(READ_ONLY_OPTION):
+            only_next = f"SET TRANSACTION ISOLATION LEVEL {level}"
+            return ServerTransaction(
+                connection, driver, self, [only_next, "START TRANSACTION READ ONLY"]
+            )
+        begin = [f"SET SESSION TRANSACTION ISOLATION LEVEL {level}", "START TRANSACTION"]
+        remembers = driver.begins_by_itself
+        return ServerTransaction(connection, driver, self, begin, remembers=remembers)
 
     async def driver(self, connection: AsyncConnection) -> ServerDriver | None:
         if not self._config.prepared_statements:
             return None
-        return AsyncmyDriver((await connection.get_raw_connection()).driver_connection)
+        return AsyncmyDriver(driver_connection(connection))
 
     @property
     def _kept_connections(self) -> int:
@@ -380,6 +380,9 @@ class MySQLDialect(Dialect):
 
     def unit_options(self) -> Mapping[str, Any]:
         return _with_own_option(super().unit_options())
+
+    def joining_options(self) -> Mapping[str, Any]:
+        return {LEVEL_OPTION: None}
 
     def snapshot_options(self) -> Mapping[str, Any]:
         return _with_own_option(super().snapshot_options())
@@ -702,9 +705,12 @@ def _with_own_option(options: Mapping[str, Any]) -> Mapping[str, Any]:
 def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     wanted = options.get(LEVEL_OPTION, ISOLATION_LEVEL)
+    if wanted is None:  # it joins one that has begun
+        return
+    may_differ = forget_begin(connection)
     if "isolation_level" in options:  # SQLAlchemy has set it, and will set it back
         connection.info[LEVEL_OPTION] = ISOLATION_LEVEL
-    elif connection.info.get(LEVEL_OPTION, ISOLATION_LEVEL) != wanted:
+    elif may_differ or connection.info.get(LEVEL_OPTION, ISOLATION_LEVEL) != wanted:
         connection.exec_driver_sql(f"SET SESSION TRANSACTION ISOLATION LEVEL {wanted}")
         connection.info[LEVEL_OPTION] = wanted
 

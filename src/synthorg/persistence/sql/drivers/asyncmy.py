@@ -1,11 +1,15 @@
 """The fast route of MySQL and MariaDB through asyncmy, with most statements prepared there."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
 
+from synthorg.persistence.sql.drivers.asyncmy_rows import Rows, pieces
 from synthorg.persistence.sql.drivers.base import Call, DriverStatement, NotWritten
 from synthorg.persistence.sql.drivers.batching import Outcome
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
+
+CACHED_STATEMENTS: Final = 256  # all that the repositories have
 
 
 class AsyncmyDriver(ServerDriver):
@@ -15,6 +19,11 @@ class AsyncmyDriver(ServerDriver):
         """Tell whether the connection is closed, as `ServerDriver` says."""
         # The second notices a farewell that nobody has read yet.
         return not self.connection.connected or self.connection._stream_broken  # noqa: SLF001
+
+    @property
+    def begins_by_itself(self) -> bool:
+        """Whether a statement begins a transaction where none is open, as answers have said."""
+        return not self.connection.get_autocommit()
 
     async def ping(self) -> None:
         """Ask for a sign of life, as `ServerDriver` says."""
@@ -35,7 +44,8 @@ class AsyncmyDriver(ServerDriver):
             # once a row was added to the table by anyone.
             await cursor.execute(cursor.mogrify(call.statement.sql, call.values))
         else:
-            await cursor.execute(call.statement.sql, call.values)
+            with self._preparing():
+                await cursor.execute(call.statement.sql, call.values)
         if not call.statement.reads:
             return cursor.rowcount
         rows = await cursor.fetchall()
@@ -44,7 +54,8 @@ class AsyncmyDriver(ServerDriver):
 
     async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:
         """Run a statement many times, as `ServerDriver` says."""
-        await self.connection.cursor().executemany(statement.sql, list(values))
+        for rows in pieces(values):
+            await self._write(Rows(statement.sql, rows))
 
     async def send_together(
         self, statement: DriverStatement, values: Sequence[Sequence[Any]]
@@ -66,3 +77,21 @@ class AsyncmyDriver(ServerDriver):
     async def commit(self) -> None:
         """Commit, as `ServerDriver` says."""
         await self.run("COMMIT")
+
+    async def _write(self, rows: Rows) -> None:
+        """Run a statement for a few rows, in one trip where the server takes them as they are."""
+        cursor = self.connection.cursor()
+        if rows.are_alike and self.connection._bulk_supported:  # noqa: SLF001 (nobody else knows)
+            with self._preparing():
+                await cursor.executemany(rows.sql_without_nulls, rows.without_nulls)
+        else:
+            await cursor.executemany(rows.sql, rows.values)
+
+    @contextmanager
+    def _preparing(self) -> Iterator[None]:
+        """Have statements prepared; SQLAlchemy's, on the same connection, are sent as text."""
+        self.connection._stmt_cache_size = CACHED_STATEMENTS  # noqa: SLF001 (no other way)
+        try:
+            yield
+        finally:
+            self.connection._stmt_cache_size = 0  # noqa: SLF001

@@ -179,6 +179,10 @@ class DriverTransaction(ABC):
     connection: AsyncConnection
     """SQLAlchemy's connection around it, which knows of no transaction."""
 
+    def shared_connection(self) -> AsyncConnection:
+        """Give the connection for statements that are not the library's."""
+        return self.connection
+
     def without_savepoints(self) -> None:  # noqa: B027 (used where a savepoint costs a trip)
         """Set no savepoint before a write where that costs a trip for each, as `Route` says."""
 

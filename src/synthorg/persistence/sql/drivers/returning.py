@@ -1,12 +1,15 @@
-"""Connections on their way back to SQLAlchemy's pool, which rolls back what may be open there."""
+"""Connections on their way back to SQLAlchemy's pool: what is rolled back, what they remember."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 ENDED: Final = "synthorg_transaction_ended"
+BEGUN_BY: Final = "synthorg_begun_by"
+SHARED: Final = "synthorg_shared"
 
 
 def note_end(connection: AsyncConnection) -> None:
@@ -15,8 +18,48 @@ def note_end(connection: AsyncConnection) -> None:
     Args:
         connection: The connection of SQLAlchemy's around that.
     """
-    assert connection.sync_connection is not None
-    connection.sync_connection.connection.info[ENDED] = True
+    _notes(connection)[ENDED] = True
+
+
+def note_begin(connection: AsyncConnection, statements: Sequence[str]) -> None:
+    """Note by what a transaction was begun on the driver's own connection.
+
+    Args:
+        connection: The connection of SQLAlchemy's around that.
+        statements: What was sent, which the session may remember.
+    """
+    notes = _notes(connection)
+    notes[BEGUN_BY] = statements
+    notes.pop(SHARED, None)
+
+
+def note_sharing(connection: AsyncConnection) -> None:
+    """Note that somebody else is given a connection, and may set its session as they like.
+
+    Args:
+        connection: The connection.
+    """
+    _notes(connection)[SHARED] = True
+
+
+def was_begun_by(connection: AsyncConnection, statements: Sequence[str]) -> bool:
+    """Tell whether the last transaction was begun so, and nobody else had the connection since.
+
+    Args:
+        connection: The connection.
+        statements: What would be sent.
+    """
+    notes = _notes(connection)
+    return SHARED not in notes and notes.get(BEGUN_BY) == statements
+
+
+def forget_begin(connection: Connection) -> bool:
+    """Forget what the session may remember, and tell whether there was anything.
+
+    Args:
+        connection: The connection.
+    """
+    return connection.info.pop(BEGUN_BY, None) is not None
 
 
 def has_ended(connection: AsyncConnection) -> bool:
@@ -43,7 +86,14 @@ def spare_rollbacks(engine: AsyncEngine) -> None:
 
     def reset(connection: Any, entry: ConnectionPoolEntry | None, state: PoolResetState) -> None:
         has_ended = entry is not None and entry.info.pop(ENDED, False)
+        if entry is not None and not has_ended:
+            entry.info[SHARED] = True
         if state.asyncio_safe and not has_ended and not state.transaction_was_reset:
             connection.rollback()
 
     event.listen(engine.sync_engine, "reset", reset)
+
+
+def _notes(connection: AsyncConnection) -> dict[Any, Any]:
+    assert connection.sync_connection is not None
+    return connection.sync_connection.connection.info

@@ -10,7 +10,12 @@ from synthorg.persistence.sql.drivers.answer_timeout import AnswerTimeouts
 from synthorg.persistence.sql.drivers.base import Call, DriverStatement, DriverTransaction
 from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
 from synthorg.persistence.sql.drivers.faults import FATAL
-from synthorg.persistence.sql.drivers.returning import note_end
+from synthorg.persistence.sql.drivers.returning import (
+    note_begin,
+    note_end,
+    note_sharing,
+    was_begun_by,
+)
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 from synthorg.persistence.sql.drivers.server_policy import ServerPolicy
 
@@ -31,6 +36,8 @@ class ServerTransaction(DriverTransaction):
         driver: The driver's own behind it.
         policy: What errors mean, and whether one ends a transaction.
         begin: The statements that begin it.
+        remembers: Whether they need not be sent where the transaction before was begun by the same,
+            and nobody else had the connection since.
     """
 
     def __init__(
@@ -39,6 +46,8 @@ class ServerTransaction(DriverTransaction):
         driver: ServerDriver,
         policy: ServerPolicy,
         begin: Sequence[str],
+        *,
+        remembers: bool = False,
     ) -> None:
         self.connection = connection
         self._driver = driver
@@ -48,6 +57,8 @@ class ServerTransaction(DriverTransaction):
         self._needs_savepoints = policy.failure_ends_transaction
         self._undoes_many = True
         self._begin = begin
+        self._remembers = remembers
+        self._is_shared = False
         self._begun = False
         self._cut_off = False
         """Whether a step was left half done, so that the next answer may not be to what is sent."""
@@ -55,6 +66,11 @@ class ServerTransaction(DriverTransaction):
         self._wrote = False
         """Whether anything may have been written since the savepoint."""
         self._savepoints = 0
+
+    def shared_connection(self) -> AsyncConnection:
+        """Give the connection to somebody else, as `DriverTransaction` says."""
+        self._is_shared = True
+        return self.connection
 
     def without_savepoints(self) -> None:
         """Set no savepoint before a write, as `DriverTransaction` says."""
@@ -123,7 +139,7 @@ class ServerTransaction(DriverTransaction):
             raise
         self._begun = False
         self._answers.end()
-        note_end(self.connection)
+        self._note_end()
 
     async def rollback(self) -> None:
         """Undo all, as `DriverTransaction` says."""
@@ -142,9 +158,14 @@ class ServerTransaction(DriverTransaction):
         finally:
             self._answers.end()
             if undone:
-                note_end(self.connection)
+                self._note_end()
             else:
                 await self.connection.invalidate()
+
+    def _note_end(self) -> None:
+        note_end(self.connection)
+        if self._is_shared:
+            note_sharing(self.connection)
 
     async def _undo_write(self, error: Exception) -> None:
         if self._diagnose(error).fault not in FATAL:
@@ -164,6 +185,10 @@ class ServerTransaction(DriverTransaction):
         if self._begun:
             return ()
         self._begun = True
+        if self._remembers:
+            if was_begun_by(self.connection, self._begin):
+                return ()
+            note_begin(self.connection, self._begin)
         return self._begin
 
     async def _nest(self, *statements: str) -> None:
@@ -183,6 +208,8 @@ class ServerTransaction(DriverTransaction):
                 result = await step
         except self._errors:
             self._cut_off = False
+            if self._remembers:
+                note_sharing(self.connection)  # what began it may not have been carried out
             raise
         self._cut_off = False
         return result

@@ -181,7 +181,7 @@ class FastRoute:
 
     async def own_connection(self) -> AsyncConnection:
         """Give the connection, as `Route` says."""
-        connection = self._transaction.connection
+        connection = self._transaction.shared_connection()
         if not self._joined:
             await connection.execution_options(**self._dialect.joining_options())
             self._joined = True
