@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from synthorg.persistence import TransactionalBackend
 from synthorg.persistence.sql.drivers import asyncpg_pipeline
-from synthorg.persistence.sql.drivers.asyncpg_pipeline import Prepared, send_behind
+from synthorg.persistence.sql.drivers.asyncpg_pipeline import Prepared, is_supported, send_behind
 from synthorg.persistence.sql.drivers.base import Call
 from synthorg.persistence.sql.execution.ping import Question
 from synthorg.persistence.transactions import UnitOfWork
@@ -103,6 +103,23 @@ async def test_no_more_are_prepared_than_a_few(
         async with backend.get_db().connect() as connection:
             prepared = (await connection.get_raw_connection()).info["synthorg_prepared"]
         assert len(prepared) == 1
+
+
+@on(PostgreSQL)
+async def test_a_release_of_the_driver_that_nobody_knows_gets_one_statement_at_a_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asyncpg_pipeline, "KNOWN_RELEASES", ("0.31.",))
+    is_supported.cache_clear()
+    try:
+        async with connected(place.url) as backend:
+            async with backend.transaction() as unit:
+                await unit.tasks.save(task("a"))
+                assert await unit.tasks.get("a") == task("a")
+            async with backend.get_db().connect() as connection:
+                assert "synthorg_prepared" not in (await connection.get_raw_connection()).info
+    finally:
+        is_supported.cache_clear()
 
 
 @pytest.mark.parametrize("is_plain", [True, False])

@@ -63,6 +63,7 @@ from synthorg.persistence.sql.dialects.psycopg_connector import PsycopgConnector
 from synthorg.persistence.sql.dialects.triggered import AppendOnly, Triggered
 from synthorg.persistence.sql.drivers.answer_timeout import answer_timeout_for
 from synthorg.persistence.sql.drivers.asyncpg import AsyncpgDriver
+from synthorg.persistence.sql.drivers.asyncpg_pipeline import is_supported
 from synthorg.persistence.sql.drivers.asyncpg_pooled import driver_of
 from synthorg.persistence.sql.drivers.base import DriverPool, DriverTransaction
 from synthorg.persistence.sql.drivers.cancellation import Result, run_to_completion
@@ -185,7 +186,8 @@ class PostgreSQLDialect(Dialect):
             return None
         pooled = await connection.get_raw_connection()
         # Others use the only statement without a name where a session is one transaction's.
-        prepared = pooled.info.setdefault(PREPARED, {}) if self.keeps_sessions else None
+        pipelines = self.keeps_sessions and is_supported()
+        prepared = pooled.info.setdefault(PREPARED, {}) if pipelines else None
         driver = AsyncpgDriver(pooled.driver_connection, prepared)
         level = options.get("isolation_level", ISOLATION_LEVEL)
         access = " READ ONLY" if options.get(READ_ONLY_OPTION) else ""

@@ -8,7 +8,8 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELIN
 import socket
 from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import version
 from struct import pack
 from typing import Any, Final
 
@@ -17,8 +18,17 @@ from synthorg.persistence.sql.drivers.base import Call
 MOST_PREPARED: Final = 100
 """How many statements are prepared on a connection to go behind others, for lists have many."""
 
+KNOWN_RELEASES: Final = ("0.32.",)
+"""The releases of asyncpg that are known to pass over such answers; others get trips instead."""
+
 Prepared = MutableMapping[str, Any]
 """By SQL: what asyncpg has prepared on a connection."""
+
+
+@cache
+def is_supported() -> bool:
+    """Tell whether this asyncpg is known to pass over the answers to what it has not sent."""
+    return version("asyncpg").startswith(KNOWN_RELEASES)
 
 
 async def send_behind(
