@@ -1,6 +1,7 @@
 """Units of work without savepoints: whatever fails in one ends it, on every database."""
 
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 import pytest
@@ -16,7 +17,7 @@ from synthorg.persistence.testing.backend.units_of_work import (
     stored_kinds,
 )
 from synthorg.persistence.testing.kinds import DEFINITIONS, KINDS, TASKS, USERS
-from synthorg.persistence.testing.units import repositories
+from synthorg.persistence.testing.units import Mishap, repositories
 from synthorg.persistence.transactions import TransactionalBackend
 
 REFUSED_BEFORE: Final = {
@@ -162,3 +163,18 @@ async def test_whether_it_has_savepoints_is_said_by_a_truth_value(
 
     with pytest.raises(UsageError, match="savepoints must be True or False"):
         await backend.run_in_transaction(work, savepoints=savepoints)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_sql_of_an_applications_own_that_comes_first_is_part_of_the_unit(
+    backend: TransactionalBackend, *, fails: bool
+) -> None:
+    await backend.tasks.save(MARK)
+    with suppress(Mishap):
+        async with backend.transaction(savepoints=False) as unit:
+            own = await unit.connection()
+            await own.execute(text("UPDATE tasks SET title = 'changed by SQL'"))
+            assert await unit.tasks.get(MARK.id) != MARK
+            if fails:
+                raise Mishap
+    assert (await backend.tasks.get(MARK.id) == MARK) is fails

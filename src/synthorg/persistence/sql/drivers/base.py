@@ -183,6 +183,10 @@ class DriverTransaction(ABC):
         """Give the connection for statements that are not the library's."""
         return self.connection
 
+    @abstractmethod
+    async def begin(self) -> None:
+        """Begin it, if no step has."""
+
     def without_savepoints(self) -> None:  # noqa: B027 (used where a savepoint costs a trip)
         """Set no savepoint before a write where that costs a trip for each, as `Route` says."""
 

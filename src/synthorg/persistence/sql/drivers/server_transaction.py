@@ -72,6 +72,10 @@ class ServerTransaction(DriverTransaction):
         self._is_shared = True
         return self.connection
 
+    async def begin(self) -> None:
+        """Begin it, as `DriverTransaction` says."""
+        await self._control(*self._beginning())
+
     def without_savepoints(self) -> None:
         """Set no savepoint before a write, as `DriverTransaction` says."""
         self._undoes_many = not self._needs_savepoints

@@ -347,6 +347,11 @@ class ThreadTransaction(DriverTransaction):
         self._begun = False
         self._savepoints = 0
 
+    async def begin(self) -> None:
+        """Begin it, as `DriverTransaction` says."""
+        if not self._begun:
+            await self._step(_run)
+
     async def fetch(self, call: Call) -> Sequence[Sequence[Any]]:
         """Run a statement that reads, as `DriverTransaction` says."""
         run = self._row_step if call.statement.finds_one else self._step

@@ -57,6 +57,13 @@ class Route(Protocol):
         """Give the connection for statements of the application's own, inside a savepoint."""
         ...
 
+    async def begin(self) -> None:
+        """Begin the transaction, if nothing has begun it, for statements of the application's own.
+
+        All others begin it by themselves.
+        """
+        ...
+
     async def begin_savepoint(self) -> None:
         """Set a savepoint, inside the innermost one that is open."""
         ...
@@ -120,6 +127,9 @@ class PublicRoute:
         """Give the connection, as `Route` says."""
         return self._connection
 
+    async def begin(self) -> None:
+        """Do nothing, since SQLAlchemy begins it with whatever comes first."""
+
     async def begin_savepoint(self) -> None:
         """Set a savepoint, as `Route` says."""
         self._savepoints.append(await self._step(self._connection.begin_nested()))
@@ -173,6 +183,7 @@ class FastRoute:
         self._transaction = transaction
         self._dialect = dialect
         self._statements = statements
+        self.begin = transaction.begin
         self.begin_savepoint = transaction.begin_savepoint
         self.end_savepoint = transaction.end_savepoint
         self.rollback = transaction.rollback

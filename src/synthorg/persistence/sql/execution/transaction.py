@@ -155,8 +155,9 @@ class Transaction:
             Exception: What else SQLAlchemy raised; the transaction is left as it was.
         """
         with self._use():
-            if self._undoes_failures:
-                await self._controlled(self._route.begin_savepoint())
+            # Not by SQLAlchemy, which does not know how, where the route goes past it.
+            first = self._route.begin_savepoint if self._undoes_failures else self._route.begin
+            await self._controlled(first())
             connection = await self._route.own_connection()
             try:
                 result = await self._dialect.step(connection, step(connection))
