@@ -1,10 +1,13 @@
 """What every entity shares: the base model and the rules for text, numbers and times."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from enum import Enum
 from math import isfinite
+from operator import is_
+from types import NoneType
 from typing import Annotated, Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -24,6 +27,9 @@ LATEST_TIME: Final = datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC)
 """A day inside Python's range, so that a shift to any time zone stays representable."""
 
 
+_IMMUTABLE: Final = frozenset({str, int, float, bool, NoneType, datetime, UUID})
+
+
 class Entity(BaseModel):
     """A frozen record; its errors name fields and never repeat the values given.
 
@@ -31,6 +37,8 @@ class Entity(BaseModel):
     An entity inside another is validated with it, since `model_copy` and `model_construct` may
     have made it, which validate nothing.
     """
+
+    __slots__ = ("_validated",)
 
     model_config = ConfigDict(
         frozen=True,
@@ -40,6 +48,13 @@ class Entity(BaseModel):
         revalidate_instances="always",
     )
 
+    def __init__(self, /, **data: Any) -> None:
+        super().__init__(**data)
+        object.__setattr__(self, "_validated", _content(self))
+
+    # By this, Pydantic knows an `__init__` that it need not call where it validates rows.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
             if name is not None and (name == "id" or name.endswith("_id")) and value is not None:
@@ -48,6 +63,38 @@ class Entity(BaseModel):
     def __repr_str__(self, join_str: str) -> str:
         ids = [f"{name}={value!r}" for name, value in self.__repr_args__()]
         return join_str.join([*ids, "..."])
+
+
+def is_as_validated(entity: Entity) -> bool:
+    """Tell whether an entity was validated when it was made, and has not changed since.
+
+    Args:
+        entity: The entity. What `model_construct`, a copy or a validator made is none for certain,
+            and neither is one that holds what can be changed.
+    """
+    validated: Sequence[object] | None = getattr(entity, "_validated", None)
+    if validated is None:
+        return False
+    content = _content(entity)
+    return (
+        content is not None and len(content) == len(validated) and all(map(is_, content, validated))
+    )
+
+
+def _content(entity: Entity) -> Sequence[object] | None:
+    """List all that is in an entity, to any depth; None if something of it can be changed."""
+    content = [*entity.__dict__.values()]
+    for each in content:
+        kind = type(each)
+        if kind in _IMMUTABLE:
+            continue
+        if kind is tuple:
+            content += each
+        elif isinstance(each, Entity):
+            content += each.__dict__.values()
+        elif not isinstance(each, Enum):
+            return None
+    return content
 
 
 def reason_text_is_unstorable(value: str) -> str | None:

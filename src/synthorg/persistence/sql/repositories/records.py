@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Table
 
+from synthorg.entities.base import Entity, is_as_validated
 from synthorg.persistence.errors import InvalidArgumentError, UnreadableRecordError
 from synthorg.persistence.sql.statements.statement import (
     Parameters,
@@ -92,8 +93,9 @@ class Records(RowReader[Record]):
     def values(self, record: Record) -> Parameters:
         """Give the values to store for a record: those of a record that is valid for certain.
 
-        That somebody has validated it before says nothing, since `model_copy` and
-        `model_construct` validate nothing, and what is frozen can be changed all the same.
+        That it is frozen says nothing, since `model_copy` and `model_construct` validate nothing,
+        and what is frozen can be changed all the same. So it is validated, unless it is an entity
+        that holds the very objects with which it was validated when it was made.
 
         Args:
             record: The record.
@@ -106,6 +108,8 @@ class Records(RowReader[Record]):
         """
         given = self._values_of(record)
         is_plain = type(record) is self._kind and len(given) == len(self.fields)
+        if is_plain and isinstance(record, Entity) and is_as_validated(record):
+            return given
         if not is_plain:
             given = self._without_caches(record, given)
         try:
