@@ -27,7 +27,8 @@ LATEST_TIME: Final = datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC)
 """A day inside Python's range, so that a shift to any time zone stays representable."""
 
 
-_IMMUTABLE: Final = frozenset({str, int, float, bool, NoneType, datetime, UUID})
+_immutable: Final[set[type]] = {str, int, float, bool, NoneType, datetime, UUID}
+"""Kinds of values that cannot be changed; enumerations are added as they are met."""
 
 
 class Entity(BaseModel):
@@ -86,13 +87,15 @@ def _content(entity: Entity) -> Sequence[object] | None:
     content = [*entity.__dict__.values()]
     for each in content:
         kind = type(each)
-        if kind in _IMMUTABLE:
+        if kind in _immutable:
             continue
         if kind is tuple:
             content += each
         elif isinstance(each, Entity):
             content += each.__dict__.values()
-        elif not isinstance(each, Enum):
+        elif issubclass(kind, Enum):
+            _immutable.add(kind)
+        else:
             return None
     return content
 
