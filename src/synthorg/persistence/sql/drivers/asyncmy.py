@@ -1,7 +1,6 @@
 """The fast route of MySQL and MariaDB through asyncmy, with most statements prepared there."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from synthorg.persistence.sql.drivers.asyncmy_rows import Rows, pieces
@@ -44,8 +43,12 @@ class AsyncmyDriver(ServerDriver):
             # once a row was added to the table by anyone.
             await cursor.execute(cursor.mogrify(call.statement.sql, call.values))
         else:
-            with self._preparing():
+            self.connection._stmt_cache_size = CACHED_STATEMENTS  # noqa: SLF001 (no other way)
+            try:
                 await cursor.execute(call.statement.sql, call.values)
+            finally:
+                # What SQLAlchemy sends on the same connection is not prepared.
+                self.connection._stmt_cache_size = 0  # noqa: SLF001
         if not call.statement.reads:
             return cursor.rowcount
         rows = await cursor.fetchall()
@@ -76,22 +79,16 @@ class AsyncmyDriver(ServerDriver):
 
     async def commit(self) -> None:
         """Commit, as `ServerDriver` says."""
-        await self.run("COMMIT")
+        await self.connection.commit()
 
     async def _write(self, rows: Rows) -> None:
         """Run a statement for a few rows, in one trip where the server takes them as they are."""
         cursor = self.connection.cursor()
         if rows.are_alike and self.connection._bulk_supported:  # noqa: SLF001 (nobody else knows)
-            with self._preparing():
+            self.connection._stmt_cache_size = CACHED_STATEMENTS  # noqa: SLF001 (as above)
+            try:
                 await cursor.executemany(rows.sql_without_nulls, rows.without_nulls)
+            finally:
+                self.connection._stmt_cache_size = 0  # noqa: SLF001
         else:
             await cursor.executemany(rows.sql, rows.values)
-
-    @contextmanager
-    def _preparing(self) -> Iterator[None]:
-        """Have statements prepared; SQLAlchemy's, on the same connection, are sent as text."""
-        self.connection._stmt_cache_size = CACHED_STATEMENTS  # noqa: SLF001 (no other way)
-        try:
-            yield
-        finally:
-            self.connection._stmt_cache_size = 0  # noqa: SLF001

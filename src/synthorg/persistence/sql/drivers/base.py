@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -178,6 +178,10 @@ class DriverTransaction(ABC):
 
     connection: AsyncConnection
     """SQLAlchemy's connection around it, which knows of no transaction."""
+
+    completes_in_place: ClassVar[bool] = False
+    """Whether its commit limits how long it waits by itself, without asyncio, so that
+    `run_in_place` is enough for it."""
 
     def shared_connection(self) -> AsyncConnection:
         """Give the connection for statements that are not the library's."""

@@ -40,6 +40,8 @@ class ServerTransaction(DriverTransaction):
             and nobody else had the connection since.
     """
 
+    completes_in_place = True
+
     def __init__(
         self,
         connection: AsyncConnection,

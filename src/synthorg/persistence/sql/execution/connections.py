@@ -1,7 +1,7 @@
 """The connections of one database: checked out, in a transaction, committed, given back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -15,7 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from synthorg.persistence.errors import OutcomeUnknownError, PersistenceConnectionError
 from synthorg.persistence.sql.dialects.base import Dialect, Sharing
-from synthorg.persistence.sql.drivers.cancellation import begin_to_completion, run_to_completion
+from synthorg.persistence.sql.drivers.cancellation import (
+    begin_to_completion,
+    run_in_place,
+    run_to_completion,
+)
 from synthorg.persistence.sql.drivers.observation import waiting_for_connection
 from synthorg.persistence.sql.drivers.pool_state import has_open
 from synthorg.persistence.sql.drivers.returning import has_ended
@@ -229,19 +233,29 @@ class Connections:
             await run_to_completion(connection.rollback())
             raise
 
-    async def commit(self, connection: AsyncConnection, commit: Awaitable[None]) -> None:
+    async def commit(
+        self,
+        connection: AsyncConnection,
+        commit: Coroutine[Any, Any, None],
+        *,
+        in_place: bool = False,
+    ) -> None:
         """Commit, also when the caller is cancelled meanwhile.
 
         Args:
             connection: The connection.
             commit: What commits.
+            in_place: Whether that limits how long it waits, so that `run_in_place` is enough.
 
         Raises:
             OutcomeUnknownError: If the answer was lost.
         """
         try:
-            with self._dialect.answer_timeout(connection):
-                await run_to_completion(commit)
+            if in_place:
+                await run_in_place(commit)
+            else:
+                with self._dialect.answer_timeout(connection):
+                    await run_to_completion(commit)
         except self._errors.foreign_errors as error:
             if not self._errors.diagnose(error).answer_is_lost:
                 raise

@@ -640,7 +640,11 @@ class Database:
             except BaseException:
                 await direct.rollback()
                 raise
-            await (connections.commit(connection, direct.commit()) if write else direct.rollback())
+            if write:
+                in_place = direct.completes_in_place
+                await connections.commit(connection, direct.commit(), in_place=in_place)
+            else:
+                await direct.rollback()
 
     def _keeps_waiting(self, *, read_only: bool) -> bool:
         """Tell whether a transaction keeps whatever needs the write lock waiting."""
