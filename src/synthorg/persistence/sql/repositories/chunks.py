@@ -15,6 +15,7 @@ BYTES_OF_NODE: Final = 64  # about what an object of Python takes
 NODES_AT_ONCE: Final = BYTES_AT_ONCE // BYTES_OF_NODE
 
 _SMALL: Final = frozenset({bool, int, float, NoneType})
+_MODEL_KIND: Final = type(BaseModel)
 
 Item = TypeVar("Item")
 
@@ -82,10 +83,17 @@ def bytes_of(values: list[object]) -> int:
     # as it likes, and an enormous document need not be walked to its end.
     for node in values:
         kind = type(node)
-        if kind is str or isinstance(node, str):
+        if kind is str:
             total += node.__sizeof__()
-        elif kind in _SMALL:
             continue
+        if kind in _SMALL:
+            continue
+        if kind is tuple:
+            values += node
+        elif type(kind) is _MODEL_KIND:  # for most models, in a tenth of the time
+            values += node.__dict__.values()
+        elif isinstance(node, str):
+            total += node.__sizeof__()
         elif isinstance(node, (tuple, list)):
             values += node
         elif isinstance(node, BaseModel):
