@@ -9,7 +9,7 @@ from synthorg.persistence.sql.drivers.asyncpg_pipeline import (
     Prepared,
     send_behind,
 )
-from synthorg.persistence.sql.drivers.base import Call, DriverStatement
+from synthorg.persistence.sql.drivers.base import Call, DriverStatement, Executions
 from synthorg.persistence.sql.drivers.batching import Outcome
 from synthorg.persistence.sql.drivers.server_driver import ServerDriver
 
@@ -67,6 +67,11 @@ class AsyncpgDriver(ServerDriver):
 
     async def send_many(self, statement: DriverStatement, values: Iterable[Sequence[Any]]) -> None:
         """Run a statement many times, as `ServerDriver` says."""
+        if isinstance(values, Executions):
+            together = values.together(CHARACTERS_AT_ONCE)
+            if together is not None:
+                await self.send(together)
+                return
         for rows in _portions(values, CHARACTERS_AT_ONCE, _characters):
             if not await self._send_columns(statement, rows):
                 for portion in _portions(rows, BYTES_OF_MANY_RUNS, _largest_size):

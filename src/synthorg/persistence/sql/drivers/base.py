@@ -1,7 +1,7 @@
 """The fast route: prepared statements on kept connections, for the drivers where it pays."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -104,6 +104,27 @@ class Call(NamedTuple):
     statement: DriverStatement
     values: Sequence[Any]
     """By position."""
+
+
+class Executions(Iterable[Sequence[Any]]):
+    """The values of many executions of a statement, by position, taken one after the other.
+
+    Args:
+        rows: Gives them, or raises what is wrong with one.
+        together: As `DriverStatement.batched`, of all of them; None also if one is wrong, or if
+            they have more characters than the number that it is given.
+    """
+
+    def __init__(
+        self,
+        rows: Callable[[], Iterator[Sequence[Any]]],
+        together: Callable[[int], Call | None],
+    ) -> None:
+        self._rows = rows
+        self.together = together
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        return self._rows()
 
 
 class DriverPool(ABC):

@@ -9,7 +9,7 @@ from sqlalchemy import Executable
 
 from synthorg.persistence.errors import InvalidArgumentError
 from synthorg.persistence.sql.dialects.base import Dialect
-from synthorg.persistence.sql.drivers.base import Call
+from synthorg.persistence.sql.drivers.base import Call, Executions
 from synthorg.persistence.sql.statements.prepared_statement import PreparedStatement
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
 
@@ -90,8 +90,8 @@ class StatementCompiler:
         return Call(prepared, self._bound(prepared, parameters))
 
     def batch(
-        self, statement: Statement, parameters: Iterable[Parameters]
-    ) -> tuple[PreparedStatement, Iterator[Sequence[Any]]]:
+        self, statement: Statement, parameters: Sequence[Parameters]
+    ) -> tuple[PreparedStatement, Executions]:
         """Make many executions of a prepared statement.
 
         Args:
@@ -103,7 +103,11 @@ class StatementCompiler:
             raises what `call` does.
         """
         prepared = self.prepared(statement)
-        return prepared, map(partial(self._bound, prepared), parameters)
+
+        def rows() -> Iterator[Sequence[Any]]:
+            return map(partial(self._bound, prepared), parameters)
+
+        return prepared, Executions(rows, partial(prepared.together, parameters))
 
     def _bound(self, prepared: PreparedStatement, parameters: Parameters) -> Sequence[Any]:
         values = prepared.bind(parameters)

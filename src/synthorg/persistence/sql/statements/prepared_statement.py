@@ -9,6 +9,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 from synthorg.persistence.sql.dialects.joined_text import JoinedText
+from synthorg.persistence.sql.drivers.base import Call
+from synthorg.persistence.sql.statements.columns import Convert as ConvertColumn
+from synthorg.persistence.sql.statements.columns import column_conversion
 from synthorg.persistence.sql.statements.statement import Parameters, Statement
 from synthorg.persistence.sql.tables import record_key
 
@@ -30,6 +33,7 @@ class PreparedStatement:
 
     __slots__ = (
         "_columns",
+        "_conversions",
         "_joined",
         "_key_of",
         "_parameters",
@@ -42,6 +46,7 @@ class PreparedStatement:
         "scans",
         "sql",
         "statement",
+        "types",
     )
 
     def __init__(
@@ -73,10 +78,12 @@ class PreparedStatement:
             )
             for name in compiled.positiontup or ()
         )
+        self.types = tuple(compiled.binds[name].type for name, *_ in self._parameters)
+        self._conversions: Sequence[ConvertColumn] | None = None
         self._joined = tuple(
             (place, type_.join)
-            for place, (name, *_) in enumerate(self._parameters)
-            if isinstance(type_ := compiled.binds[name].type, JoinedText)
+            for place, type_ in enumerate(self.types)
+            if isinstance(type_, JoinedText)
         )
         self._key_of = _key_of(statement, [name for name, *_ in self._parameters])
         columns = list(getattr(compiled.statement, "selected_columns", ()))
@@ -140,6 +147,46 @@ class PreparedStatement:
         columns = prepared.bind_columns(rows)
         return None if columns is None else (prepared, columns)
 
+    def together(self, parameters: Sequence[Parameters], characters: int) -> Call | None:
+        """Make one execution of many, if each of their values is fit for it at first glance.
+
+        Args:
+            parameters: The parameters of each.
+            characters: How many they may have, or somewhat more.
+        """
+        if self.statement.batched is None:
+            return None
+        prepared = self._prepared(self.statement.batched)
+        if self._conversions is None:
+            self._conversions = self._conversions_to(prepared)
+        columns: list[Any] = [
+            [each.get(name, constant) for each in parameters]
+            for name, constant, *_ in self._parameters
+        ]
+        for place, (_, _, is_needed, _) in enumerate(self._parameters):
+            if is_needed and None in columns[place]:
+                return None
+        try:
+            if self._has_a_key_twice(columns):
+                return None
+            for place, convert in enumerate(self._conversions):
+                value = columns[place] = convert(columns[place])
+                characters -= len(value) if isinstance(value, str) else 0
+                if characters < 0:
+                    return None
+        except (TypeError, ValueError):
+            return None
+        return Call(prepared, columns)
+
+    def _conversions_to(self, prepared: "PreparedStatement") -> Sequence[ConvertColumn]:
+        columns = self.statement.table.columns
+        return [
+            column_conversion(sent_as, columns[name].type, convert_one)
+            for sent_as, (name, _, _, convert_one) in zip(
+                prepared.types, self._parameters, strict=True
+            )
+        ]
+
     def bind_columns(self, rows: Sequence[Sequence[Any]]) -> Sequence[Any] | None:
         """Convert the values of many rows to a value for each column, if there is one.
 
@@ -160,6 +207,13 @@ class PreparedStatement:
             rows: The rows as the driver returned them.
         """
         return DecodedRows(rows, self._columns) if self._columns else rows
+
+    def _has_a_key_twice(self, columns: Sequence[list[Any]]) -> bool:
+        if self._key_of is None:
+            return False
+        key = self._key_of(columns)
+        keys = set(zip(*key, strict=True) if isinstance(key, tuple) else key)  # of many, or of one
+        return len(keys) < len(columns[0])
 
     def _repeat_a_key(self, rows: Sequence[Sequence[Any]]) -> bool:
         return self._key_of is not None and len(set(map(self._key_of, rows))) < len(rows)
@@ -201,7 +255,7 @@ class DecodedRows(Sequence[Sequence[Any]]):
         return values
 
 
-def _key_of(statement: Statement, names: Sequence[str]) -> Callable[[Sequence[Any]], object] | None:
+def _key_of(statement: Statement, names: Sequence[str]) -> Callable[[Sequence[Any]], Any] | None:
     """Find what gives the key of the row that a statement replaces, from its values."""
     if not statement.replaces:
         return None
