@@ -77,6 +77,21 @@ async def test_a_connection_is_closed_when_its_driver_refuses_the_one_behind(pla
 
 
 @on(PostgreSQL)
+async def test_a_statement_that_meets_a_duplicate_stays_prepared(place: Place) -> None:
+    async with connected(place.url) as backend:
+        connection, prepared = await driver_of(backend), no_statements()
+        await connection.execute("CREATE TEMPORARY TABLE written (number int PRIMARY KEY)")
+        write = "INSERT INTO written VALUES ($1) RETURNING number"
+        assert await ask(connection, prepared, ("BEGIN", "COMMIT"), write, 1) == 1
+        (statement,) = prepared.values()
+        with pytest.raises(Exception, match="duplicate"):
+            await ask(connection, prepared, BEGIN, write, 1)
+        await connection.execute("ROLLBACK")
+        assert await ask(connection, prepared, BEGIN, write, 2) == 2
+        assert [*prepared.values()] == [statement]
+
+
+@on(PostgreSQL)
 async def test_a_statement_that_is_out_of_date_is_prepared_anew(place: Place) -> None:
     async def get(unit: UnitOfWork) -> object:
         return await unit.tasks.get("a")

@@ -18,6 +18,8 @@ from synthorg.persistence.sql.drivers.base import Call
 MOST_PREPARED: Final = 100
 """How many statements are prepared on a connection to go behind others, for lists have many."""
 
+CONSTRAINT_VIOLATED: Final = "23"  # the class of the SQLSTATEs
+
 KNOWN_RELEASES: Final = ("0.32.",)
 """The releases of asyncpg that are known to pass over such answers; others get trips instead."""
 
@@ -58,7 +60,8 @@ async def send_behind(
     try:
         rows = await statement.fetch(*call.values)
     except Exception as error:
-        del prepared[sql]  # it may be out of date
+        if not str(getattr(error, "sqlstate", None)).startswith(CONSTRAINT_VIOLATED):
+            del prepared[sql]  # it may be out of date
         if "severity" not in vars(error):  # which every error of the server's has
             connection.terminate()  # the call was not sent, and with it no end of the messages
         raise
