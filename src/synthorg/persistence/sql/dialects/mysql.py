@@ -112,6 +112,7 @@ LEVEL_OPTION: Final = "synthorg_isolation_level"
 """The execution option of one transaction's isolation level, and where a session's is remembered.
 SQLAlchemy's own is set back when a session returns to the pool; failing, it loses its place."""
 
+CONNECTIONS_FOR_ROWS: Final = 2  # each reads pages that the server has not in memory one by one
 SHORT_LOCK_WAIT: Final = "innodb_lock_wait_timeout = 1"  # the least that the server takes
 LONGEST_LOCK_NAME: Final = 64  # https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
 
@@ -313,7 +314,7 @@ class MySQLDialect(Dialect):
         connections = [
             ServerConnection(kept, AsyncmyDriver, age, self) for _ in range(self._kept_connections)
         ]
-        return ServerPool(connections, kept)
+        return ServerPool(connections, kept, for_rows=CONNECTIONS_FOR_ROWS)
 
     async def driver_transaction(
         self, connection: AsyncConnection, options: Mapping[str, Any]

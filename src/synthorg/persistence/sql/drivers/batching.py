@@ -17,6 +17,9 @@ from synthorg.persistence.sql.drivers.write_lock import DISCONNECTED
 CALLS_AT_ONCE: Final = 128
 """How many calls share a trip at most, so that the first is not kept waiting for the last."""
 
+FEWEST_CALLS: Final = 16
+"""How many calls one connection takes although others could take some of them."""
+
 BYTES_AT_ONCE: Final = 8 * 2**20
 """How many bytes of large values are sent or held together, unless one row alone has more."""
 
@@ -64,10 +67,16 @@ class Batcher:
 
     Args:
         connections: The connections, which this alone uses.
+        slow_seconds: How long each of many calls on one trip has to take for others to be used
+            beside the first, which costs more where the server itself has little to do.
     """
 
-    def __init__(self, connections: Sequence[BatchingConnection]) -> None:
+    def __init__(
+        self, connections: Sequence[BatchingConnection], *, slow_seconds: float = 0
+    ) -> None:
         self._connections = connections
+        self._slow_seconds = slow_seconds
+        self._seconds = 0.0
         self._idle = list(connections)
         self._waiting: deque[Waiting] = deque()
         self._services: set[asyncio.Task[None]] = set()
@@ -90,7 +99,7 @@ class Batcher:
         if self._closing:
             raise PersistenceConnectionError(DISCONNECTED)
         observed = current.get()
-        if self._idle:
+        if self._idle and (self._is_slow or self.in_use == 0):
             connection = self._idle.pop()
             try:
                 trip = connection.run_one(call)
@@ -109,6 +118,10 @@ class Batcher:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    @property
+    def _is_slow(self) -> bool:
+        return self._seconds >= self._slow_seconds
 
     @property
     def in_use(self) -> int:
@@ -146,7 +159,10 @@ class Batcher:
         current.set(None)  # it began as a copy of the context of another call
         try:
             while batch := self._next_batch():
+                began = perf_counter()
                 await _run_together(connection, batch)
+                if len(batch) >= FEWEST_CALLS:
+                    self._seconds = (perf_counter() - began) / len(batch)
                 # Whom that answered may come back at once, and shall not miss the next trip.
                 await asyncio.sleep(0)
         finally:
@@ -155,8 +171,11 @@ class Batcher:
     def _next_batch(self) -> list[Waiting]:
         batch: list[Waiting] = []
         size = 0
+        among = len(self._connections) if self._is_slow else 1
+        share = -(-len(self._waiting) // among)
+        most = min(CALLS_AT_ONCE, max(FEWEST_CALLS, share))
         # The drivers copy what they send together.
-        while self._waiting and len(batch) < CALLS_AT_ONCE and size < BYTES_AT_ONCE:
+        while self._waiting and len(batch) < most and size < BYTES_AT_ONCE:
             call, future, observed = self._waiting.popleft()
             if not future.done():  # its caller was cancelled before it began
                 batch.append((call, future, observed))

@@ -22,6 +22,10 @@ from synthorg.persistence.sql.drivers.server_policy import ServerPolicy
 SMALLEST_POOL: Final = 4
 """Below this, kept connections would leave too few for transactions."""
 
+SLOW_ROW_SECONDS: Final = 0.00004
+"""From how long the server takes to find a row it reads from its disk: the rows of one statement
+one after the other, those of several side by side."""
+
 LOCK_TIMEOUT_MILLISECONDS: Final = 100
 """How long a kept connection waits for a row: others wait behind it. Who fails for that is run
 again on a connection of its own, which may wait for long."""
@@ -37,19 +41,27 @@ def kept_connections(pool_size: int) -> int:
 
 
 class ServerPool(DriverPool):
-    """Prepared statements on a server: one connection writes, one reads rows, the rest lists.
+    """Prepared statements on a server: one connection writes, some read rows, the rest lists.
 
     Args:
         connections: The connections, in this order.
         engine: The engine of their connections.
+        for_rows: How many read rows, if as many are left for lists.
     """
 
-    def __init__(self, connections: Sequence["ServerConnection"], engine: AsyncEngine) -> None:
+    def __init__(
+        self,
+        connections: Sequence["ServerConnection"],
+        engine: AsyncEngine,
+        *,
+        for_rows: int = 1,
+    ) -> None:
         self._all = connections
         self._engine = engine
+        lists_from = 1 + max(1, min(for_rows, (len(connections) - 1) // 2))
         self._writes = Batcher(connections[:1])
-        self._rows = Batcher(connections[1:2])
-        self._lists = Batcher(connections[2:])
+        self._rows = Batcher(connections[1:lists_from], slow_seconds=SLOW_ROW_SECONDS)
+        self._lists = Batcher(connections[lists_from:])
         self._batchers = (self._writes, self._rows, self._lists)
 
     async def open(self) -> None:
