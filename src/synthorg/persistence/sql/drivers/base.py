@@ -113,18 +113,26 @@ class Executions(Iterable[Sequence[Any]]):
         rows: Gives them, or raises what is wrong with one.
         together: As `DriverStatement.batched`, of all of them; None also if one is wrong, or if
             they have more characters than the number that it is given.
+        at_once: Gives all rows in less time; None if one needs a closer look.
     """
 
     def __init__(
         self,
         rows: Callable[[], Iterator[Sequence[Any]]],
         together: Callable[[int], Call | None],
+        at_once: Callable[[], Sequence[Sequence[Any]] | None],
     ) -> None:
         self._rows = rows
         self.together = together
+        self._at_once = at_once
 
     def __iter__(self) -> Iterator[Sequence[Any]]:
         return self._rows()
+
+    def every(self) -> Sequence[Sequence[Any]]:
+        """Give all rows, or raise what is wrong with one."""
+        rows = self._at_once()
+        return [*self] if rows is None else rows
 
 
 class DriverPool(ABC):

@@ -20,6 +20,7 @@ from synthorg.persistence.sql.drivers.base import (
     DriverPool,
     DriverStatement,
     DriverTransaction,
+    Executions,
     transaction_scope,
 )
 from synthorg.persistence.sql.drivers.batching import Batcher, Outcome
@@ -368,7 +369,8 @@ class ThreadTransaction(DriverTransaction):
     ) -> None:
         """Run a statement many times, as `DriverTransaction` says."""
         # Converted here, so that the thread, once it writes, seldom has to wait for Python.
-        await self._step(_write_many, statement, list(values))
+        rows = values.every() if isinstance(values, Executions) else list(values)
+        await self._step(_write_many, statement, rows)
 
     async def begin_savepoint(self) -> None:
         """Set a savepoint, as `DriverTransaction` says."""

@@ -16,6 +16,9 @@ from synthorg.persistence.sql.types import JsonDocument, LongText, ShortText
 Convert = Callable[[Sequence[Any]], Any]
 """From the values of a column, None for NULL, to what is bound; or it raises a ValueError."""
 
+Take = Callable[[Sequence[Any]], tuple[Any, str]]
+"""From the texts of a column to what is bound, and to all their characters, to look for some."""
+
 _PLAIN: Final = frozenset({str, NoneType})
 _NO_JSON: Final = ("NaN", "Infinity", "\\u0000")
 """What may stand for what JSON has not, or no database holds; or is part of a text."""
@@ -31,36 +34,39 @@ def column_conversion(
         stored_as: The type of the column.
         convert_one: What converts a value that is not None, for types of which no more is known.
     """
-    if not isinstance(sent_as, JoinedText):
-        return lambda values: _each(values, convert_one)
+    take = _joined if isinstance(sent_as, JoinedText) else _apart
     if type(stored_as) is JsonDocument:
-        return _documents
+        return lambda values: _documents(values, take)
     limit = stored_as.length if isinstance(stored_as, ShortText) else None
     if type(stored_as) in (ShortText, LongText):
-        return lambda values: _texts(values, convert_one, limit)
-    return lambda values: _joined(_each(values, convert_one))
+        return lambda values: _texts(values, convert_one, limit, take)
+    if take is _joined:
+        return lambda values: _joined(_each(values, convert_one))[0]
+    return lambda values: _each(values, convert_one)
 
 
 def _each(values: Sequence[Any], convert_one: Callable[[Any], Any]) -> list[Any]:
     return [None if value is None else convert_one(value) for value in values]
 
 
-def _texts(values: Sequence[Any], convert_one: Callable[[Any], Any], limit: int | None) -> str:
+def _texts(
+    values: Sequence[Any], convert_one: Callable[[Any], Any], limit: int | None, take: Take
+) -> Any:
     if not _PLAIN.issuperset(map(type, values)):
         values = _each(values, convert_one)
-    joined = _joined(values)
+    taken, joined = take(values)
     if "\x00" in joined:
         raise ValueError("must not contain a NUL character")
     if not joined.isascii():
         joined.encode()  # it raises one of its own for a lone surrogate
     if limit is not None and max(map(len, filter(None, values)), default=0) > limit:
         raise ValueError(f"must have at most {limit} characters")
-    return joined
+    return taken
 
 
-def _documents(values: Sequence[Any]) -> str:
+def _documents(values: Sequence[Any], take: Take) -> Any:
     try:
-        joined = _joined(
+        taken, joined = take(
             [
                 None if value is None else to_json(value, inf_nan_mode="constants").decode()
                 for value in values
@@ -70,11 +76,15 @@ def _documents(values: Sequence[Any]) -> str:
         raise ValueError("must be storable as JSON") from None
     if any(mark in joined for mark in _NO_JSON):
         raise ValueError("may hold what JSON has not")
-    return joined
+    return taken
 
 
-def _joined(texts: Sequence[str | None]) -> str:
+def _joined(texts: Sequence[str | None]) -> tuple[str, str]:
     joined = JoinedText().join(texts)
     if joined is None:
         raise ValueError("would not come apart as what it was")
-    return joined
+    return joined, joined
+
+
+def _apart(values: Sequence[Any]) -> tuple[Sequence[Any], str]:
+    return values, "".join(filter(None, values))

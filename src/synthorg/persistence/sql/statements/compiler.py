@@ -107,7 +107,9 @@ class StatementCompiler:
         def rows() -> Iterator[Sequence[Any]]:
             return map(partial(self._bound, prepared), parameters)
 
-        return prepared, Executions(rows, partial(prepared.together, parameters))
+        return prepared, Executions(
+            rows, partial(prepared.together, parameters), partial(prepared.bind_many, parameters)
+        )
 
     def _bound(self, prepared: PreparedStatement, parameters: Parameters) -> Sequence[Any]:
         values = prepared.bind(parameters)

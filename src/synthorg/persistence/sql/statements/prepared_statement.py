@@ -159,13 +159,9 @@ class PreparedStatement:
         prepared = self._prepared(self.statement.batched)
         if self._conversions is None:
             self._conversions = self._conversions_to(prepared)
-        columns: list[Any] = [
-            [each.get(name, constant) for each in parameters]
-            for name, constant, *_ in self._parameters
-        ]
-        for place, (_, _, is_needed, _) in enumerate(self._parameters):
-            if is_needed and None in columns[place]:
-                return None
+        columns = self._columns_of(parameters)
+        if columns is None:
+            return None
         try:
             if self._has_a_key_twice(columns):
                 return None
@@ -177,6 +173,35 @@ class PreparedStatement:
         except (TypeError, ValueError):
             return None
         return Call(prepared, columns)
+
+    def bind_many(self, parameters: Sequence[Parameters]) -> Sequence[Sequence[Any]] | None:
+        """Do what `bind` does for many executions, if their values are fit for it at first glance.
+
+        Args:
+            parameters: The parameters of each.
+        """
+        if self._conversions is None:
+            self._conversions = self._conversions_to(self)
+        columns = self._columns_of(parameters)
+        if columns is None:
+            return None
+        try:
+            converted = [
+                convert(column) for convert, column in zip(self._conversions, columns, strict=True)
+            ]
+        except (TypeError, ValueError):
+            return None
+        return list(zip(*converted, strict=True))
+
+    def _columns_of(self, parameters: Sequence[Parameters]) -> list[Any] | None:
+        """Take the values by column; None if one is missing."""
+        columns: list[Any] = []
+        for name, constant, is_needed, _ in self._parameters:
+            column = [each.get(name, constant) for each in parameters]
+            if is_needed and None in column:
+                return None
+            columns.append(column)
+        return columns
 
     def _conversions_to(self, prepared: "PreparedStatement") -> Sequence[ConvertColumn]:
         columns = self.statement.table.columns
