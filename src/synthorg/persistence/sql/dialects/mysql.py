@@ -321,12 +321,14 @@ class MySQLDialect(Dialect):
     ) -> DriverTransaction | None:
         if not self._config.prepared_statements:
             return None
-        driver = AsyncmyDriver(driver_connection(connection))
+        # Nodes of a cluster lost updates where statements were prepared and began the transaction.
+        driver = AsyncmyDriver(driver_connection(connection), prepares=not self.is_node)
         level = options.get(LEVEL_OPTION, ISOLATION_LEVEL)
-        if options.get(READ_ONLY_OPTION):
+        if options.get(READ_ONLY_OPTION) or self.is_node:
             only_next = f"SET TRANSACTION ISOLATION LEVEL {level}"
+            access = " READ ONLY" if options.get(READ_ONLY_OPTION) else ""
             return ServerTransaction(
-                connection, driver, self, [only_next, "START TRANSACTION READ ONLY"]
+                connection, driver, self, [only_next, f"START TRANSACTION{access}"]
             )
         begin = [f"SET SESSION TRANSACTION ISOLATION LEVEL {level}", "START TRANSACTION"]
         remembers = driver.begins_by_itself

@@ -12,7 +12,16 @@ CACHED_STATEMENTS: Final = 256  # all that the repositories have
 
 
 class AsyncmyDriver(ServerDriver):
-    """A connection of asyncmy."""
+    """A connection of asyncmy.
+
+    Args:
+        connection: The connection.
+        prepares: Whether the server prepares statements.
+    """
+
+    def __init__(self, connection: Any, *, prepares: bool = True) -> None:
+        super().__init__(connection)
+        self._cached_statements = CACHED_STATEMENTS if prepares else 0
 
     def is_lost(self) -> bool:
         """Tell whether the connection is closed, as `ServerDriver` says."""
@@ -43,7 +52,7 @@ class AsyncmyDriver(ServerDriver):
             # once a row was added to the table by anyone.
             await cursor.execute(cursor.mogrify(call.statement.sql, call.values))
         else:
-            self.connection._stmt_cache_size = CACHED_STATEMENTS  # noqa: SLF001 (no other way)
+            self.connection._stmt_cache_size = self._cached_statements  # noqa: SLF001 (no other way)
             try:
                 await cursor.execute(call.statement.sql, call.values)
             finally:
@@ -85,7 +94,7 @@ class AsyncmyDriver(ServerDriver):
         """Run a statement for a few rows, in one trip where the server takes them as they are."""
         cursor = self.connection.cursor()
         if rows.are_alike and self.connection._bulk_supported:  # noqa: SLF001 (nobody else knows)
-            self.connection._stmt_cache_size = CACHED_STATEMENTS  # noqa: SLF001 (as above)
+            self.connection._stmt_cache_size = self._cached_statements  # noqa: SLF001 (as above)
             try:
                 await cursor.executemany(rows.sql_without_nulls, rows.without_nulls)
             finally:
