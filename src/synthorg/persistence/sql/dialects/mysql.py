@@ -321,7 +321,8 @@ class MySQLDialect(Dialect):
     ) -> DriverTransaction | None:
         if not self._config.prepared_statements:
             return None
-        # Nodes of a cluster lost updates where statements were prepared and began the transaction.
+        # A node that gives way to another tells so at the next statement, but a prepared one of the
+        # same transaction may go on as if nothing was: three nodes lost updates of each other then.
         driver = AsyncmyDriver(driver_connection(connection), prepares=not self.is_node)
         level = options.get(LEVEL_OPTION, ISOLATION_LEVEL)
         if options.get(READ_ONLY_OPTION) or self.is_node:

@@ -93,7 +93,8 @@ class AsyncmyDriver(ServerDriver):
     async def _write(self, rows: Rows) -> None:
         """Run a statement for a few rows, in one trip where the server takes them as they are."""
         cursor = self.connection.cursor()
-        if rows.are_alike and self.connection._bulk_supported:  # noqa: SLF001 (nobody else knows)
+        prepares = self._cached_statements > 0
+        if prepares and rows.are_alike and self.connection._bulk_supported:  # noqa: SLF001 (nobody else knows)
             self.connection._stmt_cache_size = self._cached_statements  # noqa: SLF001 (as above)
             try:
                 await cursor.executemany(rows.sql_without_nulls, rows.without_nulls)

@@ -145,11 +145,14 @@ class Repository(Generic[Record]):
 
         async def save(executor: Executor) -> None:
             repository = type(self)(executor)
+            # What is asynchronous may use the same unit of work, and SQLAlchemy takes several times
+            # the memory for each row.
+            waits = isinstance(records, AsyncIterable) or executor.route == "public"
             async with OneAhead() as steps:
                 async for chunk in chunks(records, ROWS_AT_ONCE, self._weigh):
                     await repository._save_chunk(chunk, steps)  # noqa: SLF001 (of this class)
-                    if isinstance(records, AsyncIterable):
-                        await steps.finish()  # it may use the same unit of work
+                    if waits:
+                        await steps.finish()
 
         # What can be read only once would be missing from a second attempt.
         repeatable = isinstance(records, Collection)
