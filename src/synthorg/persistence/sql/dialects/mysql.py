@@ -323,7 +323,10 @@ class MySQLDialect(Dialect):
             return None
         # A node that gives way to another tells so at the next statement, but a prepared one of the
         # same transaction may go on as if nothing was: three nodes lost updates of each other then.
-        driver = AsyncmyDriver(driver_connection(connection), prepares=not self.is_node)
+        prepares = not self.is_node
+        driver = AsyncmyDriver(
+            driver_connection(connection), prepares=prepares, prepares_many=prepares
+        )
         level = options.get(LEVEL_OPTION, ISOLATION_LEVEL)
         if options.get(READ_ONLY_OPTION) or self.is_node:
             only_next = f"SET TRANSACTION ISOLATION LEVEL {level}"
@@ -338,7 +341,8 @@ class MySQLDialect(Dialect):
     async def driver(self, connection: AsyncConnection) -> ServerDriver | None:
         if not self._config.prepared_statements:
             return None
-        return AsyncmyDriver(driver_connection(connection))
+        # On a node, as in a unit of work: that of waiting saves may take several statements.
+        return AsyncmyDriver(driver_connection(connection), prepares_many=not self.is_node)
 
     @property
     def _kept_connections(self) -> int:

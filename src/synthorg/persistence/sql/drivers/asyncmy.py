@@ -17,11 +17,16 @@ class AsyncmyDriver(ServerDriver):
     Args:
         connection: The connection.
         prepares: Whether the server prepares statements.
+        prepares_many: Whether it does so with those for many rows, of which a transaction may have
+            several.
     """
 
-    def __init__(self, connection: Any, *, prepares: bool = True) -> None:
+    def __init__(
+        self, connection: Any, *, prepares: bool = True, prepares_many: bool = True
+    ) -> None:
         super().__init__(connection)
         self._cached_statements = CACHED_STATEMENTS if prepares else 0
+        self._prepares_many = prepares_many
 
     def is_lost(self) -> bool:
         """Tell whether the connection is closed, as `ServerDriver` says."""
@@ -93,9 +98,9 @@ class AsyncmyDriver(ServerDriver):
     async def _write(self, rows: Rows) -> None:
         """Run a statement for a few rows, in one trip where the server takes them as they are."""
         cursor = self.connection.cursor()
-        prepares = self._cached_statements > 0
-        if prepares and rows.are_alike and self.connection._bulk_supported:  # noqa: SLF001 (nobody else knows)
-            self.connection._stmt_cache_size = self._cached_statements  # noqa: SLF001 (as above)
+        is_supported = self.connection._bulk_supported  # noqa: SLF001 (nobody else knows)
+        if self._prepares_many and is_supported and rows.are_alike:
+            self.connection._stmt_cache_size = CACHED_STATEMENTS  # noqa: SLF001 (as above)
             try:
                 await cursor.executemany(rows.sql_without_nulls, rows.without_nulls)
             finally:
