@@ -154,9 +154,9 @@ async def test_the_next_records_are_made_while_the_server_stores_the_last_ones_o
     def records() -> Iterator[Task]:
         nonlocal made
         for made in range(1, 3 * MANY):
-            yield task(str(made))
             if made == ahead:
                 goes_on.set()
+            yield task(str(made))
 
     async with (
         connected(place.url, prepared_statements=prepared) as backend,
