@@ -11,9 +11,16 @@ from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Double
 from sqlalchemy.types import TypeEngine
 
+from synthorg.persistence import PostgreSQLConfig
+from synthorg.persistence.sql import tables
 from synthorg.persistence.sql.dialects.joined_text import JoinedText
+from synthorg.persistence.sql.dialects.postgresql import PostgreSQLDialect
+from synthorg.persistence.sql.drivers.sqlite import _of_rows
 from synthorg.persistence.sql.statements.columns import column_conversion
+from synthorg.persistence.sql.statements.compiler import StatementCompiler
+from synthorg.persistence.sql.statements.statement import replacement
 from synthorg.persistence.sql.types import Choice, JsonDocument, LongText, ShortText, coercion
+from synthorg.persistence.testing.kinds import TASKS
 
 
 class Colour(StrEnum):
@@ -90,3 +97,23 @@ def test_a_column_of_numbers_becomes_an_array(type_: TypeEngine[Any]) -> None:
     assert convert([1, None, 2]) == [1, None, 2]
     with pytest.raises(ValueError, match="must"):
         convert([1, "2"])
+
+
+def test_a_statement_converts_rows_for_itself_and_for_the_one_that_takes_columns() -> None:
+    dialect = PostgreSQLDialect(PostgreSQLConfig(database="none"))
+    statements = StatementCompiler(dialect, dialect.create_engine().dialect)
+    table = tables.tasks
+    prepared = statements.prepared(replacement(table, ()))
+    rows = [dict(TASKS.keyed(name)) for name in ("first", "second")]
+    for _ in range(2):
+        assert prepared.bind_many(rows) == [tuple(prepared.bind(row)) for row in rows]
+        together = prepared.together(rows, 10_000)
+        assert together is not None
+        assert "first\x1fsecond" in together.values
+
+
+def test_an_insert_of_one_row_becomes_one_of_several_unless_it_does_more_with_the_values() -> None:
+    assert _of_rows("INSERT INTO t (a, b) VALUES (?, ?) RETURNING a", 2, 3) == (
+        "INSERT INTO t (a, b) VALUES (?, ?), (?, ?), (?, ?) RETURNING a"
+    )
+    assert _of_rows("INSERT INTO t (a, b) VALUES (?, lower(?))", 2, 3) is None

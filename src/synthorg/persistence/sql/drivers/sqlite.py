@@ -560,19 +560,22 @@ def _write_rows(
         values = len(rows[0])
         most = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // values
         for size in [size for size in ROWS_OF_VALUES if size <= most]:
-            while len(rows) >= size:
-                sql = _of_rows(statement.sql, values, size)
+            while len(rows) >= size and (sql := _of_rows(statement.sql, values, size)):
                 connection.execute(sql, list(chain.from_iterable(rows[:size])))
                 rows = rows[size:]
     connection.executemany(statement.sql, rows)
 
 
 @lru_cache(maxsize=128)
-def _of_rows(sql: str, values: int, rows: int) -> str:
-    """Make of a statement that inserts one row the one that inserts several."""
+def _of_rows(sql: str, values: int, rows: int) -> str | None:
+    """Make of a statement that inserts one row the one that inserts several.
+
+    None if it does more with the values than to insert them, as a type of somebody else's may ask.
+    """
     row = f"({', '.join('?' * values)})"
     beginning, found, end = sql.partition(f" VALUES {row}")
-    assert found
+    if not found:
+        return None
     return f"{beginning} VALUES {', '.join([row] * rows)}{end}"
 
 

@@ -33,11 +33,11 @@ class PreparedStatement:
 
     __slots__ = (
         "_columns",
-        "_conversions",
         "_joined",
         "_key_of",
         "_parameters",
         "_prepared",
+        "conversions",
         "finds_one",
         "inserts",
         "key_index",
@@ -79,7 +79,7 @@ class PreparedStatement:
             for name in compiled.positiontup or ()
         )
         self.types = tuple(compiled.binds[name].type for name, *_ in self._parameters)
-        self._conversions: Sequence[ConvertColumn] | None = None
+        self.conversions: Sequence[ConvertColumn] | None = None
         self._joined = tuple(
             (place, type_.join)
             for place, type_ in enumerate(self.types)
@@ -157,15 +157,13 @@ class PreparedStatement:
         if self.statement.batched is None:
             return None
         prepared = self._prepared(self.statement.batched)
-        if self._conversions is None:
-            self._conversions = self._conversions_to(prepared)
         columns = self._columns_of(parameters)
         if columns is None:
             return None
         try:
             if self._has_a_key_twice(columns):
                 return None
-            for place, convert in enumerate(self._conversions):
+            for place, convert in enumerate(self._conversions_to(prepared)):
                 value = columns[place] = convert(columns[place])
                 characters -= len(value) if isinstance(value, str) else 0
                 if characters < 0:
@@ -180,14 +178,13 @@ class PreparedStatement:
         Args:
             parameters: The parameters of each.
         """
-        if self._conversions is None:
-            self._conversions = self._conversions_to(self)
         columns = self._columns_of(parameters)
         if columns is None:
             return None
+        conversions = self._conversions_to(self)
         try:
             converted = [
-                convert(column) for convert, column in zip(self._conversions, columns, strict=True)
+                convert(column) for convert, column in zip(conversions, columns, strict=True)
             ]
         except (TypeError, ValueError):
             return None
@@ -204,13 +201,15 @@ class PreparedStatement:
         return columns
 
     def _conversions_to(self, prepared: "PreparedStatement") -> Sequence[ConvertColumn]:
-        columns = self.statement.table.columns
-        return [
-            column_conversion(sent_as, columns[name].type, convert_one)
-            for sent_as, (name, _, _, convert_one) in zip(
-                prepared.types, self._parameters, strict=True
-            )
-        ]
+        """Give what converts the columns for another statement, or this one, which keeps it."""
+        if prepared.conversions is None:
+            prepared.conversions = [
+                column_conversion(sent_as, stored_as, convert_one)
+                for sent_as, stored_as, (*_, convert_one) in zip(
+                    prepared.types, self.types, self._parameters, strict=True
+                )
+            ]
+        return prepared.conversions
 
     def bind_columns(self, rows: Sequence[Sequence[Any]]) -> Sequence[Any] | None:
         """Convert the values of many rows to a value for each column, if there is one.
