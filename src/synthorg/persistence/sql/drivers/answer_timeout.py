@@ -23,48 +23,12 @@ class AnswerTimeoutError(TimeoutError):
     """No answer came in time."""
 
 
-class AnswerTimeout:
-    """Waits for a server, and hangs up when that takes too long.
+class AnswerTimeouts:
+    """Waits for one answer of a server after the other, and hangs up when one takes too long.
 
     Args:
         connection: The driver's connection; None is waited for however long it takes.
-        seconds: How long that is; None for any time.
-    """
-
-    __slots__ = ("_connection", "_is_over", "_seconds", "_timer")
-
-    def __init__(self, connection: Any, seconds: float | None) -> None:
-        self._connection = connection
-        self._seconds = seconds
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_over = False
-
-    def __enter__(self) -> None:
-        if self._connection is not None and self._seconds is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._end)
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._is_over and isinstance(error, Exception):
-            raise AnswerTimeoutError from None
-
-    def _end(self) -> None:
-        self._is_over = True
-        hang_up(self._connection)
-
-
-class AnswerTimeouts:
-    """An `AnswerTimeout` for one answer after the other, which has a timer for all of them.
-
-    Args:
-        connection: As for `AnswerTimeout`.
-        seconds: As for `AnswerTimeout`, for each answer.
+        seconds: How long an answer may take; None for any time.
     """
 
     __slots__ = ("_connection", "_due", "_is_over", "_loop", "_seconds", "_timer")
@@ -78,7 +42,7 @@ class AnswerTimeouts:
         self._is_over = False
 
     def __enter__(self) -> None:
-        if self._seconds is not None:
+        if self._connection is not None and self._seconds is not None:
             self._due = self._loop.time() + self._seconds
             if self._timer is None:
                 self._timer = self._loop.call_at(self._due, self._look)
@@ -108,6 +72,21 @@ class AnswerTimeouts:
             return
         self._is_over = True
         hang_up(self._connection)
+
+
+class AnswerTimeout(AnswerTimeouts):
+    """The same for a single answer."""
+
+    __slots__ = ()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end()
+        super().__exit__(kind, error, traceback)
 
 
 def hang_up(connection: Any) -> None:
